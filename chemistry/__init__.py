@@ -1,0 +1,1 @@
+"""What a molecule is, and what quantum chemistry says of it."""

@@ -1,0 +1,52 @@
+"""The protocol that every quantum chemistry engine follows: found, refuse, label."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from chemistry.label import Label, LabelFailure
+from chemistry.level import LevelOfTheory
+from chemistry.structure import Structure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one label may use.
+
+    Attributes
+    ----------
+    threads : int
+    memory_gb : float
+        What the program is told; the hard limit around the task is set by its caller.
+    scratch : Path or None
+        An existing folder of the task's own, deleted by its caller; None: the program's default.
+    """
+
+    threads: int = 1
+    memory_gb: float = 4.0
+    scratch: Path | None = None
+
+
+class Engine(Protocol):
+    """One program at one level of theory: `PySCFEngine(level, Resources()).label(structure)`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, level: LevelOfTheory, resources: Resources) -> None: ...
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the program's version; raise EngineNotInstalled that says how to install it."""
+        ...
+
+    @classmethod
+    def refuse(cls, level: LevelOfTheory) -> str | None:
+        """Say in one sentence why this engine cannot compute the level; None if it can.
+
+        Raises EngineNotInstalled where only the program could tell and it is missing.
+        """
+        ...
+
+    def label(self, structure: Structure) -> Label | LabelFailure:
+        """Compute energy and, where the level has them, forces; only bugs raise."""
+        ...

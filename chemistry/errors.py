@@ -1,0 +1,36 @@
+"""Every exception that rung raises on purpose.
+
+    RungError                 anything rung says in one sentence, without a traceback
+    ├── InputError            a person gave something that cannot work: exit code 2
+    │   ├── EngineNotInstalled    a program is missing; the message says how to install it
+    │   └── RunInUse              another launch holds the run folder
+    ├── StoreError            the run's store cannot be read or written
+    └── CampaignFailed        the campaign stopped without reaching its goal: exit code 1
+
+An expected failure of a calculation (an SCF that does not converge) is not an exception but a
+value: `chemistry.label.LabelFailure`.
+"""
+
+
+class RungError(Exception):
+    """Base class: its message is one sentence that says what is wrong and what to do."""
+
+
+class InputError(RungError):
+    """A file, a field or a structure that rung was given cannot be used."""
+
+
+class EngineNotInstalled(InputError):
+    """A quantum chemistry program is not on this machine."""
+
+
+class RunInUse(InputError):
+    """Another process works on the same run folder."""
+
+
+class StoreError(RungError):
+    """The store of a run cannot be read or written (corrupt file, full disk)."""
+
+
+class CampaignFailed(RungError):
+    """A campaign stopped without reaching its goal; everything computed is kept."""

@@ -1,0 +1,96 @@
+"""All that samplers know of a model: the Potential protocol, its Prediction, and a threshold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from chemistry.structure import FloatArray, Structure
+from chemistry.units import KCAL_MOL_PER_EV
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Prediction:
+    """Energies and forces of one structure by every member of a committee.
+
+    Attributes
+    ----------
+    member_energies : (M,) float64, eV
+    member_forces : (M, N, 3) float64, eV/Å
+    """
+
+    member_energies: FloatArray
+    member_forces: FloatArray
+
+    @property
+    def energy(self) -> float:
+        """Mean energy of the members, eV."""
+        return float(self.member_energies.mean())
+
+    @property
+    def forces(self) -> FloatArray:
+        """Mean forces of the members, (N, 3) eV/Å."""
+        return np.asarray(self.member_forces.mean(axis=0), dtype=np.float64)
+
+    @property
+    def rho_kcal_mol(self) -> float:
+        """Disagreement on the energy: sample standard deviation over sqrt(N), kcal/mol.
+
+        Smith et al., doi:10.1063/1.5023802, eq. 2. Raises ValueError for fewer than two members.
+        """
+        self._require_members()
+        n_atoms = self.member_forces.shape[1]
+        sigma = float(self.member_energies.std(ddof=1))
+        return sigma / float(np.sqrt(n_atoms)) * KCAL_MOL_PER_EV
+
+    @property
+    def force_sigma_kcal_mol_angstrom(self) -> float:
+        """Disagreement on the forces: the largest of the atoms', kcal/mol/Å.
+
+        Of an atom: sqrt(sum over members of |F_m - mean F|^2 / (M - 1)).
+        Raises ValueError for fewer than two members.
+        """
+        self._require_members()
+        squared = ((self.member_forces - self.forces) ** 2).sum(axis=2).sum(axis=0)
+        per_atom = np.sqrt(squared / (len(self.member_energies) - 1))
+        return float(per_atom.max()) * KCAL_MOL_PER_EV
+
+    def _require_members(self) -> None:
+        if len(self.member_energies) < 2:
+            raise ValueError("one member cannot disagree: a committee needs at least two")
+
+
+class Potential(Protocol):
+    """Energies and forces of many structures at once, by a committee or by a single method.
+
+    An implementation raises `chemistry.errors.InputError` for an element that it does not know
+    and never returns a number that is not finite.
+    """
+
+    def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """Return one Prediction for each structure, in order."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Threshold:
+    """The disagreement above which a structure deserves a label.
+
+    Attributes
+    ----------
+    rho_kcal_mol : float
+        On `Prediction.rho_kcal_mol`; 0.23 in ANI-1x.
+    force_sigma_kcal_mol_angstrom : float or None
+        On `Prediction.force_sigma_kcal_mol_angstrom`; None leaves forces out.
+    """
+
+    rho_kcal_mol: float
+    force_sigma_kcal_mol_angstrom: float | None = None
+
+    def exceeded_by(self, prediction: Prediction) -> bool:
+        """Say whether the committee is uncertain of this structure."""
+        if prediction.rho_kcal_mol > self.rho_kcal_mol:
+            return True
+        limit = self.force_sigma_kcal_mol_angstrom
+        return limit is not None and prediction.force_sigma_kcal_mol_angstrom > limit

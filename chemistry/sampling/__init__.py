@@ -1,0 +1,1 @@
+"""Ways to make new geometries of a molecule."""

@@ -1,0 +1,86 @@
+"""The protocol of samplers, and what they return.
+
+A sampler is a frozen pydantic model: its fields are the settings that a person writes in the
+campaign file (`kind: normal_modes`, `temperature_k: 600`), and `sample` is its work.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from chemistry.molecule import Molecule
+from chemistry.potential import Potential, Prediction, Threshold
+from chemistry.structure import Structure
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Offer:
+    """A structure that a sampler offers for labelling.
+
+    Attributes
+    ----------
+    structure : Structure
+    prediction : Prediction or None
+        What the potential said of it; None where the sampler did not need to ask.
+    reason : str
+        Why it is offered, for people: "first over 0.23 kcal/mol after 81 fs at 640 K".
+    """
+
+    structure: Structure
+    prediction: Prediction | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """What one call of a sampler found.
+
+    Attributes
+    ----------
+    offers : tuple of Offer
+    judged : int
+        Independent structures that were held against the threshold (frames of a trajectory count
+        as one: it either stops or reaches its end).
+    over_threshold : int
+        How many of them exceeded it.
+    rejected : mapping of str to int
+        Structures that a filter refused, by reason ("clash", "fragmented", "duplicate").
+    """
+
+    offers: tuple[Offer, ...]
+    judged: int = 0
+    over_threshold: int = 0
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+class Sampler(Protocol):
+    """Makes structures of one molecule, starting from some that are known."""
+
+    @property
+    def kind(self) -> str:
+        """Name of the sampler in campaign files and in `Origin.sampler`."""
+        ...
+
+    def sample(
+        self,
+        molecule: Molecule,
+        starts: Sequence[Structure],
+        potential: Potential,
+        *,
+        seed: int,
+        threshold: Threshold | None = None,
+    ) -> Sample:
+        """Return structures to label.
+
+        Parameters
+        ----------
+        molecule : Molecule
+        starts : sequence of Structure
+            Geometries of the molecule to start from; the same result for the same starts and seed.
+        potential : Potential
+        seed : int
+        threshold : Threshold or None
+            Only structures on which the potential disagrees more are offered; None (no committee
+            yet, or a held-out set) offers all.
+        """
+        ...

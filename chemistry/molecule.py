@@ -12,9 +12,9 @@ class Molecule:
     Attributes
     ----------
     molecule_id : str
-        Hash of elements, bonds, charge and multiplicity: the same molecule from a SMILES and from
-        an SD file has the same id. Without bonds (an XYZ file whose bonds cannot be perceived) a
-        hash of the first geometry.
+        Hash of elements, bonds, stereochemistry, charge and multiplicity: the same molecule from
+        a SMILES and from an SD file has the same id, and so has its mirror image. Without bonds
+        (an XYZ file whose bonds cannot be perceived) a hash of the first geometry.
     name : str
         For people: the given name, else the SMILES, else the formula.
     mol_block : str or None

@@ -1,0 +1,279 @@
+"""Read molecules: a SMILES, or a .smi, .sdf, .xyz or .extxyz file."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+from rdkit import Chem, rdBase
+
+from chemistry.errors import InputError
+from chemistry.geometry import check_geometry
+from chemistry.molecule import Molecule
+from chemistry.perception import is_geometry_of, molecule_from_geometry
+from chemistry.rdkit_bridge import (
+    atomic_numbers_of,
+    bonds_of,
+    from_rdkit,
+    require_electrons_fit,
+    sanitize,
+    to_rdkit,
+)
+from chemistry.sdf import read_sdf
+from chemistry.structure import Origin, Structure
+from chemistry.xyz import XYZFrame, read_xyz
+
+_ERRORS_SHOWN = 5
+_SCHEMA = 1
+"""Version of the JSON of a molecule."""
+
+
+def molecule_from_smiles(
+    smiles: str,
+    *,
+    name: str | None = None,
+    charge: int | None = None,
+    multiplicity: int | None = None,
+    source: str = "",
+) -> Molecule:
+    """Read one molecule, hydrogens added.
+
+    Parameters
+    ----------
+    smiles : str
+    name : str or None
+        For people; None takes the SMILES.
+    charge : int or None, e
+        None takes the sum of formal charges.
+    multiplicity : int or None
+        2S + 1; None takes it from the radical electrons (`[CH3]` is a doublet, `[O][O]` a triplet).
+    source : str
+        Where it stands, for messages: "campaign.yaml, molecule 3".
+
+    Raises
+    ------
+    InputError
+        Not a SMILES, more than one molecule, no element, or electrons that do not fit.
+    """
+    smiles = smiles.strip()
+    where = f"{source}: {smiles!r}" if source else f"SMILES {smiles!r}"
+    if not smiles:
+        raise InputError(f"{source or 'SMILES'}: the SMILES is empty")
+    mol = _parse_smiles(smiles, where)
+    if len(Chem.GetMolFrags(mol)) > 1:
+        raise InputError(f"{where} holds several molecules, separated by '.': give them one by one")
+    molecule = from_rdkit(
+        Chem.AddHs(mol),
+        name=name or smiles,
+        charge=charge,
+        multiplicity=multiplicity,
+        source=where,
+    )
+    return replace(molecule, source=source)
+
+
+def read_molecules(
+    path: Path | str, *, charge: int | None = None, multiplicity: int | None = None
+) -> list[Molecule]:
+    """Read all molecules of a file, each once, in the order of their first appearance.
+
+    Where several entries are the same molecule, their geometries are collected in one Molecule.
+    A `.smi` file has a SMILES and perhaps a name on each line, `#` starts a comment. In `.sdf` the
+    data fields, in `.xyz` and `.extxyz` the keys of the comment line, `charge` and `multiplicity`
+    say what they say; without them a `.sdf` has those of its atoms and an `.xyz` has 0 and 1.
+
+    Parameters
+    ----------
+    path : Path or str
+    charge, multiplicity : int or None
+        Overrule what the file says, for all its molecules.
+
+    Raises
+    ------
+    InputError
+        No such file, another kind of file, nothing in it, or what cannot be used, with its line.
+    """
+    path = Path(path)
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: molecules are read from {', '.join(READERS)} files only")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from error
+    molecules = merge_molecules(reader(path, text, charge, multiplicity))
+    if not molecules:
+        raise InputError(f"{path}: there is no molecule in the file")
+    return molecules
+
+
+def merge_molecules(molecules: Iterable[Molecule]) -> list[Molecule]:
+    """Return each molecule once, with the geometries of all that have its id.
+
+    Name and order of atoms are those of the first.
+    """
+    merged: dict[str, Molecule] = {}
+    for molecule in molecules:
+        first = merged.setdefault(molecule.molecule_id, molecule)
+        if first is not molecule:
+            geometries = first.geometries + _in_atom_order_of(first, molecule)
+            merged[molecule.molecule_id] = replace(first, geometries=geometries)
+    return list(merged.values())
+
+
+def molecule_to_json(molecule: Molecule) -> str:
+    """Write a molecule as JSON, from which `molecule_from_json` makes it again, bit for bit."""
+    return json.dumps(
+        {
+            "schema": _SCHEMA,
+            "molecule_id": molecule.molecule_id,
+            "name": molecule.name,
+            "mol_block": molecule.mol_block,
+            "charge": molecule.charge,
+            "multiplicity": molecule.multiplicity,
+            "geometries": [
+                {
+                    "atomic_numbers": geometry.atomic_numbers.tolist(),
+                    "positions": geometry.positions.tolist(),
+                    "origin": asdict(geometry.origin),
+                }
+                for geometry in molecule.geometries
+            ],
+            "source": molecule.source,
+        }
+    )
+
+
+def molecule_from_json(text: str) -> Molecule:
+    """Read what `molecule_to_json` wrote; InputError for a version of it that is not known."""
+    record = json.loads(text)
+    schema = record.pop("schema", None)
+    if schema != _SCHEMA:
+        raise InputError(f"a molecule of schema {schema} needs a newer rung: this one reads 1")
+    electrons = {"charge": record["charge"], "multiplicity": record["multiplicity"]}
+    geometries = tuple(
+        Structure(
+            atomic_numbers=np.array(geometry["atomic_numbers"], dtype=np.int64),
+            positions=np.array(geometry["positions"], dtype=np.float64).reshape(-1, 3),
+            molecule_id=record["molecule_id"],
+            origin=Origin(**geometry["origin"]),
+            **electrons,
+        )
+        for geometry in record.pop("geometries")
+    )
+    return Molecule(geometries=geometries, **record)
+
+
+def _read_smi(
+    path: Path, text: str, charge: int | None, multiplicity: int | None
+) -> list[Molecule]:
+    molecules: list[Molecule] = []
+    errors: list[str] = []
+    for line_number, line in enumerate(text.splitlines(), start=1):
+        # A `#` inside a SMILES is a triple bond: only one after white space starts a comment.
+        fields = f" {line}".split(" #")[0].replace("\t", " ").split(maxsplit=1)
+        if not fields:
+            continue
+        name = fields[1].strip() if len(fields) > 1 else None
+        source = f"{path}:{line_number}"
+        try:
+            molecules.append(
+                molecule_from_smiles(
+                    fields[0],
+                    name=name,
+                    charge=charge,
+                    multiplicity=multiplicity,
+                    source=source,
+                )
+            )
+        except InputError as error:
+            errors.append(str(error))
+    if errors:
+        more = len(errors) - _ERRORS_SHOWN
+        shown = "; ".join(errors[:_ERRORS_SHOWN])
+        raise InputError(shown + (f"; and {more} more lines that cannot be used" * (more > 0)))
+    return molecules
+
+
+def _parse_smiles(smiles: str, where: str) -> Any:
+    """Return the sanitized RDKit Mol of a SMILES; InputError says what RDKit says."""
+    with rdBase.BlockLogs():
+        mol = Chem.MolFromSmiles(smiles, sanitize=False)
+        if mol is None:
+            raise InputError(f"{where} is not a SMILES: correct its syntax")
+        sanitize(mol, where)
+        # Reading again lets RDKit do what it does after sanitizing (stereo, merging hydrogens).
+        return Chem.MolFromSmiles(smiles)
+
+
+def _read_xyz(
+    path: Path, text: str, charge: int | None, multiplicity: int | None
+) -> list[Molecule]:
+    molecules: list[Molecule] = []
+    for frame in read_xyz(path, text):
+        structure = _structure_of(frame, charge, multiplicity)
+        for index, molecule in enumerate(molecules):
+            if is_geometry_of(structure, molecule):
+                known = replace(structure, molecule_id=molecule.molecule_id)
+                molecules[index] = replace(molecule, geometries=(*molecule.geometries, known))
+                break
+        else:
+            name = frame.info.get("name")
+            molecules.append(molecule_from_geometry(structure, name=name, source=frame.source))
+    return molecules
+
+
+def _structure_of(frame: XYZFrame, charge: int | None, multiplicity: int | None) -> Structure:
+    charge = frame.integer("charge") if charge is None else charge
+    multiplicity = frame.integer("multiplicity") if multiplicity is None else multiplicity
+    structure = Structure(
+        atomic_numbers=frame.atomic_numbers,
+        positions=frame.positions,
+        charge=0 if charge is None else charge,
+        multiplicity=1 if multiplicity is None else multiplicity,
+    )
+    require_electrons_fit(
+        structure.atomic_numbers, structure.charge, structure.multiplicity, frame.source
+    )
+    fault = check_geometry(structure)
+    if fault:
+        raise InputError(f"{frame.source}: {fault.message}: is the geometry in Å?")
+    return structure
+
+
+def _in_atom_order_of(first: Molecule, other: Molecule) -> tuple[Structure, ...]:
+    """Return geometries of `other`, the same molecule, with atoms in the order of `first`."""
+    if first.mol_block is None or not other.geometries:
+        return other.geometries
+    first_mol, other_mol = to_rdkit(first), to_rdkit(other)
+    same_order = np.array_equal(
+        atomic_numbers_of(first_mol), atomic_numbers_of(other_mol)
+    ) and _bond_set(first_mol) == _bond_set(other_mol)
+    if same_order:
+        return other.geometries
+    order = other_mol.GetSubstructMatch(first_mol, useChirality=True)
+    # Mirror images are one molecule, and then only the bonds can be matched.
+    order = list(order or other_mol.GetSubstructMatch(first_mol))
+    return tuple(
+        replace(
+            geometry,
+            atomic_numbers=geometry.atomic_numbers[order],
+            positions=geometry.positions[order],
+        )
+        for geometry in other.geometries
+    )
+
+
+def _bond_set(mol: Any) -> set[frozenset[int]]:
+    return {frozenset(pair) for pair in bonds_of(mol).tolist()}
+
+
+READERS: Final[Mapping[str, Callable[[Path, str, int | None, int | None], list[Molecule]]]] = (
+    MappingProxyType({".smi": _read_smi, ".sdf": read_sdf, ".xyz": _read_xyz, ".extxyz": _read_xyz})
+)
+"""How each kind of file is read."""

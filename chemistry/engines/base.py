@@ -1,5 +1,6 @@
 """The protocol that every quantum chemistry engine follows: found, refuse, label."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -44,6 +45,16 @@ class Engine(Protocol):
         """Say in one sentence why this engine cannot compute the level; None if it can.
 
         Raises EngineNotInstalled where only the program could tell and it is missing.
+        """
+        ...
+
+    @classmethod
+    def unsupported_elements(
+        cls, level: LevelOfTheory, atomic_numbers: Iterable[int]
+    ) -> tuple[int, ...]:
+        """Return which of the elements the level's method or basis lacks, in increasing order.
+
+        Asked only of a level that `refuse` accepts. Raises EngineNotInstalled like `refuse`.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""The PySCF engine: molecule.py builds, scf.py converges, engine.py labels."""

@@ -1,0 +1,101 @@
+"""GFN-xTB by the tblite library: energies, forces and dipoles in milliseconds.
+
+GFN2-xTB: Bannwarth, Ehlert and Grimme, doi:10.1021/acs.jctc.8b01176.
+"""
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+import numpy as np
+from tblite.interface import Calculator
+
+from chemistry.engines.base import Resources
+from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
+from chemistry.label import Label, LabelFailure
+from chemistry.level import Calculation, LevelOfTheory
+from chemistry.structure import Structure
+from chemistry.units import (
+    ANGSTROM_PER_BOHR,
+    EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+    EV_PER_HARTREE,
+)
+
+_METHODS = {"gfn2-xtb": "GFN2-xTB", "gfn1-xtb": "GFN1-xTB"}
+_HEAVIEST_ELEMENT = 86
+
+LADDER = (("default mixing", 0.4, 250), ("mixing damped to 0.1", 0.1, 1000))
+"""Name, mixer damping and cycles of each attempt to converge the charges."""
+
+
+class TBLiteEngine:
+    """`TBLiteEngine(level, Resources()).label(structure)`; threads are those of OMP_NUM_THREADS."""
+
+    name: ClassVar[str] = "tblite"
+
+    def __init__(self, level: LevelOfTheory, resources: Resources) -> None:
+        self._level = level
+        self._resources = resources
+
+    @classmethod
+    def version(cls) -> str:
+        """Return the version of tblite."""
+        return version("tblite")
+
+    @classmethod
+    def refuse(cls, level: LevelOfTheory) -> str | None:
+        """Say why tblite cannot compute the level: it knows GFN1-xTB and GFN2-xTB only."""
+        if isinstance(level.recipe, Calculation) and level.recipe.method in _METHODS:
+            return None
+        return f"tblite computes {' and '.join(_METHODS)}, not {level.name}; take engine pyscf"
+
+    @classmethod
+    def unsupported_elements(
+        cls,
+        level: LevelOfTheory,  # noqa: ARG003 (both methods have the same elements)
+        atomic_numbers: Iterable[int],
+    ) -> tuple[int, ...]:
+        """Return the elements beyond radon."""
+        return tuple(sorted({int(z) for z in atomic_numbers if not 1 <= z <= _HEAVIEST_ELEMENT}))
+
+    def label(self, structure: Structure) -> Label | LabelFailure:
+        """Compute energy, forces and dipole; the dipole of an ion is that about the origin."""
+        program = (self.name, self.version())
+        return attempt(structure, self._level, program, lambda steps: self._run(structure, steps))
+
+    def _run(self, structure: Structure, steps: list[str]) -> Outcome:
+        unsupported = self.unsupported_elements(self._level, structure.atomic_numbers)
+        if unsupported:
+            raise CalculationFailed("input", f"no parameters for element {unsupported[0]}")
+        (calculation,) = self._level.calculations
+        calculator = Calculator(
+            _METHODS[calculation.method],
+            np.asarray(structure.atomic_numbers),
+            structure.positions / ANGSTROM_PER_BOHR,
+            charge=float(structure.charge),
+            uhf=structure.multiplicity - 1,
+        )
+        calculator.set("verbosity", 0)
+        result = self._converge(calculator, steps)
+        return Outcome(
+            energy=float(result.get("energy")) * EV_PER_HARTREE,
+            forces=-np.asarray(result.get("gradient"), dtype=np.float64)
+            * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+            dipole=np.asarray(result.get("dipole"), dtype=np.float64) * ANGSTROM_PER_BOHR,
+        )
+
+    @staticmethod
+    def _converge(calculator: Any, steps: list[str]) -> Any:
+        """Walk the ladder; tblite raises where it does not converge.
+
+        The electronic temperature stays at its default of 300 K: it changes the energy.
+        """
+        for step, mixer_damping, cycles in LADDER:
+            steps.append(step)
+            calculator.set("mixer-damping", mixer_damping)
+            calculator.set("max-iter", cycles)
+            try:
+                return calculator.singlepoint()
+            except RuntimeError as error:
+                message = str(error)
+        raise CalculationFailed("convergence", f"{message}; try another geometry")

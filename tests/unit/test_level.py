@@ -1,0 +1,131 @@
+"""Levels of theory: names, identity, and the arithmetic of composites."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from chemistry.errors import InputError
+from chemistry.level import (
+    LEVELS,
+    Calculation,
+    Component,
+    Composite,
+    Extrapolation,
+    FrozenNaturalOrbitals,
+    LevelOfTheory,
+    LocalNaturalOrbitals,
+    Term,
+    find_level,
+)
+
+
+def test_ani_level_has_cartesian_d_functions() -> None:
+    recipe = find_level("wb97x/6-31g*").recipe
+    assert isinstance(recipe, Calculation)
+    assert recipe.cartesian
+
+
+@pytest.mark.parametrize(
+    ("basis", "cartesian"),
+    [("6-31g*", True), ("6-31++g**", True), ("3-21g", True), ("6-311g**", False), ("sv", False)],
+)
+def test_cartesian_as_the_basis_is_defined(basis: str, cartesian: bool) -> None:
+    recipe = find_level(f"pbe0/{basis}").recipe
+    assert isinstance(recipe, Calculation)
+    assert recipe.cartesian is cartesian
+
+
+@pytest.mark.parametrize("spelling", ["wB97X/6-31G*", "ωB97X/6-31G(d)", " wb97x/6-31g(d) "])
+def test_spellings_of_one_level_are_one_level(spelling: str) -> None:
+    assert find_level(spelling).level_id == LEVELS["wb97x/6-31g*"].level_id
+
+
+@pytest.mark.parametrize("spec", ["", "wb97x", "a/b/c", "wb97x /6-31g*", "gfn2-xtb/sto-3g", "/x"])
+def test_nonsense_is_refused_with_the_nearest_name(spec: str) -> None:
+    with pytest.raises(InputError, match="nearest known one is"):
+        find_level(spec)
+
+
+def test_nearest_name() -> None:
+    with pytest.raises(InputError, match="'gfn2-xtb'"):
+        find_level("gfn2xtb")
+
+
+def test_level_ids_are_distinct_and_ignore_the_name() -> None:
+    assert len({level.level_id for level in LEVELS.values()}) == len(LEVELS)
+    level = LEVELS["wb97x/6-31g*"]
+    assert replace(level, name="mine").level_id == level.level_id
+
+
+def test_level_id_does_not_change_between_versions() -> None:
+    """Stores on disk are keyed by it."""
+    assert LEVELS["wb97x/6-31g*"].level_id == "45acecbe9322"
+    assert LEVELS["gfn2-xtb"].level_id == "2daa696c629d"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"basis": "cc-pvtz"},
+        {"cartesian": True},
+        {"frozen_core": True},
+        {"density_fitting": False},
+        {"treatment": FrozenNaturalOrbitals()},
+        {"treatment": FrozenNaturalOrbitals(occupation=0.98)},
+        {"treatment": LocalNaturalOrbitals()},
+    ],
+)
+def test_what_changes_the_number_changes_the_id(change: dict[str, object]) -> None:
+    calculation = Calculation(method="ccsd(t)", basis="cc-pvdz")
+    changed = replace(calculation, **change)  # type: ignore[arg-type]
+    ids = {LevelOfTheory(name="x", recipe=r).level_id for r in (calculation, changed)}
+    assert len(ids) == 2
+
+
+def test_default_and_other_occupation_differ() -> None:
+    levels = [
+        LevelOfTheory(
+            name="x",
+            recipe=Calculation(
+                method="mp2", basis="cc-pvtz", treatment=FrozenNaturalOrbitals(occupation=o)
+            ),
+        )
+        for o in (0.99, 0.98)
+    ]
+    assert levels[0].level_id != levels[1].level_id
+
+
+def test_truncated_hartree_fock_is_nonsense() -> None:
+    with pytest.raises(ValueError, match="no correlation"):
+        Calculation(method="hf", basis="cc-pvdz", treatment=FrozenNaturalOrbitals())
+
+
+@pytest.mark.parametrize(("form", "exponent"), [("exp(-a sqrt(X))", 5.46), ("X^-a", 2.51)])
+def test_extrapolation_finds_the_limit_of_its_own_law(form: str, exponent: float) -> None:
+    def law(x: int) -> float:
+        return -76.5 + 3.7 * (x**-exponent if form == "X^-a" else math.exp(-exponent * x**0.5))
+
+    rule = Extrapolation(form=form, exponent=exponent, cardinals=(3, 4), source="")  # type: ignore[arg-type]
+    assert rule.limit(law(3), law(4)) == pytest.approx(-76.5, abs=1e-12)
+
+
+def test_composite_is_the_signed_sum_of_its_terms() -> None:
+    small = Calculation(method="mp2", basis="cc-pvdz")
+    big = Calculation(method="mp2", basis="cc-pvtz")
+    better = Calculation(method="ccsd(t)", basis="cc-pvdz")
+    terms = tuple(
+        Term(name=c.name, weight=w, components=(Component(calculation=c, quantity="total"),))
+        for c, w in ((big, 1.0), (small, -1.0), (better, 1.0))
+    )
+    composite = Composite(terms=terms)
+    energies = {"mp2/cc-pvtz": -10.0, "mp2/cc-pvdz": -7.0, "ccsd(t)/cc-pvdz": -7.5}
+    assert composite.energy(energies) == pytest.approx(-10.5)
+    level = LevelOfTheory(name="x", recipe=composite)
+    assert level.calculations == (big, small, better)
+    assert not level.gives_forces
+
+
+def test_extrapolation_needs_two_components() -> None:
+    with pytest.raises(ValueError, match="two components"):
+        Term(name="x", weight=1.0, components=())

@@ -14,8 +14,8 @@ from chemistry.level import Calculation
 from chemistry.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR
 
-_SMALLEST_OVERLAP_EIGENVALUE = 1e-7
-"""Below it programs start to drop basis functions, each in its own way (Psi4: S_TOLERANCE)."""
+_SMALLEST_OVERLAP_EIGENVALUE = 1e-6
+"""Below it PySCF drops basis functions, and the energy jumps from one geometry to the next."""
 
 
 def build(structure: Structure, calculation: Calculation) -> Any:
@@ -73,7 +73,7 @@ def known_bases() -> list[str]:
     return [*common, *families, *gto.basis.ALIAS]
 
 
-def fitting_basis(basis: str, atomic_numbers: Iterable[int]) -> dict[str, str] | None:
+def fitting_basis(basis: str, mol: Any) -> dict[str, str] | None:
     """Return the auxiliary basis for Coulomb and exchange, by element; None for PySCF's choice.
 
     cc-pVTZ/JK also for smaller bases: energies within 0.010 kcal/mol and forces within
@@ -82,11 +82,12 @@ def fitting_basis(basis: str, atomic_numbers: Iterable[int]) -> dict[str, str] |
     """
     own = f"{basis}-jkfit" if basis.removeprefix("aug-").startswith("cc-pv") else ""
     chosen = {}
-    for z in {int(z) for z in atomic_numbers}:
+    for symbol in {mol.atom_pure_symbol(i) for i in range(mol.natm)}:
+        z = chemical_symbols.index(symbol)  # mol.atom_charges() lack what an ECP replaces
         usable = [b for b in (own, "cc-pvtz-jkfit", "def2-universal-jkfit") if b and _has(b, z)]
         if not usable:
             return None
-        chosen[chemical_symbols[z]] = usable[0]
+        chosen[symbol] = usable[0]
     return chosen
 
 

@@ -67,7 +67,7 @@ def mean_field(mol: Any, calculation: Calculation, memory_mb: float) -> Any:
     else:
         mf = scf.UHF(mol) if open_shell else scf.RHF(mol)
     if calculation.density_fitting:
-        mf = mf.density_fit(auxbasis=fitting_basis(str(calculation.basis), mol.atom_charges()))
+        mf = mf.density_fit(auxbasis=fitting_basis(str(calculation.basis), mol))
     mf.conv_tol = _ENERGY_TOLERANCE_HARTREE
     mf.max_memory = memory_mb
     return mf

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from ase.data import atomic_masses
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -79,6 +80,11 @@ class Structure:
 
     def __len__(self) -> int:
         return len(self.atomic_numbers)
+
+    @property
+    def masses(self) -> FloatArray:
+        """Standard atomic masses, (N,) Da."""
+        return np.asarray(atomic_masses[self.atomic_numbers], dtype=np.float64)
 
     @cached_property
     def structure_id(self) -> str:

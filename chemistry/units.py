@@ -5,6 +5,7 @@ Inside rung everything is in eV, Å, fs, e and float64. The constants are those 
 are fixed by the SI of 2019.
 """
 
+import math
 from typing import Final
 
 EV_PER_HARTREE: Final = 27.211386245981
@@ -32,3 +33,5 @@ BOLTZMANN_EV_PER_K: Final = 1.380649e-23 / _ELEMENTARY_CHARGE_C
 EV_PER_DALTON_ANGSTROM2_PER_FS2: Final = _ATOMIC_MASS_KG * 1e10 / _ELEMENTARY_CHARGE_C
 """One dalton Å²/fs² (mass times velocity squared) in eV: 1 Å/fs is 1e5 m/s."""
 
+PER_FS_PER_INVERSE_CM: Final = 2.0 * math.pi * 2.99792458e-5
+"""Angular frequency in 1/fs of one wavenumber (1/cm): 2 pi times the speed of light in cm/fs."""

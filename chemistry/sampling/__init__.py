@@ -1,1 +1,28 @@
 """Ways to make new geometries of a molecule."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, TypeAlias
+
+from pydantic import Field
+
+from chemistry.sampling.base import SamplerSettings
+from chemistry.sampling.conformers import Conformers
+from chemistry.sampling.dynamics import LangevinDynamics
+from chemistry.sampling.normal_modes import NormalModes
+
+AnySampler: TypeAlias = Annotated[
+    Conformers | NormalModes | LangevinDynamics, Field(discriminator="kind")
+]
+"""Any sampler with its settings, as a campaign file has it: `kind` says which."""
+
+SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
+    {
+        "conformers": Conformers,
+        "normal_modes": NormalModes,
+        "langevin": LangevinDynamics,
+    }
+)
+"""Every sampler by its kind."""
+
+__all__ = ["SAMPLERS", "AnySampler", "Conformers", "LangevinDynamics", "NormalModes"]

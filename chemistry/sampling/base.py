@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic import BaseModel, ConfigDict
+
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Prediction, Threshold
 from chemistry.structure import Structure
@@ -44,13 +46,21 @@ class Sample:
     over_threshold : int
         How many of them exceeded it.
     rejected : mapping of str to int
-        Structures that a filter refused, by reason ("clash", "fragmented", "duplicate").
+        Structures and trajectories that a filter refused, by reason: those of
+        `chemistry.geometry.FaultReason`, "energy" (too far above the start) and "duplicate". They
+        are neither offered nor judged.
     """
 
     offers: tuple[Offer, ...]
     judged: int = 0
     over_threshold: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+class SamplerSettings(BaseModel):
+    """Base class of samplers: settings that do not change and know no other keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Sampler(Protocol):

@@ -1,0 +1,56 @@
+"""Three-dimensional geometries from bonds alone: ETKDG embedding and MMFF94 relaxation."""
+
+from typing import Any
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+from chemistry.force_field import mmff94_covers
+from chemistry.molecule import Molecule
+from chemistry.rdkit_bridge import to_rdkit
+from chemistry.structure import FloatArray
+
+_RELAXATION_STEPS = 5000
+
+
+def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
+    """Make geometries of a molecule, relaxed and most stable first where MMFF94 covers it.
+
+    ETKDGv3 (Wang, Witek, Landrum and Riniker, doi:10.1021/acs.jcim.0c00025).
+
+    Parameters
+    ----------
+    molecule : Molecule
+    count : int
+        How many to try; fewer may succeed.
+    seed : int
+
+    Returns
+    -------
+    (R, N, 3) float64, Å, or None
+        None where it cannot be done: no bonds, several fragments, or no embedding succeeds.
+    """
+    if molecule.mol_block is None:
+        return None
+    mol = to_rdkit(molecule)
+    if len(Chem.GetMolFrags(mol)) > 1:
+        return None
+    parameters: Any = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = int(np.random.default_rng(seed).integers(2**31 - 1))
+    parameters.numThreads = 1
+    with rdBase.BlockLogs():
+        ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
+        if not ids:
+            # Strained cages embed from random coordinates only, which is slower.
+            parameters.useRandomCoords = True
+            ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
+        if not ids:
+            return None
+        if mmff94_covers(molecule):
+            relaxed = rdForceFieldHelpers.MMFFOptimizeMoleculeConfs(
+                mol, numThreads=1, maxIters=_RELAXATION_STEPS
+            )
+            energies = np.array([energy for _, energy in relaxed])
+            ids = [ids[row] for row in np.argsort(energies, kind="stable")]
+    return np.array([mol.GetConformer(i).GetPositions() for i in ids], dtype=np.float64)

@@ -1,0 +1,94 @@
+"""Conformers by distance geometry, relaxed with a force field."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from chemistry.errors import InputError
+from chemistry.geometry import distance_fingerprints, distinct_rows
+from chemistry.molecule import Molecule
+from chemistry.potential import Potential, Threshold
+from chemistry.sampling.base import Sample, SamplerSettings
+from chemistry.sampling.judging import judge
+from chemistry.structure import Origin, Structure
+
+
+class Conformers(SamplerSettings):
+    """The most stable distinct geometries that ETKDGv3 finds and MMFF94 relaxes.
+
+    The structures to start from are ignored. Where MMFF94 does not cover the molecule, geometries
+    stay as embedded; where nothing can be embedded (bonds are not known, several fragments) the
+    geometries that the molecule's file gave are the conformers.
+    """
+
+    kind: Literal["conformers"] = "conformers"
+    max_conformers: int = Field(default=10, ge=1, description="Conformers at most.")
+    embeddings: int = Field(
+        default=50, ge=1, description="Geometries that are embedded, relaxed and compared."
+    )
+    min_rmsd_angstrom: float = Field(
+        default=0.05,
+        gt=0,
+        description="Geometries closer than this are one conformer: RMSD of their interatomic "
+        "distances, in which mirror images and exchanges of equivalent atoms do not count.",
+    )
+
+    def sample(
+        self,
+        molecule: Molecule,
+        starts: Sequence[Structure],  # noqa: ARG002
+        potential: Potential,
+        *,
+        seed: int,
+        threshold: Threshold | None = None,
+    ) -> Sample:
+        """Return conformers, most stable first; see `chemistry.sampling.base.Sampler`.
+
+        Raises InputError where no geometry can be made and none was given.
+        """
+        conformers, rejected = self._conformers(molecule, seed)
+        if not conformers and not rejected:
+            raise InputError(
+                f"no geometry of {molecule.name} can be made from its bonds: "
+                "give one in an .sdf or .xyz file"
+            )
+        predictions = None if threshold is None else potential.predict(conformers)
+        return judge(conformers, predictions, threshold, what="conformer", rejected=rejected)
+
+    def _conformers(self, molecule: Molecule, seed: int) -> tuple[list[Structure], Counter[str]]:
+        # RDKit is loaded here: whoever only reads settings need not wait for it.
+        from chemistry.embedding import embed
+        from chemistry.rdkit_bridge import atom_classes, atomic_numbers_of, geometry_rules, to_rdkit
+
+        positions = embed(molecule, self.embeddings, seed)
+        if positions is None:
+            given = [
+                geometry.moved_to(
+                    geometry.positions,
+                    Origin(sampler=self.kind, parent_id=geometry.structure_id, seed=seed),
+                )
+                for geometry in molecule.geometries[: self.max_conformers]
+            ]
+            return given, Counter()
+        faults = geometry_rules(molecule).faults(positions)
+        rejected = Counter(str(fault.reason) for fault in faults if fault)
+        sane = positions[[fault is None for fault in faults]]
+        fingerprints = distance_fingerprints(sane, atom_classes(molecule))
+        distinct = distinct_rows(fingerprints, self.min_rmsd_angstrom)
+        if len(distinct) < len(sane):
+            rejected["duplicate"] = len(sane) - len(distinct)
+        numbers = atomic_numbers_of(to_rdkit(molecule))
+        conformers = [
+            Structure(
+                atomic_numbers=numbers,
+                positions=sane[row],
+                charge=molecule.charge,
+                multiplicity=molecule.multiplicity,
+                molecule_id=molecule.molecule_id,
+                origin=Origin(sampler=self.kind, seed=seed),
+            )
+            for row in distinct[: self.max_conformers]
+        ]
+        return conformers, rejected

@@ -1,0 +1,209 @@
+"""Langevin dynamics that stops where the committee disagrees."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import compress
+from typing import Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, PositiveFloat, model_validator
+
+from chemistry.geometry import GeometryRules
+from chemistry.molecule import Molecule
+from chemistry.potential import Potential, Prediction, Threshold
+from chemistry.sampling.base import Offer, Sample, SamplerSettings
+from chemistry.sampling.judging import disagreement
+from chemistry.sampling.langevin import BAOAB, kinetic_energies, thermal_speeds
+from chemistry.structure import FloatArray, Origin, Structure
+
+
+class LangevinDynamics(SamplerSettings):
+    """Trajectories on the potential's mean forces, each heated along a ramp of temperature.
+
+    With a threshold each trajectory ends at the first structure over it, which is offered (Smith
+    et al., doi:10.1063/1.5023802). Without one, frames at regular spacing are offered. All
+    trajectories of all starts advance together, one `predict` a step.
+    """
+
+    kind: Literal["langevin"] = "langevin"
+    temperature_k: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(300.0, 1000.0), description="First and last temperature; linear in between."
+    )
+    timestep_fs: float = Field(default=0.5, gt=0, le=5, description="Time step.")
+    steps: int = Field(default=4000, ge=1, description="Steps of a trajectory, at most.")
+    friction_per_fs: float = Field(default=0.02, ge=0, description="Friction; 0: no thermostat.")
+    replicas: int = Field(default=1, ge=1, description="Trajectories from each start.")
+    judge_every: int = Field(
+        default=5, ge=1, description="Steps from one judgement against the threshold to the next."
+    )
+    frames: int = Field(
+        default=4,
+        ge=1,
+        description="Structures taken from each trajectory, at regular spacing, where there is no "
+        "threshold (initial and held-out sets).",
+    )
+    max_energy_ev_per_atom: float = Field(
+        default=1.0,
+        gt=0,
+        description="A trajectory whose potential and kinetic energy exceed the start's potential "
+        "energy by more has exploded and ends without an offer.",
+    )
+
+    @model_validator(mode="after")
+    def _frames_within_steps(self) -> Self:
+        if self.frames > self.steps:
+            raise ValueError(f"{self.frames} frames do not fit into {self.steps} steps")
+        return self
+
+    def sample(
+        self,
+        molecule: Molecule,
+        starts: Sequence[Structure],
+        potential: Potential,
+        *,
+        seed: int,
+        threshold: Threshold | None = None,
+    ) -> Sample:
+        """Return first structures over the threshold; see `chemistry.sampling.base.Sampler`."""
+        # RDKit is loaded here: whoever only reads settings need not wait for it.
+        from chemistry.rdkit_bridge import geometry_rules
+
+        if not starts:
+            return Sample(offers=())
+        ensemble = _Ensemble(self, geometry_rules(molecule), starts, potential, seed)
+        frame_steps = {round(k * self.steps / self.frames) for k in range(1, self.frames + 1)}
+        offers: list[Offer] = []
+        for step in range(1, self.steps + 1):
+            if not ensemble.structures:
+                break
+            temperature_k = self._temperature_k(step)
+            ensemble.advance(temperature_k)
+            when = f"after {step * self.timestep_fs:g} fs at {temperature_k:.0f} K"
+            if threshold is None:
+                if step in frame_steps:
+                    offers += ensemble.offers(f"Langevin dynamics {when}")
+            elif step % self.judge_every == 0 or step == self.steps:
+                over = [threshold.exceeded_by(p) for p in ensemble.predictions]
+                offers += ensemble.stop(over, f"first over the threshold {when}")
+        stopped = 0 if threshold is None else len(offers)
+        return Sample(
+            offers=tuple(offers),
+            judged=0 if threshold is None else stopped + len(ensemble.structures),
+            over_threshold=stopped,
+            rejected=dict(+ensemble.rejected),
+        )
+
+    def _temperature_k(self, step: int) -> float:
+        first, last = self.temperature_k
+        return first + (last - first) * step / self.steps
+
+
+class _Ensemble:
+    """The trajectories that are still going; row r of every array belongs to trajectory r."""
+
+    def __init__(
+        self,
+        settings: LangevinDynamics,
+        rules: GeometryRules,
+        starts: Sequence[Structure],
+        potential: Potential,
+        seed: int,
+    ) -> None:
+        self.rejected: Counter[str] = Counter()
+        self._rules = rules
+        self._potential = potential
+        self._integrator = BAOAB(
+            masses=starts[0].masses,
+            timestep_fs=settings.timestep_fs,
+            friction_per_fs=settings.friction_per_fs,
+        )
+        self._energy_limit = settings.max_energy_ev_per_atom * len(starts[0])  # eV
+        self.structures = [
+            start.moved_to(
+                start.positions,
+                Origin(sampler=settings.kind, parent_id=start.structure_id, seed=seed),
+            )
+            for start in starts
+            for _ in range(settings.replicas)
+        ]
+        # A generator each: what happens to one trajectory does not change the noise of another.
+        self._generators = [np.random.default_rng([seed, r]) for r in range(len(self.structures))]
+        self._positions = np.array([s.positions for s in self.structures])  # (R, N, 3)
+        speeds = thermal_speeds(self._integrator.masses, settings.temperature_k[0])
+        self._velocities = speeds[:, None] * self._noise()  # (R, N, 3)
+        self._forces = np.zeros_like(self._positions)  # (R, N, 3)
+        self._start_energies = np.zeros(len(self.structures))  # (R,)
+        self.predictions: list[Prediction] = []
+        self._keep_sane()
+        self._predict()
+        self._start_energies = self._energies()
+
+    def advance(self, temperature_k: float) -> None:
+        """Take one step; trajectories that went wrong end and are counted as rejected."""
+        self._positions, self._velocities = self._integrator.drift(
+            self._positions, self._velocities, self._forces, self._noise(), temperature_k
+        )
+        self._keep_sane()
+        self._predict()
+        self._velocities = self._integrator.kick(self._velocities, self._forces)
+        self._keep_bound()
+
+    def offers(self, reason: str) -> list[Offer]:
+        """Offer the structures where all trajectories are now."""
+        return [
+            Offer(structure=structure, prediction=prediction, reason=reason)
+            for structure, prediction in zip(self.structures, self.predictions, strict=True)
+        ]
+
+    def stop(self, ends: Sequence[bool], reason: str) -> list[Offer]:
+        """End some of the trajectories and offer the structures where they are now."""
+        ended = [
+            replace(offer, reason=f"{reason}, {disagreement(prediction)}")
+            for offer, prediction, end in zip(
+                self.offers(reason), self.predictions, ends, strict=True
+            )
+            if end
+        ]
+        self._keep(~np.array(ends, dtype=np.bool_))
+        return ended
+
+    def _noise(self) -> FloatArray:
+        shape = self._positions.shape[1:]
+        return np.array([g.standard_normal(shape) for g in self._generators]).reshape(-1, *shape)
+
+    def _predict(self) -> None:
+        self.structures = [
+            structure.moved_to(positions, structure.origin)
+            for structure, positions in zip(self.structures, self._positions, strict=True)
+        ]
+        self.predictions = self._potential.predict(self.structures) if self.structures else []
+        self._forces = np.array([p.forces for p in self.predictions]).reshape(self._positions.shape)
+
+    def _energies(self) -> FloatArray:
+        return np.array([p.energy for p in self.predictions], dtype=np.float64)
+
+    def _keep_sane(self) -> None:
+        """End trajectories whose atoms clash or whose bonds are not those of the molecule."""
+        faults = self._rules.faults(self._positions)
+        self.rejected.update(str(fault.reason) for fault in faults if fault)
+        self._keep(np.array([fault is None for fault in faults], dtype=np.bool_))
+
+    def _keep_bound(self) -> None:
+        """End trajectories that gained more energy than a thermostat gives."""
+        kinetic = kinetic_energies(self._integrator.masses, self._velocities)
+        bound = self._energies() + kinetic - self._start_energies <= self._energy_limit
+        self.rejected["energy"] += int((~bound).sum())
+        self._keep(bound)
+
+    def _keep(self, rows: npt.NDArray[np.bool_]) -> None:
+        if rows.all():
+            return
+        self._positions = self._positions[rows]
+        self._velocities = self._velocities[rows]
+        self._forces = self._forces[rows]
+        self._start_energies = self._start_energies[rows]
+        self._generators = list(compress(self._generators, rows))
+        self.structures = list(compress(self.structures, rows))
+        self.predictions = list(compress(self.predictions, rows))

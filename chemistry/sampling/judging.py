@@ -1,0 +1,70 @@
+"""Hold structures against the threshold."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from chemistry.potential import Prediction, Threshold
+from chemistry.sampling.base import Offer, Sample
+from chemistry.structure import Structure
+
+
+def judge(
+    structures: Sequence[Structure],
+    predictions: Sequence[Prediction] | None,
+    threshold: Threshold | None,
+    *,
+    what: str,
+    rejected: Mapping[str, int],
+) -> Sample:
+    """Offer the structures over the threshold, or all of them where there is no threshold.
+
+    Parameters
+    ----------
+    structures : sequence of Structure
+        Independent of each other.
+    predictions : sequence of Prediction or None
+        One for each structure; None only without a threshold.
+    threshold : Threshold or None
+    what : str
+        What a structure is, for the reason of its offer: "conformer".
+    rejected : mapping of str to int
+        What filters refused before.
+    """
+    answers = predictions if predictions is not None else [None] * len(structures)
+    pairs = zip(structures, answers, strict=True)
+    if threshold is None:
+        offers = [Offer(structure=s, prediction=p, reason=what) for s, p in pairs]
+        return Sample(offers=tuple(offers), rejected=dict(rejected))
+    offers = [
+        Offer(structure=s, prediction=p, reason=f"{what}, {disagreement(p)}")
+        for s, p in pairs
+        if p is not None and threshold.exceeded_by(p)
+    ]
+    return Sample(
+        offers=tuple(offers),
+        judged=len(structures),
+        over_threshold=len(offers),
+        rejected=dict(rejected),
+    )
+
+
+def merge(samples: Iterable[Sample]) -> Sample:
+    """Return what several calls found as one Sample."""
+    samples = list(samples)
+    rejected: Counter[str] = Counter()
+    for sample in samples:
+        rejected.update(sample.rejected)
+    return Sample(
+        offers=tuple(offer for sample in samples for offer in sample.offers),
+        judged=sum(sample.judged for sample in samples),
+        over_threshold=sum(sample.over_threshold for sample in samples),
+        rejected=dict(rejected),
+    )
+
+
+def disagreement(prediction: Prediction) -> str:
+    """Say how much a committee disagrees, for people."""
+    return (
+        f"disagreement {prediction.rho_kcal_mol:.2f} kcal/mol, "
+        f"{prediction.force_sigma_kcal_mol_angstrom:.1f} kcal/mol/Å"
+    )

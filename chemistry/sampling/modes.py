@@ -1,0 +1,95 @@
+"""Hessians by finite differences of forces, and the normal modes of a molecule."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chemistry.potential import Potential
+from chemistry.structure import FloatArray, Structure
+from chemistry.units import EV_PER_DALTON_ANGSTROM2_PER_FS2, PER_FS_PER_INVERSE_CM
+
+_LINEAR = 0.01
+"""A rotation whose mass-weighted size is below this share of the largest one turns the molecule
+about its own axis: it is linear within what a geometry optimiser leaves of a bend."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Vibrations:
+    """Harmonic vibrations around one geometry; V = 3N - 6 (3N - 5 if linear, 0 for an atom).
+
+    Attributes
+    ----------
+    curvatures : (V,) float64, eV/(Da Å²)
+        Eigenvalues of the mass-weighted Hessian, ascending; negative for imaginary modes.
+    displacements : (V, N, 3) float64, 1/sqrt(Da)
+        Movement of the atoms in Å for one sqrt(Da) Å along the mass-weighted normal coordinate.
+    """
+
+    curvatures: FloatArray
+    displacements: FloatArray
+
+    @property
+    def wavenumbers_per_cm(self) -> FloatArray:
+        """Harmonic wavenumbers, (V,) 1/cm; imaginary ones as negative numbers."""
+        squared = self.curvatures / EV_PER_DALTON_ANGSTROM2_PER_FS2
+        return np.asarray(
+            np.sign(squared) * np.sqrt(np.abs(squared)) / PER_FS_PER_INVERSE_CM, dtype=np.float64
+        )
+
+
+def hessians(
+    structures: Sequence[Structure], potential: Potential, step_angstrom: float
+) -> list[FloatArray]:
+    """Return the Hessian of each structure, (3N, 3N) eV/Å², by central differences of forces.
+
+    All 6N displaced geometries of all structures are predicted in one call.
+    """
+    displaced = [
+        structure.moved_to(structure.positions + sign * step, structure.origin)
+        for structure in structures
+        for step in step_angstrom * np.eye(3 * len(structure)).reshape(-1, len(structure), 3)
+        for sign in (1.0, -1.0)
+    ]
+    forces = iter(potential.predict(displaced))
+    result = []
+    for structure in structures:
+        size = 3 * len(structure)
+        rows = [next(forces).forces.ravel() for _ in range(2 * size)]
+        forward, backward = np.array(rows[0::2]), np.array(rows[1::2])  # (3N, 3N) each
+        hessian = (backward - forward) / (2.0 * step_angstrom)
+        result.append((hessian + hessian.T) / 2.0)
+    return result
+
+
+def vibrations(hessian: FloatArray, positions: FloatArray, masses: FloatArray) -> Vibrations:
+    """Diagonalise a mass-weighted Hessian in the space without translations and rotations.
+
+    Parameters
+    ----------
+    hessian : (3N, 3N), eV/Å²
+    positions : (N, 3), Å
+    masses : (N,), Da
+    """
+    weights = np.repeat(np.sqrt(masses), 3)  # (3N,)
+    internal = _internal_space(positions, masses)  # (3N, V)
+    weighted = internal.T @ (hessian / np.outer(weights, weights)) @ internal
+    curvatures, vectors = np.linalg.eigh(weighted)
+    displacements = ((internal @ vectors) / weights[:, None]).T.reshape(-1, len(masses), 3)
+    return Vibrations(curvatures=curvatures, displacements=displacements)
+
+
+def _internal_space(positions: FloatArray, masses: FloatArray) -> FloatArray:
+    """Return an orthonormal basis, (3N, V), of mass-weighted movements that are vibrations."""
+    roots = np.sqrt(masses)[:, None, None]  # (N, 1, 1)
+    centred = positions - masses @ positions / masses.sum()
+    axes = np.eye(3)
+    translations = roots * axes  # (N, 3, 3): atom, component, axis
+    rotations = roots * np.cross(axes[None], centred[:, None]).swapaxes(1, 2)
+    size = 3 * len(masses)
+    turned, lengths, _ = np.linalg.svd(rotations.reshape(size, 3), full_matrices=False)
+    turned = turned[:, lengths > max(_LINEAR * lengths[0], 1e-8)]
+    # Rotations about the centre of mass are orthogonal to translations.
+    external = np.hstack([translations.reshape(size, 3) / np.sqrt(masses.sum()), turned])
+    complete, _ = np.linalg.qr(external, mode="complete")
+    return np.asarray(complete[:, external.shape[1] :], dtype=np.float64)

@@ -1,0 +1,132 @@
+"""Thermal displacements along normal modes."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from chemistry.geometry import distance_fingerprints, farthest_rows
+from chemistry.molecule import Molecule
+from chemistry.potential import Potential, Threshold
+from chemistry.sampling.base import Sample, SamplerSettings
+from chemistry.sampling.judging import judge, merge
+from chemistry.sampling.modes import Vibrations, hessians, vibrations
+from chemistry.structure import FloatArray, Origin, Structure
+from chemistry.units import (
+    BOLTZMANN_EV_PER_K,
+    EV_PER_DALTON_ANGSTROM2_PER_FS2,
+    PER_FS_PER_INVERSE_CM,
+)
+
+
+class NormalModes(SamplerSettings):
+    """Geometries drawn from the classical thermal distribution of harmonic vibrations.
+
+    Normal-mode sampling as in ANI-1 (Smith, Isayev and Roitberg, doi:10.1039/C6SC05720A), but for
+    the amplitudes. ANI-1 shares out at most 3/2 N kT among the modes by random numbers; here the
+    mass-weighted coordinate of each mode is normal with variance kT / omega², the Boltzmann
+    distribution of a classical oscillator, so that each mode has kT/2 on average. Of the
+    geometries made from one start, those kept are spread by MaxMin as in ANI-1x.
+    """
+
+    kind: Literal["normal_modes"] = "normal_modes"
+    temperature_k: float = Field(default=600.0, gt=0, description="Temperature of the vibrations.")
+    made_per_start: int = Field(
+        default=10, ge=1, description="Geometries drawn around each start and judged."
+    )
+    kept_per_start: int = Field(
+        default=2, ge=1, description="Geometries offered of those, as different as can be."
+    )
+    softest_mode_per_cm: float = Field(
+        default=200.0,
+        gt=0,
+        description="Softer and imaginary modes move as if they had this wavenumber: a straight "
+        "line is no good path for a soft torsion.",
+    )
+    hessian_step_angstrom: float = Field(
+        default=0.01, gt=0, description="Step of the finite differences of forces."
+    )
+    max_energy_ev_per_atom: float = Field(
+        default=0.5, gt=0, description="Geometries higher above their start are refused."
+    )
+
+    def sample(
+        self,
+        molecule: Molecule,
+        starts: Sequence[Structure],
+        potential: Potential,
+        *,
+        seed: int,
+        threshold: Threshold | None = None,
+    ) -> Sample:
+        """Return displaced geometries; see `chemistry.sampling.base.Sampler`."""
+        # RDKit is loaded here: whoever only reads settings need not wait for it.
+        from chemistry.rdkit_bridge import geometry_rules
+
+        rules = geometry_rules(molecule)
+        generator = np.random.default_rng(seed)
+        parts = []
+        for start, modes in zip(starts, self._modes(starts, potential), strict=True):
+            if not len(modes.curvatures):  # an atom does not vibrate
+                continue
+            origin = Origin(sampler=self.kind, parent_id=start.structure_id, seed=seed)
+            drawn = start.positions + self._draw(modes, generator)
+            faults = rules.faults(drawn)
+            sane = [
+                start.moved_to(positions, origin)
+                for positions, fault in zip(drawn, faults, strict=True)
+                if fault is None
+            ]
+            rejected = Counter(str(fault.reason) for fault in faults if fault)
+            parts.append(self._offered(start, sane, rejected, potential, threshold))
+        return merge(parts)
+
+    def _offered(
+        self,
+        start: Structure,
+        made: Sequence[Structure],
+        rejected: Counter[str],
+        potential: Potential,
+        threshold: Threshold | None,
+    ) -> Sample:
+        """Judge what was made around one start and keep what is most different."""
+        reference, *predictions = potential.predict([start, *made])
+        ceiling = reference.energy + self.max_energy_ev_per_atom * len(start)
+        low = [row for row, p in enumerate(predictions) if p.energy <= ceiling]
+        if len(low) < len(made):
+            rejected["energy"] += len(made) - len(low)
+        judged = judge(
+            [made[row] for row in low],
+            [predictions[row] for row in low],
+            threshold,
+            what=f"normal modes at {self.temperature_k:g} K",
+            rejected=rejected,
+        )
+        every_atom = np.arange(len(start))
+        geometries = [start.positions, *(offer.structure.positions for offer in judged.offers)]
+        known, *others = distance_fingerprints(np.array(geometries), every_atom)
+        if not others:
+            return judged
+        kept = farthest_rows(np.array(others), self.kept_per_start, known[None])
+        return replace(judged, offers=tuple(judged.offers[row] for row in kept))
+
+    def _modes(self, starts: Sequence[Structure], potential: Potential) -> list[Vibrations]:
+        return [
+            vibrations(hessian, start.positions, start.masses)
+            for hessian, start in zip(
+                hessians(starts, potential, self.hessian_step_angstrom), starts, strict=True
+            )
+        ]
+
+    def _draw(self, modes: Vibrations, generator: np.random.Generator) -> FloatArray:
+        """Draw displacements, (made_per_start, N, 3) Å, of thermal amplitude along all modes."""
+        softest = (
+            self.softest_mode_per_cm * PER_FS_PER_INVERSE_CM
+        ) ** 2 * EV_PER_DALTON_ANGSTROM2_PER_FS2
+        variances = BOLTZMANN_EV_PER_K * self.temperature_k / np.maximum(modes.curvatures, softest)
+        drawn = generator.standard_normal((self.made_per_start, len(variances)))
+        amplitudes = drawn * np.sqrt(variances)  # (made_per_start, V)
+        return np.asarray(np.einsum("rv,vna->rna", amplitudes, modes.displacements))

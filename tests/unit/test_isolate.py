@@ -1,0 +1,274 @@
+"""A function call in a process of its own: every way that it can end, with real processes."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import pytest
+
+from workflow.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.processes import children, has_ended
+
+_LIMITS = Limits(wall_seconds=60, memory_gb=0.3)
+_SHORT = Limits(wall_seconds=0.3, memory_gb=0.3)
+
+
+def _run(tmp_path: Path, function: Callable[..., Any], *arguments: Any, **limits: Any) -> Any:
+    outcome = run_isolated(
+        function, *arguments, scratch_root=tmp_path, limits=limits.get("limits", _LIMITS)
+    )
+    assert list(tmp_path.iterdir()) == [], "the scratch folder is deleted"
+    return outcome
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _burn(seconds: float) -> int:
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+    return os.getpid()
+
+
+def test_a_value_comes_back_with_what_it_cost(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, _burn, 0.2)
+    assert isinstance(outcome, Finished)
+    assert outcome.value != os.getpid()
+    assert 0.2 <= outcome.usage.cpu_seconds < 2
+    assert outcome.usage.wall_seconds >= 0.2
+    assert 0.005 < outcome.usage.max_rss_gb < 2
+
+
+def test_a_big_value_comes_back(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, lambda: b"x" * 50_000_000)
+    assert isinstance(outcome, Finished)
+    assert outcome.value == b"x" * 50_000_000
+
+
+def test_an_exception_is_told_with_its_traceback(tmp_path: Path) -> None:
+    def faulty() -> float:
+        return 1 / 0
+
+    outcome = _run(tmp_path, faulty)
+    assert isinstance(outcome, Raised)
+    assert outcome.error == "ZeroDivisionError: division by zero"
+    assert "in faulty" in outcome.traceback
+
+
+def test_a_value_that_cannot_be_pickled_is_an_error(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, lambda: lambda: 1)
+    assert isinstance(outcome, Raised)
+    assert "pickle" in outcome.error.lower()
+
+
+def test_sys_exit_is_no_result(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, sys.exit, 0)
+    assert isinstance(outcome, Raised)
+    assert outcome.error == "SystemExit: 0"
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_an_exit_from_compiled_code_is_no_result(tmp_path: Path, status: int) -> None:
+    outcome = _run(tmp_path, os._exit, status)
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "infrastructure"
+    assert f"exited with status {status} without an answer" in outcome.message
+
+
+def test_a_hang_ends_at_the_limit(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, time.sleep, 60, limits=_SHORT)
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "resource"
+    assert "limit of 0.3 s" in outcome.message
+    assert 0.3 <= outcome.usage.wall_seconds < 30
+
+
+def test_a_hang_that_ignores_signals_ends_at_the_limit(tmp_path: Path) -> None:
+    def stubborn() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(60)
+
+    outcome = _run(tmp_path, stubborn, limits=_SHORT)
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "resource"
+
+
+def test_a_python_allocation_over_the_limit_is_told(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, lambda: len(bytearray(1_000_000_000)))
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "resource"
+    assert "limit of 0.3 GB" in outcome.message
+
+
+def test_memory_within_the_limit_is_had(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, lambda: len(bytearray(250_000_000)))
+    assert isinstance(outcome, Finished)
+    assert outcome.usage.max_rss_gb > 0.25
+
+
+def test_a_pickle_that_does_not_fit_into_memory_is_told(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, lambda: bytes(200_000_000))
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "resource"
+
+
+def test_a_crash_of_compiled_code_is_told_with_its_signal(tmp_path: Path) -> None:
+    def crash() -> None:
+        ctypes.string_at(0)
+
+    outcome = _run(tmp_path, crash)
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "infrastructure"
+    assert "SIGSEGV" in outcome.message
+    assert "in crash" in outcome.output, "faulthandler says where"
+
+
+def test_a_failed_allocation_of_compiled_code_counts_as_lack_of_memory(tmp_path: Path) -> None:
+    def abort() -> None:
+        os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'")
+        os.abort()
+
+    outcome = _run(tmp_path, abort)
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "resource"
+    assert "SIGABRT" in outcome.message
+
+
+def test_a_kill_from_outside_counts_as_lack_of_memory(tmp_path: Path) -> None:
+    outcome = _run(tmp_path, lambda: os.kill(os.getpid(), signal.SIGKILL))
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "resource"
+    assert "SIGKILL" in outcome.message
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+@pytest.mark.parametrize("leaves_session", [True, False])
+def test_grandchildren_end_with_the_call(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, hangs: bool, leaves_session: bool
+) -> None:
+    pid_file = tmp_path_factory.mktemp("pids") / "pid"
+
+    def start_another() -> None:
+        other = subprocess.Popen(["sleep", "600"], start_new_session=leaves_session)
+        pid_file.write_text(str(other.pid))
+        if hangs:
+            time.sleep(600)
+
+    limits = Limits(wall_seconds=1.0, memory_gb=0.3) if hangs else _LIMITS
+    outcome = _run(tmp_path, start_another, limits=limits)
+    assert isinstance(outcome, Died if hangs else Finished)
+    assert has_ended(int(pid_file.read_text()))
+
+
+def test_a_forked_grandchild_that_holds_the_pipe_does_not_hold_the_caller(tmp_path: Path) -> None:
+    def daemonise() -> str:
+        if os.fork() == 0:
+            time.sleep(600)
+        return "done"
+
+    outcome = _run(tmp_path, daemonise)
+    assert isinstance(outcome, Finished)
+    assert outcome.value == "done"
+
+
+def test_the_child_works_in_a_scratch_folder_of_its_own(tmp_path: Path) -> None:
+    def where() -> tuple[str, str, str]:
+        Path("litter").write_bytes(b"x" * 1000)
+        return str(Path.cwd()), tempfile.gettempdir(), os.environ["PYSCF_TMPDIR"]
+
+    outcome = _run(tmp_path, where)
+    assert isinstance(outcome, Finished)
+    cwd, temporary, pyscf = outcome.value
+    assert cwd == temporary == pyscf
+    assert Path(cwd).parent == tmp_path
+    assert tempfile.gettempdir() != temporary
+
+
+def test_scratch_is_deleted_after_a_kill(tmp_path: Path) -> None:
+    def fill_and_hang() -> None:
+        Path("big").write_bytes(b"x" * 1_000_000)
+        time.sleep(600)
+
+    assert isinstance(_run(tmp_path, fill_and_hang, limits=_SHORT), Died)
+
+
+def test_a_scratch_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    outcome = run_isolated(len, "abc", limits=_LIMITS, scratch_root=tmp_path / "absent")
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "infrastructure"
+    assert "No such file" in outcome.message
+
+
+def test_ctrl_c_in_the_caller_ends_the_child(tmp_path: Path) -> None:
+    pids: set[int] = set()
+
+    def interrupt() -> None:
+        _wait_until(lambda: any(children(pid) for pid in children(os.getpid())))
+        pids.update(child.pid for child in psutil.Process().children(recursive=True))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    helper = threading.Thread(target=interrupt)
+    helper.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_isolated(time.sleep, 600, limits=_LIMITS, scratch_root=tmp_path)
+    helper.join()
+    assert len(pids) == 2
+    assert all(map(has_ended, pids))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _sleep_with_a_grandchild() -> NoReturn:
+    subprocess.Popen(["sleep", "600"], start_new_session=True)
+    while True:
+        time.sleep(600)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_outlives_a_killed_caller(tmp_path: Path, number: signal.Signals) -> None:
+    caller = os.fork()
+    if caller == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        run_isolated(_sleep_with_a_grandchild, limits=_LIMITS, scratch_root=tmp_path)
+        os._exit(0)
+    process = psutil.Process(caller)
+    assert _wait_until(lambda: len(process.children(recursive=True)) == 3)
+    descendants = [child.pid for child in process.children(recursive=True)]
+    os.kill(caller, number)
+    os.waitpid(caller, 0)
+    assert _wait_until(lambda: all(map(has_ended, descendants)))
+    assert _wait_until(lambda: list(tmp_path.iterdir()) == [])
+
+
+def test_a_killed_keeper_takes_the_child_along_and_is_told(tmp_path: Path) -> None:
+    killed: list[int] = []
+
+    def kill_keeper() -> None:
+        _wait_until(lambda: any(children(pid) for pid in children(os.getpid())))
+        (keeper,) = children(os.getpid())
+        killed.extend([keeper, *children(keeper)])
+        os.kill(keeper, signal.SIGKILL)
+
+    helper = threading.Thread(target=kill_keeper)
+    helper.start()
+    outcome = _run(tmp_path, time.sleep, 600)
+    helper.join()
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "infrastructure"
+    assert _wait_until(lambda: all(map(has_ended, killed)))

@@ -1,12 +1,8 @@
-"""Run one function call in a process of its own, with limits of time and memory that hold.
+"""Run one function call in a child process, with limits of time and memory that hold.
 
-    caller ──fork──► keeper ──fork──► child: the function
-       ▲                │ ▲               │
-       └── the answer ──┘ └── the result ─┘
-
-The child may hang, crash or be killed. The keeper computes nothing: it ends the child and all that
-the child started, at the limit or when the caller is gone, deletes the scratch folder, and says
-what happened. Python's own timeouts fire only between bytecodes, not within an SCF.
+The child may hang, crash or be killed: its caller only waits, ends it and all that it started at
+the limit, and says what happened. Python's own timeouts fire only between bytecodes, not within an
+SCF.
 
 The caller imports what the function needs, so that a child starts in milliseconds, but must not
 have computed with OpenMP, whose threads do not survive a fork.
@@ -30,14 +26,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, NoReturn, TypeVar
+from typing import IO, Any, Generic, Literal, NoReturn, TypeVar
 
-from workflow.processes import adopt_orphans, die_with_parent, end_children
+from workflow.processes import adopt_orphans, die_with_parent, end_children, kill_tree
 
 T = TypeVar("T")
 
 _BYTES_PER_GB = 1e9
 _OUTPUT_CHARACTERS = 4000
+_POLL_SECONDS = 0.05
+_POLL_SECONDS_AT_END = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +94,12 @@ class Died:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Account:
-    """What the keeper saw: the child's answer if there is one, and how it ended."""
+class _End:
+    """How a child ended: its answer if it gave one, its wait status, its last words."""
 
     answer: bytes
-    wait_status: int
     is_over_time: bool
+    wait_status: int
     output: str
     usage: Usage
 
@@ -116,69 +114,76 @@ def run_isolated(
 
     The child works in an empty scratch folder of its own, made in `scratch_root` (default: the
     system's temporary folder) and deleted afterwards: its current folder, what `tempfile` uses, and
-    PYSCF_TMPDIR. Relative paths among the arguments therefore lead nowhere. Whatever ends the call
-    (KeyboardInterrupt too, or the caller's death) ends the child and all that it started.
+    PYSCF_TMPDIR. Relative paths among the arguments therefore lead nowhere.
+
+    KeyboardInterrupt and whatever else a signal handler raises in the caller ends the child and all
+    that it started, then passes on. If the caller is killed, the kernel kills the child; what the
+    child had started, and its scratch folder, are left to `workflow/leash.py`.
     """
     try:
         scratch = Path(tempfile.mkdtemp(prefix="rung-", dir=scratch_root))
-        try:
-            report = _run_keeper(function, arguments, limits, scratch)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)  # the keeper did, unless it was killed
     except OSError as error:
-        return _not_run(f"{error.strerror or error}")
-    if not report:
-        return _not_run("the process that watched it was killed")
-    account: _Account = pickle.loads(report)
-    return _outcome(account, limits)
+        return _not_run(error)
+    try:
+        return _outcome(_run_child(function, arguments, limits, scratch), limits)
+    except OSError as error:
+        return _not_run(error)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _run_keeper(
+def _run_child(
     function: Callable[..., Any], arguments: tuple[Any, ...], limits: Limits, scratch: Path
-) -> bytes:
-    """Start the keeper, wait until it and all that it started are gone, return its report."""
-    report, report_end = os.pipe()
-    lifeline_end, lifeline = os.pipe()
+) -> _End:
+    """Start the child, take its answer, end it and all that it started, and reap it."""
     with suppress(OSError, ValueError):  # what is buffered would be written by both processes
         sys.stdout.flush()
         sys.stderr.flush()
-    try:
-        keeper = os.fork()
-    except OSError:
-        for descriptor in (report, report_end, lifeline_end, lifeline):
-            os.close(descriptor)
-        raise
-    if keeper == 0:
-        os.close(lifeline)
-        _forked(_keep, function, arguments, limits, scratch, report_end, lifeline_end)
-    os.close(report_end)
-    os.close(lifeline_end)
-    try:
-        with os.fdopen(report, "rb") as pipe:
-            return pipe.read()
-    finally:
-        os.close(lifeline)  # tells the keeper to end the child, if it still runs
-        os.waitpid(keeper, 0)
+    caller = os.getpid()
+    reading, writing = os.pipe()
+    answer, answer_end = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb")
+    with tempfile.TemporaryFile(dir=scratch) as output, answer, answer_end:
+        started = time.monotonic()
+        child = os.fork()
+        if child == 0:
+            _become_child(function, arguments, limits, scratch, answer_end, output.fileno(), caller)
+        try:
+            answer_end.close()
+            content, is_over_time = _receive(answer, child, started + limits.wall_seconds)
+        finally:
+            kill_tree(child)
+            _, wait_status, used = os.wait4(child, 0)
+        return _End(
+            answer=content,
+            is_over_time=is_over_time,
+            wait_status=wait_status,
+            output=_last_words(output.fileno()),
+            usage=Usage(
+                cpu_seconds=used.ru_utime + used.ru_stime,
+                wall_seconds=time.monotonic() - started,
+                max_rss_gb=used.ru_maxrss * 1024 / _BYTES_PER_GB,
+            ),
+        )
 
 
-def _not_run(reason: str) -> Died:
+def _not_run(error: OSError) -> Died:
     nothing = Usage(cpu_seconds=0.0, wall_seconds=0.0, max_rss_gb=0.0)
-    message = f"could not be run: {reason}"
+    message = f"could not be run: {error.strerror or error}"
     return Died(kind="infrastructure", message=message, output="", usage=nothing)
 
 
-def _outcome(account: _Account, limits: Limits) -> Finished[Any] | Raised | Died:
-    """Tell from the account what became of a call."""
-    usage, output, status = account.usage, account.output, account.wait_status
+def _outcome(end: _End, limits: Limits) -> Finished[Any] | Raised | Died:
+    """Tell from its end what became of a call."""
+    usage, output, status = end.usage, end.output, end.wait_status
     over_memory = f"needed more memory than its limit of {limits.memory_gb:g} GB"
-    if account.is_over_time:
+    if end.is_over_time:
         message = f"ended at its limit of {limits.wall_seconds:g} s wall time"
         return Died(kind="resource", message=message, output=output, usage=usage)
     if os.WIFSIGNALED(status):
         name = signal.Signals(os.WTERMSIG(status)).name
         message = f"crashed with {name} at {usage.max_rss_gb:.1f} GB"
         # An allocation that fails under the limit may crash compiled code. A SIGKILL that is not
-        # the keeper's is the kernel's, when the machine is out of memory.
+        # ours is the kernel's, when the machine is out of memory.
         if name == "SIGKILL":
             message += ", probably because the machine was out of memory"
         elif "bad_alloc" in output or usage.max_rss_gb > 0.8 * limits.memory_gb:
@@ -186,10 +191,10 @@ def _outcome(account: _Account, limits: Limits) -> Finished[Any] | Raised | Died
         else:
             return Died(kind="infrastructure", message=message, output=output, usage=usage)
         return Died(kind="resource", message=message, output=output, usage=usage)
-    if os.WEXITSTATUS(status) != 0 or not account.answer:
+    if os.WEXITSTATUS(status) != 0 or not end.answer:
         message = f"exited with status {os.WEXITSTATUS(status)} without an answer"
         return Died(kind="infrastructure", message=message, output=output, usage=usage)
-    kind, content, text = pickle.loads(account.answer)
+    kind, content, text = pickle.loads(end.answer)
     if kind == "value":
         return Finished(value=content, usage=usage)
     if kind == "memory":
@@ -197,13 +202,59 @@ def _outcome(account: _Account, limits: Limits) -> Finished[Any] | Raised | Died
     return Raised(error=content, traceback=text, usage=usage)
 
 
-def _forked(body: Callable[..., None], *arguments: Any) -> NoReturn:
-    """Run the body of a forked process and leave without the caller's clean-up."""
+def _receive(answer: IO[bytes], child: int, deadline: float) -> tuple[bytes, bool]:
+    """Return the child's answer once the child has ended, and whether it ran into its deadline."""
+    poll = select.poll()
+    poll.register(answer, select.POLLIN)
+    chunks: list[bytes] = []
+    pause = _POLL_SECONDS
+    while (remaining := deadline - time.monotonic()) > 0:
+        if poll.poll(math.ceil(min(remaining, pause) * 1e3)):
+            chunks.append(os.read(answer.fileno(), 1 << 20))
+            if not chunks[-1]:  # the child sent all it had and is about to end
+                poll.unregister(answer)
+                pause = _POLL_SECONDS_AT_END
+        elif os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            # Ended, though something that it started may still hold the pipe open.
+            return b"".join(chunks), False
+    return b"", True
+
+
+def _become_child(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    limits: Limits,
+    scratch: Path,
+    answer: IO[bytes],
+    output: int,
+    caller: int,
+) -> NoReturn:
+    """Set the limits, call the function, send the answer, and leave without the caller's clean-up.
+
+    Whatever happens, the caller's stack must not go on in two processes.
+    """
     status = 70
     try:
-        body(*arguments)
+        os.setsid()  # a Ctrl-C is the caller's business
+        adopt_orphans()  # what a descendant leaves behind is found and ended too
+        die_with_parent(caller)
+        gc.freeze()  # what the caller holds is not this process's to clean up
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        with Path(os.devnull).open() as nothing:
+            os.dup2(nothing.fileno(), 0)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        faulthandler.enable(file=2)
+        os.environ["TMPDIR"] = os.environ["PYSCF_TMPDIR"] = str(scratch)
+        tempfile.tempdir = None
+        os.chdir(scratch)
+        hard_limit = _limit_memory(limits.memory_gb)
+        with answer:
+            answer.write(_answer(function, arguments, hard_limit))
+        end_children()
         status = 0
-    except BaseException:  # noqa: BLE001 - the caller's stack must not go on in two processes
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
         with suppress(Exception):
@@ -212,125 +263,17 @@ def _forked(body: Callable[..., None], *arguments: Any) -> NoReturn:
         os._exit(status)
 
 
-def _keep(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    limits: Limits,
-    scratch: Path,
-    report: int,
-    lifeline: int,
-) -> None:
-    """Be the keeper: start the child, watch it, clean up and report to the caller."""
-    os.setsid()  # a Ctrl-C or a signal to the caller's group must not end the clean-up
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    gc.freeze()
-    gc.disable()
-    adopt_orphans()
-    try:
-        account = _watch(function, arguments, limits, scratch, report, lifeline)
-    finally:
-        end_children()
-        shutil.rmtree(scratch, ignore_errors=True)
-    with suppress(BrokenPipeError), os.fdopen(report, "wb") as pipe:
-        pickle.dump(account, pipe, protocol=pickle.HIGHEST_PROTOCOL)
-
-
-def _watch(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    limits: Limits,
-    scratch: Path,
-    report: int,
-    lifeline: int,
-) -> _Account:
-    """Start the child, take its answer, and end it and all that it started."""
-    answer, answer_end = os.pipe()
-    os.set_blocking(answer, False)
-    output = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - it lives as long as the keeper
-    keeper = os.getpid()
-    started = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        os.close(report)
-        os.close(lifeline)
-        os.setsid()
-        die_with_parent(keeper)
-        _forked(_compute, function, arguments, limits, scratch, answer_end, output.fileno())
-    os.close(answer_end)
-    content, is_over_time = _receive(answer, child, lifeline, started + limits.wall_seconds)
-    with suppress(ProcessLookupError):
-        os.kill(child, signal.SIGKILL)
-    with suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    _, wait_status, used = os.wait4(child, 0)
-    return _Account(
-        answer=content,
-        wait_status=wait_status,
-        is_over_time=is_over_time,
-        output=_last_words(output.fileno()),
-        usage=Usage(
-            cpu_seconds=used.ru_utime + used.ru_stime,
-            wall_seconds=time.monotonic() - started,
-            max_rss_gb=used.ru_maxrss * 1024 / _BYTES_PER_GB,
-        ),
-    )
-
-
-def _receive(answer: int, child: int, lifeline: int, deadline: float) -> tuple[bytes, bool]:
-    """Return the child's answer, and whether it ran into its deadline.
-
-    Returns when the child has ended, at the deadline, or when the caller lets go of the lifeline.
-    """
-    child_end = os.pidfd_open(child)
-    poll = select.poll()
-    for descriptor in (answer, child_end, lifeline):
-        poll.register(descriptor, select.POLLIN)
-    chunks: list[bytes] = []
-    while (remaining := deadline - time.monotonic()) > 0:
-        ready = {descriptor for descriptor, _ in poll.poll(math.ceil(min(remaining, 1e5) * 1e3))}
-        if lifeline in ready:
-            return b"", False
-        if answer in ready:
-            with suppress(BlockingIOError):
-                chunks.append(os.read(answer, 1 << 20))
-                if not chunks[-1]:
-                    poll.unregister(answer)
-        elif child_end in ready:
-            return b"".join(chunks), False
-    return b"", True
-
-
-def _compute(
-    function: Callable[..., Any],
-    arguments: tuple[Any, ...],
-    limits: Limits,
-    scratch: Path,
-    answer: int,
-    output: int,
-) -> None:
-    """Be the child: set the limits, call the function, send the answer."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    gc.enable()
-    with Path(os.devnull).open() as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    faulthandler.enable(file=2)
-    os.environ["TMPDIR"] = os.environ["PYSCF_TMPDIR"] = str(scratch)
-    tempfile.tempdir = None
-    os.chdir(scratch)
+def _limit_memory(memory_gb: float) -> int:
+    """Limit this process to `memory_gb` beyond what it has mapped; return the hard limit."""
     with suppress(OSError):  # when the machine runs out of memory, the kernel takes this one first
         Path("/proc/self/oom_score_adj").write_text("500")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    allowed = pages * resource.getpagesize() + int(limits.memory_gb * _BYTES_PER_GB)
+    allowed = pages * resource.getpagesize() + int(memory_gb * _BYTES_PER_GB)
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
-    with os.fdopen(answer, "wb") as pipe:
-        pipe.write(_answer(function, arguments, hard))
+    return hard
 
 
 def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], hard_limit: int) -> bytes:

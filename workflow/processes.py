@@ -45,6 +45,29 @@ def has_ended(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] in "ZX"
 
 
+def kill_tree(child: int) -> None:
+    """SIGKILL a child that is not reaped yet, its process group and all its descendants."""
+    _kill(child, signal.SIGSTOP)  # it must not start others meanwhile
+    while doomed := [pid for pid in _descendants(child) if not has_ended(pid)]:
+        for pid in doomed:
+            _kill(pid, signal.SIGKILL)
+    _kill(child, signal.SIGKILL)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(child, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    found = list(children(pid))
+    for descendant in found:
+        found.extend(children(descendant))
+    return found
+
+
+def _kill(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
+
+
 def end_children(patience_seconds: float = 0.0) -> None:
     """Reap all children of this process, adopted ones included; SIGKILL those that stay.
 
@@ -55,8 +78,7 @@ def end_children(patience_seconds: float = 0.0) -> None:
     while True:
         if time.monotonic() >= deadline:
             for pid in children(os.getpid()):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+                _kill(pid, signal.SIGKILL)
         try:
             reaped, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:

@@ -5,7 +5,8 @@
     │   ├── EngineNotInstalled    a program is missing; the message says how to install it
     │   └── RunInUse              another launch holds the run folder
     ├── StoreError            the run's store cannot be read or written
-    └── CampaignFailed        the campaign stopped without reaching its goal: exit code 1
+    ├── CampaignFailed        the campaign stopped without reaching its goal: exit code 1
+    └── Interrupted           somebody stopped it; everything computed is kept: exit code 130
 
 An expected failure of a calculation (an SCF that does not converge) is not an exception but a
 value: `chemistry.label.LabelFailure`.
@@ -34,3 +35,7 @@ class StoreError(RungError):
 
 class CampaignFailed(RungError):
     """A campaign stopped without reaching its goal; everything computed is kept."""
+
+
+class Interrupted(RungError):  # noqa: N818
+    """Somebody stopped a campaign; everything computed is kept."""

@@ -1,0 +1,54 @@
+# Two commands for a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SYSTEM_PACKAGES := psi4 libopenblas0-pthread
+
+.PHONY: help demo test test-fast check format install system-deps clean
+
+help:
+	@echo "make demo         set up .venv and run the demo campaign (about 10 minutes on 2 cores)"
+	@echo "make test         set up .venv and the system packages, run all tests"
+	@echo "make test-fast    only the unit tests (seconds)"
+	@echo "make check        format, lint, types, import rules"
+	@echo "make system-deps  system packages for the tests of Psi4 (root on Debian or Ubuntu)"
+
+install: $(VENV)/.installed
+
+# torch first and alone: pip then keeps the build that is there, whatever else asks for torch.
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rung needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/rung launch runs/demo.yaml
+
+test: install system-deps
+	$(BIN)/python -m pytest
+
+test-fast: install
+	$(BIN)/python -m pytest tests/unit
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+system-deps:
+	@if command -v psi4 >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; \
+	else \
+		echo "system packages are missing, their tests will be skipped; as root: apt-get install $(SYSTEM_PACKAGES)"; \
+	fi
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,228 @@
+"""The science file: what a campaign is about, as strict pydantic models.
+
+Nothing here says where the work runs: that is the machine file, `workflow/backend.py`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from chemistry.errors import InputError
+from chemistry.potential import Threshold
+from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes
+from model.settings import TrainingSettings
+from workflow.yaml_file import StrictModel, read_yaml_model
+
+ExportFormat = Literal["extxyz", "ani-hdf5"]
+
+
+class MoleculeEntry(StrictModel):
+    """One molecule, or a file of them."""
+
+    smiles: str | None = Field(None, description="SMILES of one molecule; quote it in YAML.")
+    file: Path | None = Field(
+        None, description="A .smi, .sdf, .xyz or .extxyz file, relative to the campaign file."
+    )
+    name: str | None = Field(None, description="How people call it; default: the SMILES.")
+    charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
+    multiplicity: int | None = Field(
+        None, ge=1, description="2S + 1; default: as the SMILES or file says."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.smiles is None) == (self.file is None):
+            raise ValueError("a molecule needs either `smiles` or `file`")
+        return self
+
+
+def _smiles_shorthand(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("YAML reads an unquoted NO or ON as a truth value: quote the SMILES")
+    return {"smiles": value} if isinstance(value, str) else value
+
+
+MoleculeField = Annotated[MoleculeEntry, BeforeValidator(_smiles_shorthand)]
+
+
+class Budget(StrictModel):
+    """What a rung may spend; it stops at whichever comes first."""
+
+    labels: int = Field(200, ge=1, description="Labels for training, the initial ones included.")
+    cpu_hours: float | None = Field(None, gt=0, description="CPU hours of all labels of the rung.")
+
+
+class StopRules(StrictModel):
+    """When a rung is good enough; each rule that is set can end it."""
+
+    uncertain_share: float | None = Field(
+        0.02, ge=0, le=1, description="Share of explored structures over the threshold, at most."
+    )
+    sweeps: int = Field(
+        2, ge=1, description="Successive sweeps of exploration that must meet uncertain_share."
+    )
+    energy_mae_kcal_mol: float | None = Field(
+        None, gt=0, description="Held-out MAE of total energies to reach."
+    )
+    force_mae_kcal_mol_angstrom: float | None = Field(
+        None, gt=0, description="Held-out force MAE to reach."
+    )
+    trainings: int | None = Field(None, ge=1, description="Trainings at most.")
+
+
+class Rung(StrictModel):
+    """One level of theory with its own loop, budget and stop rules."""
+
+    level: str = Field(description="A named level (wb97x/6-31g*, gfn2-xtb) or functional/basis.")
+    engine: str | None = Field(None, description="pyscf, tblite, …; default: the level's own.")
+    initial_labels: int = Field(
+        40, ge=2, description="Labels before the first training, spread evenly over the molecules."
+    )
+    labels_per_training: int = Field(
+        30, ge=1, description="New labels after which the committee is trained again."
+    )
+    budget: Budget = Budget()
+    stop: StopRules = StopRules()
+
+
+class HeldOut(StrictModel):
+    """The set that judges the potential: labelled once, never trained on."""
+
+    structures: int = Field(
+        40, ge=2, description="Structures, from trajectories of their own, over all molecules."
+    )
+    molecules: tuple[str, ...] = Field(
+        (), description="Names of molecules that are only tested on, never trained on."
+    )
+
+
+class Selection(StrictModel):
+    """Which explored structures deserve a label."""
+
+    threshold_kcal_mol: float = Field(
+        0.23, gt=0, description="On the committee's energy disagreement / sqrt(atoms) (ANI-1x)."
+    )
+    force_threshold_kcal_mol_angstrom: float | None = Field(
+        None, gt=0, description="On the largest force disagreement of an atom; none: not used."
+    )
+    random_share: float = Field(
+        0.1, ge=0, le=1, description="Share of labels picked at random, against blind spots."
+    )
+    molecule_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the labels between two trainings one molecule gets."
+    )
+
+    @property
+    def threshold(self) -> Threshold:
+        """The threshold as samplers know it."""
+        return Threshold(
+            rho_kcal_mol=self.threshold_kcal_mol,
+            force_sigma_kcal_mol_angstrom=self.force_threshold_kcal_mol_angstrom,
+        )
+
+
+class Campaign(StrictModel):
+    """A campaign: molecules, rungs of levels of theory, and how to explore, choose and learn."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run folder."
+    )
+    seed: int = Field(1, ge=0, description="Every random choice derives from it.")
+    molecules: tuple[MoleculeField, ...] = Field(min_length=1)
+    rungs: tuple[Rung, ...] = Field(min_length=1, description="From cheap to gold.")
+    held_out: HeldOut = HeldOut()
+    conformers: Conformers = Conformers()
+    bootstrap: Literal["gfn2-xtb", "mmff94"] = Field(
+        "gfn2-xtb", description="Potential that explores before there is a committee."
+    )
+    initial: tuple[AnySampler, ...] = Field(
+        (NormalModes(), LangevinDynamics()),
+        min_length=1,
+        description="Samplers of the initial and the held-out set.",
+    )
+    explore: tuple[AnySampler, ...] = Field(
+        (NormalModes(), LangevinDynamics()),
+        min_length=1,
+        description="Samplers that explore with the committee.",
+    )
+    select: Selection = Selection()
+    train: TrainingSettings = TrainingSettings()
+    exports: tuple[ExportFormat, ...] = ("extxyz", "ani-hdf5")
+    synchronous: bool = Field(
+        False, description="Classical rounds: explore, then label, then train; reproducible."
+    )
+
+    @model_validator(mode="after")
+    def _one_rung_for_now(self) -> Self:
+        if len(self.rungs) > 1:
+            raise ValueError("climbing is not in this version yet: give one rung")
+        return self
+
+
+def read_campaign(path: Path) -> Campaign:
+    """Read a campaign file; molecule files in it become absolute paths.
+
+    Raises
+    ------
+    InputError
+        One sentence that names the file, the field, what is wrong and what to do.
+    """
+    campaign = read_yaml_model(path, Campaign)
+    entries = tuple(
+        entry
+        if entry.file is None
+        else entry.model_copy(update={"file": (path.parent / entry.file).resolve()})
+        for entry in campaign.molecules
+    )
+    return campaign.model_copy(update={"molecules": entries})
+
+
+def differences(old: Campaign, new: Campaign) -> list[str]:
+    """Name the fields in which two campaigns differ, as "rungs.0.budget.labels: 100 -> 200"."""
+    return _differences(old.model_dump(mode="json"), new.model_dump(mode="json"), "")
+
+
+def _differences(old: Any, new: Any, where: str) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [*old, *(key for key in new if key not in old)]
+        return [
+            line
+            for key in keys
+            for line in _differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))
+        ]
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        return [
+            line
+            for i, (a, b) in enumerate(zip(old, new, strict=True))
+            for line in _differences(a, b, f"{where}.{i}")
+        ]
+    return [] if old == new else [f"{where}: {_short(old)} -> {_short(new)}"]
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+# What may change between two launches of one run: how much to do, never what the data mean.
+_EXTENDABLE = ("rungs.0.budget.", "rungs.0.stop.", "exports")
+
+
+def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> None:
+    """Refuse to go on in a run folder that another campaign made.
+
+    Budgets, stop rules and exports may change: raising a budget is how a run is extended.
+
+    Raises
+    ------
+    InputError
+        Says what differs.
+    """
+    refused = [line for line in differences(old, new) if not line.startswith(_EXTENDABLE)]
+    if refused:
+        raise InputError(
+            f"{run_folder} was made by another campaign file ({'; '.join(refused[:4])}"
+            f"{'; …' if len(refused) > 4 else ''}): give the campaign another name, "
+            f"or --force-new to set that folder aside and start anew"
+        )

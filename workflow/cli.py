@@ -1,0 +1,206 @@
+"""The rung command. Heavy imports stand inside the commands, so that `rung --help` is quick."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from chemistry.errors import CampaignFailed, InputError, RungError, StoreError
+
+app = typer.Typer(
+    help="From molecules to a neural potential: active learning on open quantum chemistry.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+CampaignFile = Annotated[Path, typer.Argument(help="The campaign file (YAML).")]
+BackendFile = Annotated[
+    Path | None,
+    typer.Option("--backend", help="The machine file (YAML); default: all cores of this machine."),
+]
+RunFolderOption = Annotated[
+    Path | None,
+    typer.Option(help="The run folder; default: one named after the campaign, beside its file."),
+]
+Run = Annotated[Path, typer.Argument(help="A run folder.")]
+
+
+def main() -> NoReturn:
+    """Run the command line; every expected failure is one sentence and an exit code.
+
+    0 done, 1 campaign failed, 2 bad input or an unusable file, 130 interrupted (state kept).
+    """
+    try:
+        app(standalone_mode=True)
+    except CampaignFailed as error:
+        _fail(error, code=1)
+    except (InputError, StoreError) as error:
+        _fail(error, code=2)
+    except RungError as error:
+        _fail(error, code=130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)
+
+
+def _fail(error: RungError, *, code: int) -> NoReturn:
+    typer.secho(f"rung: {error}", err=True, fg=None if code == 130 else "red")
+    sys.exit(code)
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(help="Folder to make.")]) -> None:
+    """Write a commented campaign.yaml and backend.yaml to start from.
+
+    Example: rung init my-campaign
+    """
+    from workflow.templates import write_templates
+
+    for path in write_templates(folder):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"edit them, then: rung check {folder / 'campaign.yaml'}")
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(help="campaign or backend")] = "campaign",
+) -> None:
+    """Print the JSON schema of campaign or machine files, for editors.
+
+    Example: rung schema campaign > campaign.schema.json
+    """
+    from workflow.backend import Backend
+    from workflow.campaign import Campaign
+
+    schemas = {"campaign": Campaign.model_json_schema, "backend": Backend.model_json_schema}
+    if what not in schemas:
+        raise InputError(f"there is no schema `{what}`: ask for campaign or backend")
+    typer.echo(json.dumps(schemas[what](), indent=2))
+
+
+@app.command()
+def check(campaign: CampaignFile, backend: BackendFile = None) -> None:
+    """Check files, engines and workers, and forecast the cost, without starting the campaign.
+
+    Example: rung check runs/demo.yaml
+    """
+    from workflow.backend import read_backend
+    from workflow.campaign import read_campaign
+    from workflow.check import check_campaign
+    from workflow.screen import new_console
+
+    check_campaign(read_campaign(campaign), read_backend(backend), new_console())
+
+
+@app.command()
+def launch(
+    campaign: CampaignFile,
+    backend: BackendFile = None,
+    run_folder: RunFolderOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the files and say what would be done.")
+    ] = False,
+    force_new: Annotated[
+        bool, typer.Option("--force-new", help="Set an existing run folder aside and start anew.")
+    ] = False,
+) -> None:
+    """Run a campaign, or go on with it where it stopped.
+
+    Example: rung launch runs/demo.yaml
+    """
+    from workflow.backend import read_backend
+    from workflow.campaign import read_campaign
+    from workflow.launch import describe, launch_campaign
+    from workflow.progress import Progress
+    from workflow.screen import new_console, summary_screen
+    from workflow.summary import summarize
+
+    console = new_console()
+    read, machine = read_campaign(campaign), read_backend(backend)
+    path = run_folder or campaign.parent / read.name
+    if dry_run:
+        console.print(describe(read, machine, path))
+        return
+    folder = launch_campaign(read, machine, path, Progress(console, read), force_new=force_new)
+    console.print(summary_screen(summarize(folder), folder))
+
+
+@app.command()
+def status(run: Run) -> None:
+    """Show what a run has done: labels, held-out errors, cost, files. Safe while it runs.
+
+    Example: rung status runs/demo
+    """
+    from workflow.run_folder import RunFolder
+    from workflow.screen import new_console, summary_screen
+    from workflow.summary import summarize
+
+    folder = RunFolder(run)
+    new_console().print(summary_screen(summarize(folder), folder))
+
+
+@app.command()
+def export(
+    run: Run,
+    format_: Annotated[str, typer.Option("--format", help="extxyz or ani-hdf5.")] = "extxyz",
+    output: Annotated[
+        Path | None, typer.Option(help="The file to write; default: in the run's exports folder.")
+    ] = None,
+) -> None:
+    """Write all labels of a run as a data set.
+
+    Example: rung export runs/demo --format ani-hdf5
+    """
+    from workflow.export import EXPORTERS, write_export
+    from workflow.run_folder import RunFolder
+    from workflow.store import Store
+    from workflow.yaml_file import nearest
+
+    if format_ not in EXPORTERS:
+        raise InputError(f"there is no format `{format_}`: {nearest(format_, EXPORTERS)}")
+    folder = RunFolder(run)
+    with Store.open(folder.store, read_only=True) as store:
+        path = output or folder.exports / f"{run.resolve().name}{EXPORTERS[format_].suffix}"
+        count = write_export(store, format_, path)
+    typer.echo(f"wrote {count} labels to {path}")
+
+
+@app.command()
+def label(
+    file: Annotated[Path, typer.Argument(help="A .xyz, .extxyz, .sdf or .smi file.")],
+    level: Annotated[str, typer.Option(help="Level of theory: wb97x/6-31g*, gfn2-xtb, …")],
+    engine: Annotated[str | None, typer.Option(help="Default: the level's own.")] = None,
+    backend: BackendFile = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Default: FILE.labels.extxyz beside the file.")
+    ] = None,
+) -> None:
+    """Label the structures of a file without a campaign; molecules without geometry are embedded.
+
+    Example: rung label molecules.xyz --level wb97x/6-31g*
+    """
+    from workflow.backend import read_backend
+    from workflow.label_file import label_file
+    from workflow.screen import new_console
+
+    label_file(file, level, engine, read_backend(backend), output, new_console())
+
+
+@app.command()
+def evaluate(
+    potential: Annotated[
+        Path, typer.Argument(help="A checkpoint, or a run folder for its newest.")
+    ],
+    data: Annotated[Path, typer.Argument(help="Labelled structures: extended XYZ.")],
+) -> None:
+    """Compare a potential with a data set: errors in kcal/mol and kcal/mol/Å.
+
+    Example: rung evaluate runs/demo test-set.extxyz
+    """
+    from workflow.evaluate import evaluate_potential
+    from workflow.screen import new_console
+
+    new_console().print(evaluate_potential(potential, data))

@@ -1,0 +1,176 @@
+"""The loop of a campaign: take results in, ask the plan, submit, wait.
+
+One thread owns the store. Workers put results into the spool; their futures only say that one is
+there. So whatever dies, what was computed is in the store or in the spool.
+"""
+
+import queue
+from concurrent.futures import Future
+from typing import Protocol
+
+from chemistry.errors import CampaignFailed, StoreError
+from chemistry.level import LevelOfTheory, find_level
+from workflow.backend import Role
+from workflow.campaign import Campaign
+from workflow.commit import commit_result, lost_result
+from workflow.cost import PowerLaw
+from workflow.ordering import Submission, make_order
+from workflow.orders import LabelOrder, Order
+from workflow.plan import Choosing, Finishing, Labelling, RungState, failure_reason, plan
+from workflow.results import Broken, TaskResult, result_spool
+from workflow.run_folder import RunFolder
+from workflow.snapshot import cost_model, rung_state
+from workflow.store import Store
+
+_WAIT_SECONDS = 1.0
+
+
+class Workers(Protocol):
+    """All that the driver knows of Parsl: somebody does what an order says, later."""
+
+    @property
+    def label_slots(self) -> int:
+        """Labels that can be computed at the same time."""
+        ...
+
+    def submit(self, role: Role, key: str, order: Order, *, priority: float) -> Future[None]:
+        """Have an order carried out; the result is in the spool when the future is done.
+
+        Of two tasks that wait, the one with the higher priority starts first.
+        """
+        ...
+
+
+class Observer(Protocol):
+    """Somebody who is told how the campaign goes."""
+
+    def saw(self, state: RungState, level: LevelOfTheory) -> None:
+        """Look at the state of the current rung; called after every event."""
+        ...
+
+    def said(self, text: str) -> None:
+        """Hear of something that happened: a training, a stop, a failure."""
+        ...
+
+
+# Higher starts first. Everything waits for a training and an exploration; labels are the bulk.
+_PRIORITY: dict[Role, float] = {"train": 3e9, "judge": 2e9, "explore": 1e9, "label": 0.0}
+
+
+class Driver:
+    """Drives the rungs of one campaign with one set of workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        campaign: Campaign,
+        folder: RunFolder,
+        workers: Workers,
+        observer: Observer,
+    ) -> None:
+        self._store = store
+        self._campaign = campaign
+        self._folder = folder
+        self._workers = workers
+        self._observer = observer
+        self._spool = result_spool(folder.path)
+        self._done: queue.SimpleQueue[tuple[str, Future[None]]] = queue.SimpleQueue()
+        self._in_flight: dict[str, Order] = {}
+
+    def run(self) -> str:
+        """Climb all rungs and return why the last one ended.
+
+        Raises
+        ------
+        CampaignFailed
+            Too many labels fail, or a training fails.
+        StoreError
+            The store or the spool cannot be written.
+        """
+        self._store.forget_lost_labels()
+        self.take_in_leftovers()
+        reason = ""
+        for index in range(len(self._campaign.rungs)):
+            reason = self._run_rung(index)
+        self._store.set_meta("finished", reason)
+        return reason
+
+    def take_in_leftovers(self) -> None:
+        """Commit what lies in the spool: of an earlier launch, or of workers just stopped."""
+        for key, result in list(self._spool.collect()):
+            self._commit(key, result)
+
+    def _run_rung(self, index: int) -> str:
+        level = find_level(self._campaign.rungs[index].level)
+        self._store.add_level(level)
+        while True:
+            state = self._state(index, level)
+            self._observer.saw(state, level)
+            if (failed := failure_reason(state)) is not None:
+                first = self._store.failures()[0].message
+                raise CampaignFailed(f"{failed}, the first one: {first}")
+            cost = cost_model(self._store, level)
+            slots = self._workers.label_slots
+            actions = plan(state, self._campaign, slots=slots, cost=cost)
+            for action in actions:
+                if isinstance(action, Finishing):
+                    self._store.add_event("rung finished", action.reason)
+                    return action.reason
+                if isinstance(action, Choosing):
+                    newest = state.newest.version if state.newest else 0
+                    self._store.choose(index, action.choices, newest)
+                else:
+                    self._submit(index, level, action, cost)
+            if not any(isinstance(action, Choosing) for action in actions):
+                self._take_in_next()
+
+    def _state(self, index: int, level: LevelOfTheory) -> RungState:
+        labels = {
+            order.structure.structure_id
+            for order in self._in_flight.values()
+            if isinstance(order, LabelOrder)
+        }
+        return rung_state(
+            self._store,
+            self._campaign,
+            index,
+            level,
+            tasks_in_flight=self._in_flight,
+            labels_in_flight=labels,
+        )
+
+    def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
+        role, key, order = make_order(
+            action, self._store, self._campaign, self._folder, index, level
+        )
+        priority = _PRIORITY[role]
+        if isinstance(action, Labelling):
+            priority += cost(action.structure)
+        self._in_flight[key] = order
+        future = self._workers.submit(role, key, order, priority=priority)
+        future.add_done_callback(lambda finished: self._done.put((key, finished)))
+
+    def _take_in_next(self) -> None:
+        """Wait for a task to end, then take in all that have ended."""
+        try:
+            self._take_in(*self._done.get(timeout=_WAIT_SECONDS))
+            while True:
+                self._take_in(*self._done.get_nowait())
+        except queue.Empty:
+            return
+
+    def _take_in(self, key: str, future: Future[None]) -> None:
+        order = self._in_flight.pop(key)
+        error = future.exception()
+        if isinstance(error, StoreError):
+            raise error
+        result = self._spool.read(key) or lost_result(order, error)
+        self._commit(key, result)
+
+    def _commit(self, key: str, result: TaskResult) -> None:
+        said = commit_result(self._store, self._campaign, key, result)
+        self._spool.remove(key)
+        if said:
+            self._observer.said(said)
+        if key.startswith("train-") and isinstance(result.answer, Broken):
+            raise CampaignFailed(f"the training failed: {result.answer.message}")

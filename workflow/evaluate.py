@@ -1,0 +1,138 @@
+"""Compare a potential with a data set that it has not seen."""
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chemistry.errors import InputError
+from chemistry.label import Label, LabelledStructure, Provenance
+from chemistry.structure import Structure
+from model.checkpoint import load_committee
+from model.evaluation import MoleculeErrors, held_out_errors
+from workflow.run_folder import RunFolder, checkpoint_name
+from workflow.store import Store
+
+
+def evaluate_potential(potential: Path, data: Path) -> RenderableType:
+    """Return a table of errors, over all and by molecule.
+
+    Parameters
+    ----------
+    potential : Path
+        A checkpoint, or a run folder: then its newest.
+    data : Path
+        Extended XYZ with energies in eV and, where there are any, forces in eV/Å.
+
+    Raises
+    ------
+    InputError
+        A file is missing or unreadable, or a frame has no energy.
+    """
+    checkpoint = newest_checkpoint(potential) if potential.is_dir() else potential
+    committee = load_committee(checkpoint)
+    rows, levels = read_extxyz(data)
+    errors = held_out_errors(committee, rows)
+    if errors is None:
+        raise InputError(f"{data}: there is no structure in the file")
+    lines = [
+        Text.assemble(("potential  ", "dim"), str(checkpoint), f" ({committee.level_name})"),
+        Text.assemble(("data       ", "dim"), f"{data}, {len(rows)} structures"),
+    ]
+    others = sorted(levels - {committee.level_name})
+    if others:
+        lines.append(Text(f"the data are of another level: {', '.join(others)}", style="yellow"))
+    return Group(*lines, _table({"all": errors, **errors.by_molecule}))
+
+
+def newest_checkpoint(run: Path) -> Path:
+    """Return the checkpoint of a run's last training.
+
+    Raises
+    ------
+    InputError
+        The run has not trained a committee yet.
+    """
+    with Store.open(RunFolder(run).store, read_only=True) as store:
+        rungs = store.trained_rungs()
+        if not rungs:
+            raise InputError(f"{run} has no trained committee yet")
+        return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)
+
+
+def read_extxyz(path: Path) -> tuple[list[LabelledStructure], set[str]]:
+    """Read labelled structures and the names of their levels, as far as frames name one.
+
+    Raises
+    ------
+    InputError
+        The file is missing or unreadable, or a frame has no energy.
+    """
+    try:
+        frames = ase.io.read(path, index=":", format="extxyz")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:
+        raise InputError(f"{path}: not readable as extended XYZ ({error})") from error
+    rows = [_row(atoms, path, i) for i, atoms in enumerate(frames)]
+    return rows, {str(a.info["level"]) for a in frames if "level" in a.info}
+
+
+def _row(atoms: Atoms, path: Path, index: int) -> LabelledStructure:
+    results = atoms.calc.results if atoms.calc is not None else {}
+    if "energy" not in results:
+        raise InputError(f"{path}, frame {index}: there is no `energy`, which is read in eV")
+    structure = Structure(
+        atomic_numbers=atoms.numbers,
+        positions=atoms.positions,
+        charge=int(atoms.info.get("charge", 0)),
+        multiplicity=int(atoms.info.get("multiplicity", 1)),
+        molecule_id=str(atoms.info.get("molecule", atoms.get_chemical_formula())),
+    )
+    forces = results.get("forces")
+    label = Label(
+        structure_id=structure.structure_id,
+        level_id="",
+        energy=float(results["energy"]),
+        forces=None if forces is None else np.asarray(forces, dtype=np.float64),
+        provenance=Provenance(
+            program=path.name,
+            version="",
+            host="",
+            cpu_seconds=0.0,
+            wall_seconds=0.0,
+            attempts=(),
+            finished_at=0.0,
+        ),
+    )
+    return LabelledStructure(structure=structure, label=label)
+
+
+def _table(errors: dict[str, MoleculeErrors]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in (
+        "molecule",
+        "structures",
+        "energy MAE\nkcal/mol",
+        "energy RMSE\nkcal/mol",
+        "relative\nenergy MAE",
+        "force MAE\nkcal/mol/Å",
+        "force RMSE\nkcal/mol/Å",
+    ):
+        table.add_column(heading, justify="left" if heading == "molecule" else "right")
+    for name, e in errors.items():
+        values = (
+            e.energy_mae_kcal_mol,
+            e.energy_rmse_kcal_mol,
+            e.relative_energy_mae_kcal_mol,
+            e.force_mae_kcal_mol_angstrom,
+            e.force_rmse_kcal_mol_angstrom,
+        )
+        shown = ["-" if value is None else f"{value:.2f}" for value in values]
+        table.add_row(name, str(e.n_structures), *shown)
+    return table

@@ -1,0 +1,98 @@
+"""From a campaign file to molecules and levels that can be worked on; refuses what cannot."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ase.data import chemical_symbols
+
+from chemistry.engines import default_engine, find_engine
+from chemistry.engines.base import Engine
+from chemistry.errors import InputError
+from chemistry.level import LevelOfTheory, find_level
+from chemistry.molecule import Molecule
+from chemistry.molecules import merge_molecules, molecule_from_smiles, read_molecules
+from chemistry.rdkit_bridge import to_rdkit
+from workflow.campaign import Campaign, MoleculeEntry, Rung
+from workflow.yaml_file import nearest
+
+
+def read_campaign_molecules(campaign: Campaign) -> list[tuple[Molecule, bool]]:
+    """Return the molecules of a campaign, each with whether it is only tested on.
+
+    Raises
+    ------
+    InputError
+        A molecule cannot be read, or `held_out.molecules` names one that is not there.
+    """
+    entries = enumerate(campaign.molecules, start=1)
+    molecules = merge_molecules(m for i, entry in entries for m in _read_entry(entry, i))
+    names = [molecule.name for molecule in molecules]
+    for name in campaign.held_out.molecules:
+        if name not in names:
+            raise InputError(
+                f"held_out.molecules: there is no molecule `{name}`: {nearest(name, names)}"
+            )
+    if set(names) <= set(campaign.held_out.molecules):
+        raise InputError("held_out.molecules: no molecule is left to train on")
+    return [(m, m.name in campaign.held_out.molecules) for m in molecules]
+
+
+def _read_entry(entry: MoleculeEntry, number: int) -> Iterator[Molecule]:
+    if entry.smiles is not None:
+        yield molecule_from_smiles(
+            entry.smiles,
+            name=entry.name,
+            charge=entry.charge,
+            multiplicity=entry.multiplicity,
+            source=f"molecules, entry {number}",
+        )
+        return
+    assert entry.file is not None, "a validated entry has smiles or file"
+    found = read_molecules(entry.file, charge=entry.charge, multiplicity=entry.multiplicity)
+    if entry.name is not None and len(found) > 1:
+        raise InputError(
+            f"molecules, entry {number}: {entry.file} holds {len(found)} molecules, "
+            "they cannot all have one name: leave `name` out"
+        )
+    for molecule in found:
+        yield molecule if entry.name is None else replace(molecule, name=entry.name)
+
+
+def rung_level(rung: Rung) -> tuple[LevelOfTheory, type[Engine]]:
+    """Return the level of a rung and the engine that will compute it.
+
+    Raises
+    ------
+    InputError
+        Level or engine is not known, or the engine cannot compute the level.
+    EngineNotInstalled
+        The message says how to install it.
+    """
+    level = find_level(rung.level)
+    engine = find_engine(rung.engine or default_engine(level))
+    engine.version()
+    refusal = engine.refuse(level)
+    if refusal is not None:
+        raise InputError(f"rungs: {refusal}")
+    return level, engine
+
+
+def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
+    """Refuse a rung whose engine lacks the level, or whose level lacks an element.
+
+    Raises
+    ------
+    InputError
+    """
+    molecules = list(molecules)
+    for rung in campaign.rungs:
+        level, engine = rung_level(rung)
+        for molecule in molecules:
+            numbers = {atom.GetAtomicNum() for atom in to_rdkit(molecule).GetAtoms()}
+            lacking = engine.unsupported_elements(level, numbers)
+            if lacking:
+                symbols = ", ".join(chemical_symbols[z] for z in lacking)
+                raise InputError(
+                    f"{level.name} has no {symbols}, which molecule {molecule.name} contains: "
+                    "take another basis set or leave the molecule out"
+                )

@@ -1,0 +1,84 @@
+"""Run or resume a campaign: everything between the command line and the driver."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from chemistry.errors import Interrupted
+from workflow.backend import Backend
+from workflow.campaign import Campaign
+from workflow.driver import Driver
+from workflow.export import write_exports
+from workflow.inputs import check_levels, read_campaign_molecules
+from workflow.progress import Progress
+from workflow.run_folder import RunFolder, locked, open_run, write_facts
+from workflow.store import Store
+from workflow.workers import start_workers
+
+
+def launch_campaign(
+    campaign: Campaign, backend: Backend, path: Path, progress: Progress, *, force_new: bool
+) -> RunFolder:
+    """Run a campaign to its end, from where it is; return its folder.
+
+    Raises
+    ------
+    InputError, StoreError, CampaignFailed
+    Interrupted
+        After Ctrl-C or SIGTERM.
+    """
+    molecules = read_campaign_molecules(campaign)
+    check_levels(campaign, [molecule for molecule, _ in molecules])
+    folder = open_run(campaign, path, force_new=force_new)
+    with locked(folder), _open_store(folder, campaign) as store:
+        write_facts(folder, campaign)
+        store.add_molecules(molecules)
+        with progress:
+            _drive(store, campaign, backend, folder, progress)
+            write_exports(store, folder.exports, campaign)
+    return folder
+
+
+def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
+    if not folder.store.exists():
+        return Store.create(folder.store, campaign.model_dump_json())
+    store = Store.open(folder.store)
+    store.set_meta("campaign", campaign.model_dump_json())
+    return store
+
+
+def _drive(
+    store: Store, campaign: Campaign, backend: Backend, folder: RunFolder, progress: Progress
+) -> None:
+    driver: Driver | None = None
+    try:
+        with _sigterm_as_interrupt(), start_workers(backend, folder.path) as workers:
+            driver = Driver(store, campaign, folder, workers, progress)
+            launched = store.begin_launch(workers.slots)
+            try:
+                driver.run()
+            finally:
+                store.end_launch(launched)
+    except KeyboardInterrupt as interrupt:
+        # The workers are gone by now; what they finished until then lies in the spool.
+        if driver is not None:
+            driver.take_in_leftovers()
+        raise Interrupted(
+            f"stopped; everything computed is kept in {folder.path}: launch again to go on"
+        ) from interrupt
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM end the campaign as cleanly as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

@@ -1,0 +1,108 @@
+"""From an action of the plan to an order that a worker can carry out."""
+
+from typing import TypeAlias
+
+import numpy as np
+
+from chemistry.engines import default_engine
+from chemistry.level import LevelOfTheory
+from chemistry.sampling import AnySampler
+from chemistry.structure import Structure
+from workflow.backend import Role
+from workflow.campaign import Campaign
+from workflow.orders import JudgeOrder, LabelOrder, Order, PotentialSource, SampleOrder, TrainOrder
+from workflow.plan import Judging, Labelling, Sampling, TrainingNow
+from workflow.run_folder import RunFolder
+from workflow.store import Store
+from workflow.task_keys import SampleTask, derive_seed, judge_key, label_key, train_key
+from workflow.training_set import write_labelled
+
+Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging
+
+# An exploration starts from at most so many conformers and labelled structures.
+_MAX_STARTS = 8
+
+
+def make_order(
+    action: Submission,
+    store: Store,
+    campaign: Campaign,
+    folder: RunFolder,
+    rung: int,
+    level: LevelOfTheory,
+) -> tuple[Role, str, Order]:
+    """Return who does it, the key of the task, and the order itself."""
+    match action:
+        case Sampling():
+            return "explore", action.task.key, _sample(action.task, store, campaign, folder)
+        case Labelling():
+            key = label_key(action.structure.structure_id, level.level_id)
+            engine = campaign.rungs[rung].engine or default_engine(level)
+            return "label", key, LabelOrder(structure=action.structure, level=level, engine=engine)
+        case TrainingNow():
+            key = train_key(rung, action.version)
+            return "train", key, _train(action.version, store, campaign, folder, rung, level)
+        case Judging():
+            waiting = (c for c in store.waiting(rung) if c.purpose != "held_out")
+            checkpoint = folder.checkpoint(rung, action.version)
+            order = JudgeOrder(
+                structures=tuple(c.structure for c in waiting), checkpoint=checkpoint
+            )
+            return "judge", judge_key(rung, action.version), order
+
+
+def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolder) -> SampleOrder:
+    molecule = next(m for m, _ in store.molecules() if m.molecule_id == task.molecule_id)
+    seed = derive_seed(campaign, task.key)
+    potential: PotentialSource = campaign.bootstrap
+    threshold = None
+    if task.purpose == "explore":
+        potential = folder.checkpoint(task.rung, task.version)
+        threshold = campaign.select.threshold
+    return SampleOrder(
+        molecule=molecule,
+        starts=_starts(task, store, seed),
+        sampler=_sampler(task, campaign),
+        potential=potential,
+        threshold=threshold,
+        seed=seed,
+    )
+
+
+def _sampler(task: SampleTask, campaign: Campaign) -> AnySampler:
+    if task.purpose == "start":
+        return campaign.conformers
+    samplers = campaign.explore if task.purpose == "explore" else campaign.initial
+    return samplers[task.sampler]
+
+
+def _starts(task: SampleTask, store: Store, seed: int) -> tuple[Structure, ...]:
+    """Return conformers, at most so many; which ones is drawn by the task's seed."""
+    starts = [] if task.purpose == "start" else store.starts(task.molecule_id)
+    picks = np.random.default_rng(seed).permutation(len(starts))[:_MAX_STARTS]
+    return tuple(starts[i] for i in sorted(picks))
+
+
+def _train(
+    version: int,
+    store: Store,
+    campaign: Campaign,
+    folder: RunFolder,
+    rung: int,
+    level: LevelOfTheory,
+) -> TrainOrder:
+    checkpoint = folder.checkpoint(rung, version)
+    training_set = checkpoint.with_suffix(".train.jsonl")
+    held_out = checkpoint.with_suffix(".held-out.jsonl")
+    for path, is_held_out in ((training_set, False), (held_out, True)):
+        write_labelled(path, store.labelled(rung, level.level_id, held_out=is_held_out))
+    return TrainOrder(
+        training_set=training_set,
+        held_out=held_out,
+        settings=campaign.train,
+        level=level,
+        elements=store.elements(),
+        seed=derive_seed(campaign, train_key(rung, version)),
+        start=folder.checkpoint(rung, version - 1) if version > 1 else None,
+        checkpoint=checkpoint,
+    )

@@ -1,0 +1,77 @@
+"""What workers are asked to do, as picklable records.
+
+An order holds all that it needs; big things (a training set, a committee) come as paths. How it is
+carried out stands in `workflow/work.py`, so that the driver loads none of the heavy libraries.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from chemistry.level import LevelOfTheory
+from chemistry.molecule import Molecule
+from chemistry.potential import Threshold
+from chemistry.sampling import AnySampler
+from chemistry.structure import Structure
+from model.settings import TrainingSettings
+
+PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
+"""A bootstrap potential by name, or the checkpoint of a committee."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelOrder:
+    """Compute one label."""
+
+    structure: Structure
+    level: LevelOfTheory
+    engine: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleOrder:
+    """Let one sampler look for structures of one molecule."""
+
+    molecule: Molecule
+    starts: tuple[Structure, ...]
+    sampler: AnySampler
+    potential: PotentialSource
+    threshold: Threshold | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainOrder:
+    """Train a committee.
+
+    Attributes
+    ----------
+    training_set, held_out : Path
+        Files of `workflow.training_set`.
+    start : Path or None
+        Checkpoint of the committee to go on from.
+    checkpoint : Path
+        Where the new committee is written.
+    elements : tuple of int
+        Atomic numbers that the committee shall know, whether or not the data have them yet.
+    """
+
+    training_set: Path
+    held_out: Path
+    settings: TrainingSettings
+    level: LevelOfTheory
+    elements: tuple[int, ...]
+    seed: int
+    start: Path | None
+    checkpoint: Path
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgeOrder:
+    """Ask a committee how much it disagrees on structures."""
+
+    structures: tuple[Structure, ...]
+    checkpoint: Path
+
+
+Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder

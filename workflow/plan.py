@@ -1,0 +1,427 @@
+"""What to do next: a pure function of what the store knows and what is under way.
+
+The loop of one rung, in the order in which things become possible:
+
+1. *start*: conformers of every molecule;
+2. *initial* and *held_out*: structures sampled around them with the bootstrap potential, an even
+   number a molecule, labelled at once;
+3. *train* when these labels are in, and again after every `labels_per_training` new ones;
+4. *judge*: the newest committee looks again at all that waits;
+5. *sweep*: every exploring sampler over every molecule with the newest committee;
+6. *choose* the waiting structures on which it disagrees, and a few at random; label; go to 3.
+
+All of it overlaps. `synchronous` adds two barriers: labels are chosen only when a sweep is over,
+all at once, and nothing else is done until they are in.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chemistry.structure import Structure
+from workflow.campaign import Campaign, Rung
+from workflow.records import Candidate, Purpose, Sweep, Training
+from workflow.selection import (
+    Choice,
+    CostModel,
+    choose_even,
+    choose_random,
+    choose_uncertain,
+    excess,
+)
+from workflow.task_keys import SampleTask, derive_seed, explore_tasks, judge_key, sample_tasks
+
+# More sweeps with one committee than this find next to nothing new.
+_SWEEPS_PER_VERSION = 4
+# A committee chooses at most this many times `labels_per_training` before it is replaced.
+_CHOICES_PER_TRAINING = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculeState:
+    """A molecule as the plan sees it: has conformers or not, is trained on or only tested on."""
+
+    molecule_id: str
+    held_out: bool
+    has_starts: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RungState:
+    """What the store knows of a rung, and what is under way.
+
+    Attributes
+    ----------
+    index : int
+        Of the rung in the campaign.
+    molecules : tuple of MoleculeState
+    finished_tasks, tasks_in_flight : frozenset of str
+        Keys of sampling, training and judging tasks.
+    labels_in_flight : frozenset of str
+        structure_ids.
+    waiting : tuple of Candidate
+        Neither chosen nor dropped, in the order of structure_id.
+    chosen : Counter of (purpose, molecule_id)
+        Structures chosen for labelling so far, labelled or not.
+    chosen_by_newest : Counter of molecule_id
+        Of the active and random ones, those chosen since the last training.
+    to_label : tuple of Structure
+        Chosen, with neither label nor failure; those in flight included.
+    first_to_label : int
+        How many of them are of the initial or the held-out set.
+    n_training_labels : int
+        Labels that a training started now would see.
+    n_labels, n_failures : int
+        Labels made and labels that failed, for any purpose.
+    label_cpu_hours : float
+    trainings : tuple of Training
+        In order of version.
+    sweeps : tuple of Sweep
+        In order of version and number.
+    """
+
+    index: int
+    molecules: tuple[MoleculeState, ...]
+    finished_tasks: frozenset[str]
+    tasks_in_flight: frozenset[str]
+    labels_in_flight: frozenset[str]
+    waiting: tuple[Candidate, ...]
+    chosen: Counter[tuple[Purpose, str]]
+    chosen_by_newest: Counter[str]
+    to_label: tuple[Structure, ...]
+    first_to_label: int
+    n_training_labels: int
+    n_labels: int
+    n_failures: int
+    label_cpu_hours: float
+    trainings: tuple[Training, ...]
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def newest(self) -> Training | None:
+        """The last training, if there was one."""
+        return self.trainings[-1] if self.trainings else None
+
+    @property
+    def n_new_labels(self) -> int:
+        """Labels that the newest committee has not seen."""
+        return self.n_training_labels - (self.newest.n_labels if self.newest else 0)
+
+    @property
+    def n_chosen(self) -> int:
+        """Structures chosen to be trained on: what the label budget counts."""
+        return sum(n for (purpose, _), n in self.chosen.items() if purpose != "held_out")
+
+    def is_open(self, key: str) -> bool:
+        """Say whether a task is neither finished nor under way."""
+        return key not in self.finished_tasks and key not in self.tasks_in_flight
+
+    def is_training(self) -> bool:
+        """Say whether a training is under way."""
+        return any(key.startswith("train-") for key in self.tasks_in_flight)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Run a sampler on a molecule."""
+
+    task: SampleTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosing:
+    """Mark waiting structures for labelling."""
+
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labelling:
+    """Compute the label of a chosen structure."""
+
+    structure: Structure
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingNow:
+    """Train the committee on all labels."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """Let the newest committee look again at all that waits."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """The rung is done."""
+
+    reason: str
+
+
+Action: TypeAlias = Sampling | Choosing | Labelling | TrainingNow | Judging | Finishing
+
+
+def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -> list[Action]:
+    """Decide what to submit, mark or finish now.
+
+    Parameters
+    ----------
+    state : RungState
+    campaign : Campaign
+    slots : int
+        Labels that the workers can compute at the same time.
+    cost : CostModel
+        Predicted CPU seconds of a label; the longest are started first.
+
+    Returns
+    -------
+    list of Action
+        Empty where there is nothing to do but wait. A Choosing changes the state, so that a
+        further plan follows it at once.
+    """
+    labelling = _label(state, slots=slots, cost=cost)
+    reason = stop_reason(state, campaign.rungs[state.index])
+    if reason is not None:
+        return [*labelling, *_wind_down(state, campaign.rungs[state.index], reason)]
+    actions = [
+        *_prepare(state, campaign),
+        *_choose_first(state, campaign),
+        *labelling,
+        *_train(state, campaign),
+        *_explore(state, campaign, slots=slots, cost=cost),
+    ]
+    if not actions and _is_idle(state):
+        return _last_word(state, campaign)
+    return actions
+
+
+def stop_reason(state: RungState, rung: Rung) -> str | None:
+    """Say why a rung needs no more labels; None while it does."""
+    budget, stop = rung.budget, rung.stop
+    if state.n_chosen >= budget.labels:
+        return f"label budget spent ({budget.labels})"
+    if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
+        return f"CPU budget spent ({budget.cpu_hours:g} h)"
+    if stop.trainings is not None and len(state.trainings) >= stop.trainings:
+        return f"{stop.trainings} trainings done"
+    errors = state.newest.errors if state.newest else None
+    for name, bound, unit in (
+        ("energy_mae_kcal_mol", stop.energy_mae_kcal_mol, "kcal/mol"),
+        ("force_mae_kcal_mol_angstrom", stop.force_mae_kcal_mol_angstrom, "kcal/mol/Å"),
+    ):
+        if bound is not None and errors is not None and errors[name] <= bound:
+            return f"held-out error reached ({errors[name]:.3g} <= {bound:g} {unit})"
+    return _certain(state, rung)
+
+
+def _certain(state: RungState, rung: Rung) -> str | None:
+    """Say whether the last sweeps found next to nothing uncertain."""
+    bound, k = rung.stop.uncertain_share, rung.stop.sweeps
+    last = [sweep for sweep in state.sweeps if sweep.is_complete][-k:]
+    if bound is None or len(last) < k:
+        return None
+    if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):
+        return f"at most {bound:.1%} of the explored structures over the threshold, {k} times"
+    return None
+
+
+def failure_reason(state: RungState) -> str | None:
+    """Say why going on is pointless; None while it is not."""
+    tried = state.n_labels + state.n_failures
+    if state.n_failures >= 10 and state.n_failures > tried / 2:
+        return f"{state.n_failures} of {tried} labels failed"
+    return None
+
+
+def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
+    """Wait for labels under way, train on what is new, finish."""
+    if state.to_label or state.is_training():
+        return []
+    may_train = rung.stop.trainings is None or len(state.trainings) < rung.stop.trainings
+    if state.n_new_labels > 0 and may_train:
+        return [TrainingNow(version=len(state.trainings) + 1)]
+    return [Finishing(reason=reason)]
+
+
+def _label(state: RungState, *, slots: int, cost: CostModel) -> list[Action]:
+    """Keep twice as many labels under way as there are slots, the longest first."""
+    room = 2 * slots - len(state.labels_in_flight)
+    ready = [s for s in state.to_label if s.structure_id not in state.labels_in_flight]
+    ready.sort(key=lambda structure: (-cost(structure), structure.structure_id))
+    return [Labelling(structure=structure) for structure in ready[: max(room, 0)]]
+
+
+def _prepare(state: RungState, campaign: Campaign) -> Iterator[Action]:
+    """Sample conformers, then the initial and the held-out set around them."""
+    for molecule in state.molecules:
+        for task in _first_tasks(state, campaign, molecule):
+            if state.is_open(task.key) and (task.purpose == "start" or molecule.has_starts):
+                yield Sampling(task=task)
+
+
+def _first_tasks(
+    state: RungState, campaign: Campaign, molecule: MoleculeState
+) -> Iterator[SampleTask]:
+    yield from sample_tasks(campaign, state.index, "start", molecule.molecule_id)
+    if not molecule.held_out:
+        yield from sample_tasks(campaign, state.index, "initial", molecule.molecule_id)
+    yield from sample_tasks(campaign, state.index, "held_out", molecule.molecule_id)
+
+
+def _sampled(state: RungState, tasks: Iterator[SampleTask] | tuple[SampleTask, ...]) -> bool:
+    return all(task.key in state.finished_tasks for task in tasks)
+
+
+def _choose_first(state: RungState, campaign: Campaign) -> Iterator[Action]:
+    """Choose the initial and the held-out set of each molecule as soon as it is sampled."""
+    rung = campaign.rungs[state.index]
+    trained_on = [m for m in state.molecules if not m.held_out]
+    quotas: tuple[tuple[Purpose, list[MoleculeState], int], ...] = (
+        ("initial", trained_on, rung.initial_labels),
+        ("held_out", list(state.molecules), campaign.held_out.structures),
+    )
+    for purpose, molecules, total in quotas:
+        for i, molecule in enumerate(molecules):
+            quota = total // len(molecules) + (i < total % len(molecules))
+            if state.chosen[purpose, molecule.molecule_id] or not _sampled(
+                state, _first_tasks(state, campaign, molecule)
+            ):
+                continue
+            offers = [
+                c
+                for c in state.waiting
+                if c.purpose == purpose and c.structure.molecule_id == molecule.molecule_id
+            ]
+            seed = derive_seed(campaign, f"choose-{purpose}-{molecule.molecule_id}")
+            if choices := choose_even(offers, purpose, quota, seed=seed):
+                yield Choosing(choices=tuple(choices))
+
+
+def _first_set_labelled(state: RungState, campaign: Campaign) -> bool:
+    sampled = all(_sampled(state, _first_tasks(state, campaign, m)) for m in state.molecules)
+    return sampled and state.first_to_label == 0
+
+
+def _train(state: RungState, campaign: Campaign) -> list[Action]:
+    """Train when the first set is labelled, and then whenever enough new labels have come."""
+    if state.is_training():
+        return []
+    rung = campaign.rungs[state.index]
+    if state.newest is None:
+        due = state.n_training_labels > 0 and _first_set_labelled(state, campaign)
+    elif campaign.synchronous:
+        due = state.n_new_labels > 0 and not state.to_label
+    else:
+        due = state.n_new_labels >= rung.labels_per_training
+    return [TrainingNow(version=len(state.trainings) + 1)] if due else []
+
+
+def _explore(
+    state: RungState, campaign: Campaign, *, slots: int, cost: CostModel
+) -> Iterator[Action]:
+    """Judge, sweep and choose with the newest committee."""
+    newest = state.newest
+    if newest is None:
+        if state.is_training() and not campaign.synchronous:
+            room = _room(state, campaign, slots)
+            yield from _choose(state, campaign, room=room, cost=cost)
+        return
+    if campaign.synchronous and (state.is_training() or state.to_label or state.n_new_labels):
+        return
+    if state.is_open(judge_key(state.index, newest.version)) and any(
+        c.judged_by != newest.version for c in _trainable(state)
+    ):
+        yield Judging(version=newest.version)
+    done = [s for s in state.sweeps if s.version == newest.version and s.is_complete]
+    sweep = list(_sweep(state, campaign, newest.version, number=0))
+    judged = not any(key.startswith("judge-") for key in state.tasks_in_flight)
+    if not done:
+        yield from sweep
+        if campaign.synchronous:
+            return
+    if campaign.synchronous and not judged:
+        return
+    room = _room(state, campaign, slots)
+    choices = _choose(state, campaign, room=room, cost=cost)
+    yield from choices
+    if done and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
+        yield from _sweep(state, campaign, newest.version, number=len(done))
+
+
+def _sweep(state: RungState, campaign: Campaign, version: int, number: int) -> Iterator[Action]:
+    for molecule in state.molecules:
+        if molecule.held_out or not molecule.has_starts:
+            continue
+        for task in explore_tasks(campaign, state.index, molecule.molecule_id, version, number):
+            if state.is_open(task.key):
+                yield Sampling(task=task)
+
+
+def _trainable(state: RungState) -> list[Candidate]:
+    """Return what may be chosen for training: never a frame of a held-out trajectory."""
+    return [c for c in state.waiting if c.purpose != "held_out"]
+
+
+def _room(state: RungState, campaign: Campaign, slots: int) -> int:
+    """How many structures may be chosen now, as far as workers and budgets go."""
+    rung = campaign.rungs[state.index]
+    since_training = sum(state.chosen_by_newest.values())
+    if campaign.synchronous:
+        room = rung.labels_per_training - since_training
+    else:
+        limit = _CHOICES_PER_TRAINING * rung.labels_per_training
+        room = min(2 * slots - len(state.to_label), limit - since_training)
+    return min(room, rung.budget.labels - state.n_chosen)
+
+
+def _choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel) -> list[Action]:
+    """Choose the uncertain ones, and a share by lot."""
+    if room <= 0:
+        return []
+    rung, select = campaign.rungs[state.index], campaign.select
+    pool = _trainable(state)
+    seed = derive_seed(campaign, f"choose-random-{state.index}-{state.n_chosen}")
+    choices = choose_random(pool, _random_due(state, campaign, room), seed=seed)
+    picked = {choice.structure_id for choice in choices}
+    choices += choose_uncertain(
+        [c for c in pool if c.structure.structure_id not in picked],
+        room - len(choices),
+        threshold=select.threshold,
+        cost=cost,
+        already_chosen=state.chosen_by_newest,
+        molecule_cap=max(1, round(select.molecule_share * rung.labels_per_training)),
+    )
+    return [Choosing(choices=tuple(choices))] if choices else []
+
+
+def _random_due(state: RungState, campaign: Campaign, room: int) -> int:
+    """How many random picks keep their share of all that is chosen after the initial set.
+
+    Before there is a committee nothing but lots can be drawn: then as many as the whole budget
+    will have, so that the workers do not wait for the first training.
+    """
+    share, rung = campaign.select.random_share, campaign.rungs[state.index]
+    random = sum(n for (purpose, _), n in state.chosen.items() if purpose == "random")
+    active = sum(n for (purpose, _), n in state.chosen.items() if purpose == "active")
+    of = random + active + room if state.newest else rung.budget.labels - rung.initial_labels
+    return max(0, min(room, round(share * of) - random))
+
+
+def _is_idle(state: RungState) -> bool:
+    return not (state.tasks_in_flight or state.labels_in_flight or state.to_label)
+
+
+def _last_word(state: RungState, campaign: Campaign) -> list[Action]:
+    """Nothing to do and nothing under way: train on the last labels, or finish."""
+    if state.n_new_labels > 0 and state.newest is not None:
+        return [TrainingNow(version=len(state.trainings) + 1)]
+    if state.newest is None:
+        return [Finishing(reason="no label could be made")]
+    over = sum(1 for c in _trainable(state) if excess(c, campaign.select.threshold) > 1.0)
+    return [Finishing(reason=f"exploration finds nothing more to label ({over} over the cap)")]

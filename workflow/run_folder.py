@@ -1,0 +1,137 @@
+"""The folder of a run: where its files are, who holds it, and whether it may be gone on with."""
+
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import yaml
+
+from chemistry.errors import InputError, RunInUse
+from workflow.campaign import Campaign, require_same_campaign
+from workflow.store import Store
+
+_PROGRAMS = ("rung", "parsl", "pyscf", "tblite", "rdkit", "torch", "ase", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """runs/NAME: the resolved campaign, the store, the spool, models, exports and logs."""
+
+    path: Path
+
+    @property
+    def store(self) -> Path:
+        """The store: all that the campaign knows."""
+        return self.path / "store.sqlite"
+
+    @property
+    def campaign(self) -> Path:
+        """The campaign file as it was resolved: every default spelled out."""
+        return self.path / "campaign.yaml"
+
+    @property
+    def spool(self) -> Path:
+        """Results that workers have finished and the store does not hold yet."""
+        return self.path / "spool"
+
+    @property
+    def models(self) -> Path:
+        """Checkpoints of the committee, one for each training."""
+        return self.path / "models"
+
+    @property
+    def exports(self) -> Path:
+        """Data sets for others."""
+        return self.path / "exports"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of Parsl and of the engines."""
+        return self.path / "logs"
+
+    def checkpoint(self, rung: int, version: int) -> Path:
+        """Return the path of a committee."""
+        return self.path / checkpoint_name(rung, version)
+
+
+def checkpoint_name(rung: int, version: int) -> str:
+    """Return the path of a committee, relative to the run folder."""
+    return f"models/rung{rung}-v{version:03d}.safetensors"
+
+
+def open_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> RunFolder:
+    """Make the folder of a run, or check that the one that exists is of this campaign.
+
+    Raises
+    ------
+    InputError
+        The folder was made by another campaign file (the message says what differs), or holds
+        something else.
+    """
+    folder = RunFolder(path)
+    if force_new and path.exists():
+        set_aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
+        path.rename(set_aside)
+    if folder.store.exists():
+        with Store.open(folder.store, read_only=True) as store:
+            known = Campaign.model_validate_json(store.meta("campaign") or "")
+        require_same_campaign(known, campaign, path)
+        return folder
+    if path.exists() and any(path.iterdir()):
+        strangers = [entry.name for entry in path.iterdir() if entry.name != "run.lock"]
+        if strangers:
+            raise InputError(
+                f"{path} exists and is not a run folder (it holds {strangers[0]}): "
+                "give the campaign another name"
+            )
+    # Only the owner may write into the spool: what lies there is taken into the store.
+    for part in (path, folder.spool, folder.models, folder.exports, folder.logs):
+        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def write_facts(folder: RunFolder, campaign: Campaign) -> None:
+    """Write the resolved campaign and the versions of all programs, for people."""
+    text = yaml.safe_dump(campaign.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    folder.campaign.write_text(text, encoding="utf-8")
+    versions = {name: _version(name) for name in _PROGRAMS}
+    versions["python"] = platform.python_version()
+    (folder.path / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@contextmanager
+def locked(folder: RunFolder) -> Iterator[None]:
+    """Hold a run folder: the kernel lets go when the process ends, however it ends.
+
+    Raises
+    ------
+    RunInUse
+        Another launch holds it.
+    """
+    with (folder.path / "run.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise RunInUse(
+                f"{folder.path} is in use by {holder}: wait for it, or stop it with Ctrl-C there"
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield

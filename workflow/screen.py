@@ -1,0 +1,130 @@
+"""What a person sees in the terminal: the summary of a run as tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from workflow.run_folder import RunFolder
+from workflow.summary import RungSummary, RunSummary
+
+_STAGE_NAMES = {
+    "sample": "exploring",
+    "label": "labels",
+    "train": "training",
+    "judge": "judging",
+}
+
+
+def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
+    """Return the whole summary: what `rung status` prints."""
+    parts: list[RenderableType] = [_headline(summary)]
+    for rung in summary.rungs:
+        parts += [Text(), _labels_line(rung)]
+        if rung.trainings:
+            parts.append(_trainings_table(rung))
+    parts += [Text(), _cost_table(summary), _paths(summary, folder)]
+    return Group(*parts)
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """Return a console; in a pipe its lines are wide enough not to be folded."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=110)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: "42 s", "3 min 05 s", "2 h 10 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def _headline(summary: RunSummary) -> Text:
+    state = f"finished: {summary.finished}" if summary.finished else "not finished"
+    return Text.assemble(
+        (summary.name, "bold"),
+        f"  {summary.molecules} molecules, {duration(summary.wall_seconds)}, {state}",
+    )
+
+
+def _labels_line(rung: RungSummary) -> Text:
+    made = ", ".join(
+        f"{n} {purpose.replace('_', '-')}" for purpose, n in sorted(rung.labels.items())
+    )
+    failed = rung.failures.total()
+    why = f" ({', '.join(f'{n} {kind}' for kind, n in rung.failures.items())})" if failed else ""
+    return Text.assemble(
+        (rung.level.name, "bold cyan"),
+        f"  labels made: {rung.labels.total()}" + (f" ({made})" if made else ""),
+        f"; failed: {failed}{why}; under way: {rung.to_label}; waiting: {rung.waiting}",
+    )
+
+
+def _trainings_table(rung: RungSummary) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, title_justify="left", title="Held-out error by training")
+    for heading in (
+        "training",
+        "labels",
+        "energy MAE\nkcal/mol",
+        "energy RMSE\nkcal/mol",
+        "force MAE\nkcal/mol/Å",
+        "force RMSE\nkcal/mol/Å",
+        "uncertain\nwhen exploring",
+    ):
+        table.add_column(heading, justify="right")
+    for training in rung.trainings:
+        sweep = rung.first_sweep(training.version)
+        table.add_row(
+            str(training.version),
+            str(training.n_labels),
+            *_errors(training.errors),
+            f"{sweep.uncertain_share:.0%} of {sweep.judged}" if sweep else "-",
+        )
+    return table
+
+
+def _errors(errors: Mapping[str, Any] | None) -> list[str]:
+    names = (
+        "energy_mae_kcal_mol",
+        "energy_rmse_kcal_mol",
+        "force_mae_kcal_mol_angstrom",
+        "force_rmse_kcal_mol_angstrom",
+    )
+    found = [None if errors is None else errors.get(name) for name in names]
+    return ["-" if value is None else f"{value:.2f}" for value in found]
+
+
+def _cost_table(summary: RunSummary) -> Table:
+    busy = "-" if summary.busy_share is None else f"{summary.busy_share:.0%}"
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        title=f"Cost by stage; workers busy until the last label: {busy}",
+    )
+    for heading in ("stage", "tasks", "CPU time", "worker time"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for kind, stage in summary.stages.items():
+        table.add_row(
+            _STAGE_NAMES[kind],
+            str(stage.tasks),
+            duration(stage.cpu_seconds),
+            duration(stage.wall_seconds),
+        )
+    return table
+
+
+def _paths(summary: RunSummary, folder: RunFolder) -> Text:
+    lines = [f"run folder  {folder.path}"]
+    trained = [rung.trainings[-1] for rung in summary.rungs if rung.trainings]
+    if trained:
+        lines.append(f"potential   {folder.path / trained[-1].checkpoint}")
+    lines += [f"export      {path}" for path in sorted(folder.exports.glob("*"))]
+    return Text("\n".join(lines))

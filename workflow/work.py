@@ -1,0 +1,214 @@
+"""What happens on a worker: an order is carried out once, in a process of its own, and kept.
+
+Pure functions compute (`compute`); around them stand the spool, so that nothing is computed twice
+or lost, and isolation, so that limits hold.
+"""
+
+import os
+import socket
+import time
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+from chemistry.engines import find_engine
+from chemistry.engines.base import Resources
+from chemistry.errors import InputError
+from chemistry.label import FailureKind, Label, LabelFailure
+from chemistry.level import find_level
+from chemistry.molecule import Molecule
+from chemistry.potential import Potential
+from chemistry.sampling.base import Offer
+from workflow.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.orders import (
+    JudgeOrder,
+    LabelOrder,
+    Order,
+    PotentialSource,
+    SampleOrder,
+    TrainOrder,
+)
+from workflow.records import Cost
+from workflow.results import (
+    Answer,
+    Broken,
+    Judged,
+    Offered,
+    Sampled,
+    TaskResult,
+    Trained,
+    result_spool,
+)
+from workflow.training_set import read_labelled
+
+_JUDGED_AT_ONCE = 256
+
+
+def work(run_folder: Path, key: str, order: Order, threads: int, limits: Limits) -> None:
+    """Carry out an order unless its result is in the spool already, and leave the result there.
+
+    Raises
+    ------
+    StoreError
+        The spool cannot be written; nothing was computed.
+    """
+    _preload(order)
+    result_spool(run_folder).compute_once(key, lambda: _isolated(order, threads, limits))
+
+
+def _isolated(order: Order, threads: int, limits: Limits) -> TaskResult:
+    started_at = time.time()
+    outcome = run_isolated(compute, order, threads, limits.memory_gb, limits=limits)
+    cost = Cost(
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        started_at=started_at,
+        finished_at=time.time(),
+        cpu_seconds=outcome.usage.cpu_seconds,
+    )
+    match outcome:
+        case Finished():
+            return TaskResult(answer=outcome.value, cost=cost)
+        case Died():
+            answer = _failed(order, outcome.kind, outcome.message, cost.cpu_seconds)
+        case Raised():
+            answer = _failed(order, "infrastructure", outcome.traceback.strip(), cost.cpu_seconds)
+    return TaskResult(answer=answer, cost=cost)
+
+
+def _failed(
+    order: Order, kind: FailureKind, message: str, cpu_seconds: float
+) -> LabelFailure | Broken:
+    if isinstance(order, LabelOrder):
+        return LabelFailure(
+            structure_id=order.structure.structure_id,
+            level_id=order.level.level_id,
+            kind=kind,
+            message=f"structure {order.structure.structure_id}: {message}",
+            cpu_seconds=cpu_seconds,
+        )
+    return Broken(kind=kind, message=message)
+
+
+def _preload(order: Order) -> None:
+    """Import here what the order needs, so that each child starts in milliseconds.
+
+    Imports do not compute: no thread pool is started that a fork would break.
+    """
+    match order:
+        case LabelOrder():
+            find_engine(order.engine)
+        case SampleOrder() if not isinstance(order.potential, Path):
+            import_module("chemistry.engines.tblite")
+        case _:
+            import_module("model.committee")
+
+
+def compute(order: Order, threads: int, memory_gb: float) -> Answer:
+    """Carry out an order; only bugs raise."""
+    try:
+        return _compute(order, threads, memory_gb)
+    except InputError as error:
+        return _failed(order, "input", str(error), cpu_seconds=0.0)
+
+
+def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
+    match order:
+        case LabelOrder():
+            return _label(order, threads, memory_gb)
+        case SampleOrder():
+            return _sample(order, threads)
+        case TrainOrder():
+            return _train(order)
+        case JudgeOrder():
+            return _judge(order)
+
+
+def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:
+    resources = Resources(threads=threads, memory_gb=memory_gb, scratch=Path.cwd())
+    return find_engine(order.engine)(order.level, resources).label(order.structure)
+
+
+def _sample(order: SampleOrder, threads: int) -> Sampled:
+    sample = order.sampler.sample(
+        order.molecule,
+        order.starts,
+        load_potential(order.potential, order.molecule, threads),
+        seed=order.seed,
+        threshold=order.threshold,
+    )
+    # A bootstrap potential is alone: it cannot disagree.
+    has_committee = isinstance(order.potential, Path)
+    offers = [_offered(offer, has_committee=has_committee) for offer in sample.offers]
+    return Sampled(
+        offers=tuple(offers),
+        judged=sample.judged,
+        over_threshold=sample.over_threshold,
+        rejected=sample.rejected,
+    )
+
+
+def _offered(offer: Offer, *, has_committee: bool) -> Offered:
+    p = offer.prediction if has_committee else None
+    return Offered(
+        structure=offer.structure,
+        rho_kcal_mol=None if p is None else p.rho_kcal_mol,
+        force_sigma_kcal_mol_angstrom=None if p is None else p.force_sigma_kcal_mol_angstrom,
+        reason=offer.reason,
+    )
+
+
+def load_potential(source: PotentialSource, molecule: Molecule, threads: int) -> Potential:
+    """Return a bootstrap potential by name, or the committee of a checkpoint."""
+    if isinstance(source, Path):
+        from model.checkpoint import load_committee
+
+        return load_committee(source)
+    if source == "mmff94":
+        from chemistry.force_field import MMFF94
+
+        return MMFF94(molecule)
+    from chemistry.engines.potential import EnginePotential
+
+    level = find_level(source)
+    return EnginePotential(find_engine("tblite")(level, Resources(threads=threads)))
+
+
+def _train(order: TrainOrder) -> Trained:
+    from model.checkpoint import load_committee, save_committee
+    from model.evaluation import held_out_errors
+    from model.training import train_committee
+
+    data = read_labelled(order.training_set)
+    held_out = read_labelled(order.held_out)
+    result = train_committee(
+        data,
+        order.settings,
+        elements=order.elements,
+        level=order.level,
+        seed=order.seed,
+        start=None if order.start is None else load_committee(order.start),
+    )
+    save_committee(result.committee, order.checkpoint)
+    errors = held_out_errors(result.committee, held_out)
+    return Trained(
+        n_labels=len(data),
+        errors=None if errors is None else asdict(errors),
+        history={
+            "members": [asdict(member) for member in result.members],
+            "n_with_forces": result.n_with_forces,
+            "notes": list(result.notes),
+            "seconds": result.seconds,
+        },
+    )
+
+
+def _judge(order: JudgeOrder) -> Judged:
+    from model.checkpoint import load_committee
+
+    committee = load_committee(order.checkpoint)
+    found = []
+    for first in range(0, len(order.structures), _JUDGED_AT_ONCE):
+        structures = order.structures[first : first + _JUDGED_AT_ONCE]
+        for structure, p in zip(structures, committee.predict(structures), strict=True):
+            found.append((structure.structure_id, p.rho_kcal_mol, p.force_sigma_kcal_mol_angstrom))
+    return Judged(disagreements=tuple(found))

@@ -1,0 +1,58 @@
+"""The committee as an ASE calculator."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+
+from chemistry.errors import InputError
+from chemistry.structure import Structure
+from model.checkpoint import load_committee
+from model.committee import Committee
+
+
+class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
+    """Mean energy and forces of a committee, for ASE.
+
+    >>> from model import CommitteeCalculator
+    >>> atoms.calc = CommitteeCalculator("runs/water/models/committee.safetensors")
+    >>> atoms.get_potential_energy()
+
+    `results` also holds the disagreement: `energy_sigma` (eV), `rho_kcal_mol` (the sample standard
+    deviation over sqrt(N)) and `force_sigma_kcal_mol_angstrom` (of the worst atom).
+    """
+
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+
+    def __init__(self, committee: Committee | str | Path, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.committee = (
+            committee if isinstance(committee, Committee) else load_committee(Path(committee))
+        )
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,  # noqa: ARG002 (energy and forces come together)
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Compute energy, forces and disagreement; raises InputError for periodic atoms."""
+        super().calculate(atoms, ["energy"], system_changes)
+        if self.atoms.pbc.any():
+            raise InputError("the committee knows molecules, not crystals: set atoms.pbc = False")
+        structure = Structure(
+            atomic_numbers=self.atoms.get_atomic_numbers(), positions=self.atoms.get_positions()
+        )
+        [prediction] = self.committee.predict([structure])
+        self.results = {
+            "energy": prediction.energy,
+            "free_energy": prediction.energy,
+            "forces": prediction.forces,
+        }
+        if self.committee.n_members > 1:
+            self.results |= {
+                "energy_sigma": float(prediction.member_energies.std(ddof=1)),
+                "rho_kcal_mol": prediction.rho_kcal_mol,
+                "force_sigma_kcal_mol_angstrom": prediction.force_sigma_kcal_mol_angstrom,
+            }

@@ -1,0 +1,108 @@
+"""How wrong a potential is on labelled structures that it has not seen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from chemistry.label import LabelledStructure
+from chemistry.potential import Potential, Prediction
+from chemistry.structure import FloatArray
+from chemistry.units import KCAL_MOL_PER_EV
+
+_Row: TypeAlias = tuple[LabelledStructure, Prediction]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculeErrors:
+    """Errors over structures, of one molecule or of all; None: nothing to compute it from.
+
+    Attributes
+    ----------
+    n_structures : int
+    energy_mae_kcal_mol, energy_rmse_kcal_mol : float
+        Of total energies.
+    relative_energy_mae_kcal_mol : float
+        Of energies from which each molecule's mean error is taken off: what conformers and
+        barriers see.
+    force_mae_kcal_mol_angstrom, force_rmse_kcal_mol_angstrom : float or None
+        Over force components.
+    calibration_factor : float or None
+        RMSE of the energy over the root mean square of the committee's energy disagreement: above
+        1, the committee is overconfident.
+    """
+
+    n_structures: int
+    energy_mae_kcal_mol: float
+    energy_rmse_kcal_mol: float
+    relative_energy_mae_kcal_mol: float
+    force_mae_kcal_mol_angstrom: float | None
+    force_rmse_kcal_mol_angstrom: float | None
+    calibration_factor: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errors(MoleculeErrors):
+    """Errors over a data set, and of each of its molecules.
+
+    Attributes
+    ----------
+    by_molecule : mapping of str to MoleculeErrors
+        By molecule_id.
+    """
+
+    by_molecule: Mapping[str, MoleculeErrors]
+
+
+def held_out_errors(potential: Potential, data: Sequence[LabelledStructure]) -> Errors | None:
+    """Compare a potential with labels; None for no data."""
+    return errors_of(data, potential.predict([row.structure for row in data]))
+
+
+def errors_of(
+    data: Sequence[LabelledStructure], predictions: Sequence[Prediction]
+) -> Errors | None:
+    """Compare predictions, one for each labelled structure, with the labels; None for no data."""
+    if not data:
+        return None
+    molecules: dict[str, list[_Row]] = {}
+    for labelled, prediction in zip(data, predictions, strict=True):
+        rows = molecules.setdefault(labelled.structure.molecule_id, [])
+        rows.append((labelled, prediction))
+    return Errors(
+        **vars(_summary(list(molecules.values()))),
+        by_molecule={key: _summary([rows]) for key, rows in molecules.items()},
+    )
+
+
+def _summary(molecules: Sequence[Sequence[_Row]]) -> MoleculeErrors:
+    """Summarise the errors of some molecules' rows."""
+    energy = [np.array([p.energy - row.label.energy for row, p in rows]) for rows in molecules]
+    absolute = np.concatenate(energy) * KCAL_MOL_PER_EV
+    relative = np.concatenate([e - e.mean() for e in energy]) * KCAL_MOL_PER_EV
+    rows = [pair for molecule in molecules for pair in molecule]
+    forces = [
+        (p.forces - row.label.forces).ravel() for row, p in rows if row.label.forces is not None
+    ]
+    force = np.concatenate(forces) * KCAL_MOL_PER_EV if forces else None
+    return MoleculeErrors(
+        n_structures=len(rows),
+        energy_mae_kcal_mol=float(np.abs(absolute).mean()),
+        energy_rmse_kcal_mol=_rms(absolute),
+        relative_energy_mae_kcal_mol=float(np.abs(relative).mean()),
+        force_mae_kcal_mol_angstrom=None if force is None else float(np.abs(force).mean()),
+        force_rmse_kcal_mol_angstrom=None if force is None else _rms(force),
+        calibration_factor=_calibration_factor(absolute, [p for _, p in rows]),
+    )
+
+
+def _calibration_factor(errors: FloatArray, predictions: Sequence[Prediction]) -> float | None:
+    if any(len(p.member_energies) < 2 for p in predictions):
+        return None
+    sigma = np.array([p.member_energies.std(ddof=1) for p in predictions]) * KCAL_MOL_PER_EV
+    return _rms(errors) / _rms(sigma) if sigma.any() else None
+
+
+def _rms(values: FloatArray) -> float:
+    return float(np.sqrt((values**2).mean()))

@@ -1,0 +1,57 @@
+"""What a person sets about a training: the `train:` section of a campaign file. No torch here."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingSettings(BaseModel):
+    """How a committee is trained; the same data, seed and settings give the same weights."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: int = Field(default=8, ge=2, le=64, description="Members of the committee.")
+    folds: int = Field(
+        default=8,
+        ge=2,
+        description="Parts that the data are cut into; member m validates on part m, learns the "
+        "rest.",
+    )
+    max_epochs: int = Field(default=100, ge=1, description="Passes over the data at most.")
+    patience_epochs: int = Field(
+        default=40,
+        ge=1,
+        description="A member stops after so many epochs without gain on its own part.",
+    )
+    learning_rate: float = Field(default=2e-3, gt=0, description="Adam's first step size.")
+    warm_start_learning_rate_factor: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Multiplies the learning rate when going on from a committee.",
+    )
+    batch_size: int = Field(default=32, ge=1, description="Structures in one step.")
+    force_weight: float = Field(
+        default=0.5,
+        ge=0,
+        description="Weight, in Å^2, of a structure's mean squared force component beside its "
+        "squared energy error over the number of atoms.",
+    )
+    weight_average_decay: float = Field(
+        default=0.98,
+        ge=0,
+        lt=1,
+        description="Decay a step of the average of weights that is kept.",
+    )
+    max_gradient_norm: float = Field(
+        default=10.0,
+        gt=0,
+        description="A member's gradient is cut to this.",
+    )
+    hidden_layers: dict[str, tuple[int, ...]] = Field(
+        default_factory=dict,
+        description="Hidden layer sizes by element symbol; others are as published for ANI-1x.",
+    )
+    cache_memory_gb: float = Field(
+        default=1.0,
+        ge=0,
+        description="Memory for descriptors kept between epochs; past it, recomputed.",
+    )

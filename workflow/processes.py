@@ -92,3 +92,17 @@ def _prctl(option: int, value: int) -> None:
     if libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def birth(pid: int) -> int | None:
+    """Return when a process was started, in clock ticks since boot; None if it has ended.
+
+    With it a process is told from a later one that was given the same id.
+    """
+    if has_ended(pid):
+        return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])

@@ -1,0 +1,137 @@
+"""Workers: the started pools of a backend, which run functions and promise their results."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from parsl.dataflow.dflow import DataFlowKernel
+from parsl.executors import HighThroughputExecutor
+from parsl.executors.errors import BadStateException
+from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
+from parsl.jobs.errors import TooManyJobFailuresError
+
+from chemistry.errors import CampaignFailed, PoisonTask
+from workflow.backend import Backend, Role
+from workflow.leash import run_on_leash
+from workflow.parsl_config import LOSSES_OF_A_POISON_TASK, parsl_config, priority
+
+T = TypeVar("T")
+
+_SHUT_DOWN_SECONDS = 15.0
+
+
+class InterchangeLost(Exception):  # noqa: N818
+    """The process between the driver and a pool has ended: nothing can be run any more."""
+
+
+class Workers:
+    """The started pools; made by `start_workers`."""
+
+    def __init__(self, kernel: DataFlowKernel, backend: Backend) -> None:
+        self._kernel = kernel
+        self._backend = backend
+
+    def slots(self, role: Role) -> int:
+        """Return how many tasks of a role run at once."""
+        return self._backend.pool(role).slots
+
+    def submit(
+        self,
+        role: Role,
+        function: Callable[..., T],
+        *arguments: Any,
+        expected_seconds: float = 0.0,
+    ) -> "Future[T]":
+        """Queue `function(*arguments)`, importable and picklable, and promise its result.
+
+        Trainings go before judgements, explorations and labels; within a role the longest goes
+        first. The future raises what the function raised, PoisonTask if the task lost its worker
+        again and again, CampaignFailed if the pool cannot run anything any more. Its callbacks run
+        in a thread of Parsl's: they should only put it on a queue.
+        """
+        promise: Future[T] = Future()
+        promise.set_running_or_notify_cancel()
+        resources = {"priority": priority(role, expected_seconds)}
+        future = self._kernel.submit(
+            run_on_leash,
+            app_args=(function, arguments),
+            executors=[self._backend.pool_name(role)],
+            cache=False,
+            ignore_for_cache=None,
+            app_kwargs={"parsl_resource_specification": resources},
+        )
+        future.add_done_callback(lambda done: _keep_promise(promise, done))
+        return promise
+
+
+@contextmanager
+def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
+    """Start the pools of a backend; on leaving, however that happens, end all their processes.
+
+    Call it from the main thread: the kernel ends them when the thread that started them ends. To
+    leave on SIGTERM, let a handler of it raise SystemExit.
+
+    Raises
+    ------
+    CampaignFailed
+        Parsl cannot be started.
+    """
+    try:
+        kernel = DataFlowKernel(parsl_config(backend, run_folder))
+    except Exception as error:
+        raise CampaignFailed(f"the workers cannot be started: {error}") from error
+    executors = [e for e in kernel.executors.values() if isinstance(e, HighThroughputExecutor)]
+    is_closing = threading.Event()
+    for executor in executors:
+        threading.Thread(
+            target=_watch_interchange, args=(executor, is_closing), daemon=True
+        ).start()
+    try:
+        yield Workers(kernel, backend)
+    finally:
+        is_closing.set()
+        _shut_down(kernel, executors)
+
+
+def _keep_promise(promise: "Future[Any]", done: "Future[Any]") -> None:
+    error = done.exception()
+    if error is None:
+        promise.set_result(done.result())
+    elif isinstance(error, (ManagerLost, WorkerLost)):
+        lost = PoisonTask(f"lost its worker {LOSSES_OF_A_POISON_TASK} times ({error})")
+        lost.__cause__ = error
+        promise.set_exception(lost)
+    elif isinstance(error, (BadStateException, TooManyJobFailuresError, InterchangeLost)):
+        reason = getattr(error, "reason", str(error))
+        failed = CampaignFailed(f"the workers are gone: {reason}; launch again to go on")
+        failed.__cause__ = error
+        promise.set_exception(failed)
+    else:
+        promise.set_exception(error)
+
+
+def _watch_interchange(executor: HighThroughputExecutor, is_closing: threading.Event) -> None:
+    """Fail all tasks of a pool whose interchange ends; Parsl would wait for them for ever."""
+    executor.interchange_proc.wait()
+    if not is_closing.is_set():
+        executor.set_bad_state_and_fail_all(InterchangeLost("Parsl's interchange was killed"))
+
+
+def _shut_down(kernel: DataFlowKernel, executors: Sequence[HighThroughputExecutor]) -> None:
+    """End all processes of the pools, even where Parsl hangs because one of them was killed."""
+    clean_up = threading.Thread(target=kernel.cleanup, daemon=True)
+    clean_up.start()
+    clean_up.join(_SHUT_DOWN_SECONDS)
+    deadline = time.monotonic() + _SHUT_DOWN_SECONDS
+    for executor in executors:
+        if executor.interchange_proc.poll() is None:
+            executor.interchange_proc.kill()
+        executor.interchange_proc.wait()
+        jobs = list(executor.job_ids_to_block)
+        executor.provider.cancel(jobs)
+        while any(map(executor.provider.is_running, jobs)) and time.monotonic() < deadline:
+            time.sleep(0.02)

@@ -5,6 +5,7 @@
     │   ├── EngineNotInstalled    a program is missing; the message says how to install it
     │   └── RunInUse              another launch holds the run folder
     ├── StoreError            the run's store cannot be read or written
+    ├── PoisonTask            a task lost its worker each time that it was tried
     ├── CampaignFailed        the campaign stopped without reaching its goal: exit code 1
     └── Interrupted           somebody stopped it; everything computed is kept: exit code 130
 
@@ -31,6 +32,10 @@ class RunInUse(InputError):
 
 class StoreError(RungError):
     """The store of a run cannot be read or written (corrupt file, full disk)."""
+
+
+class PoisonTask(RungError):  # noqa: N818
+    """A task lost its worker each time that it was tried: it will not be tried again."""
 
 
 class CampaignFailed(RungError):

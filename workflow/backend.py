@@ -129,6 +129,12 @@ class Backend(StrictModel):
         """Return the pool that does `role`."""
         return self.pools[self.pool_name(role)]
 
+    @property
+    def slots(self) -> int:
+        """How many tasks all of the pools that have a role run at once."""
+        names = {self.pool_name(role) for role in get_args(Role)}
+        return sum(self.pools[name].slots for name in names)
+
 
 def read_backend(path: Path | None) -> Backend:
     """Read a machine file; without one, all cores of this machine do everything.

@@ -2,8 +2,8 @@
 
 import time
 
-from chemistry.errors import InputError
-from chemistry.label import Label, LabelFailure
+from chemistry.errors import InputError, PoisonTask
+from chemistry.label import FailureKind, Label, LabelFailure
 from chemistry.level import find_level
 from workflow.campaign import Campaign
 from workflow.orders import LabelOrder, Order
@@ -38,18 +38,20 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
 
 def lost_result(order: Order, error: BaseException | None) -> TaskResult:
     """Return the result of a task that ended without one: its worker was lost, again and again."""
-    message = f"the worker was lost ({error})" if error else "the worker left no result"
+    # What kills its worker each time it is tried will do so again.
+    kind: FailureKind = "resource" if isinstance(error, PoisonTask) else "infrastructure"
+    message = str(error) if error else "the worker left no result"
     now = time.time()
     cost = Cost(worker="lost", started_at=now, finished_at=now, cpu_seconds=0.0)
     if isinstance(order, LabelOrder):
         answer: LabelFailure | Broken = LabelFailure(
             structure_id=order.structure.structure_id,
             level_id=order.level.level_id,
-            kind="infrastructure",
+            kind=kind,
             message=message,
         )
     else:
-        answer = Broken(kind="infrastructure", message=message)
+        answer = Broken(kind=kind, message=message)
     return TaskResult(answer=answer, cost=cost)
 
 

@@ -8,9 +8,9 @@ import queue
 from concurrent.futures import Future
 from typing import Protocol
 
-from chemistry.errors import CampaignFailed, StoreError
+from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from chemistry.level import LevelOfTheory, find_level
-from workflow.backend import Role
+from workflow.backend import Backend
 from workflow.campaign import Campaign
 from workflow.commit import commit_result, lost_result
 from workflow.cost import PowerLaw
@@ -21,24 +21,9 @@ from workflow.results import Broken, TaskResult, result_spool
 from workflow.run_folder import RunFolder
 from workflow.snapshot import cost_model, rung_state
 from workflow.store import Store
+from workflow.submission import Workers, submit_order
 
 _WAIT_SECONDS = 1.0
-
-
-class Workers(Protocol):
-    """All that the driver knows of Parsl: somebody does what an order says, later."""
-
-    @property
-    def label_slots(self) -> int:
-        """Labels that can be computed at the same time."""
-        ...
-
-    def submit(self, role: Role, key: str, order: Order, *, priority: float) -> Future[None]:
-        """Have an order carried out; the result is in the spool when the future is done.
-
-        Of two tasks that wait, the one with the higher priority starts first.
-        """
-        ...
 
 
 class Observer(Protocol):
@@ -53,10 +38,6 @@ class Observer(Protocol):
         ...
 
 
-# Higher starts first. Everything waits for a training and an exploration; labels are the bulk.
-_PRIORITY: dict[Role, float] = {"train": 3e9, "judge": 2e9, "explore": 1e9, "label": 0.0}
-
-
 class Driver:
     """Drives the rungs of one campaign with one set of workers."""
 
@@ -64,12 +45,14 @@ class Driver:
         self,
         store: Store,
         campaign: Campaign,
+        backend: Backend,
         folder: RunFolder,
         workers: Workers,
         observer: Observer,
     ) -> None:
         self._store = store
         self._campaign = campaign
+        self._backend = backend
         self._folder = folder
         self._workers = workers
         self._observer = observer
@@ -110,7 +93,7 @@ class Driver:
                 first = self._store.failures()[0].message
                 raise CampaignFailed(f"{failed}, the first one: {first}")
             cost = cost_model(self._store, level)
-            slots = self._workers.label_slots
+            slots = self._workers.slots("label")
             actions = plan(state, self._campaign, slots=slots, cost=cost)
             for action in actions:
                 if isinstance(action, Finishing):
@@ -143,11 +126,16 @@ class Driver:
         role, key, order = make_order(
             action, self._store, self._campaign, self._folder, index, level
         )
-        priority = _PRIORITY[role]
-        if isinstance(action, Labelling):
-            priority += cost(action.structure)
         self._in_flight[key] = order
-        future = self._workers.submit(role, key, order, priority=priority)
+        future = submit_order(
+            self._workers,
+            self._backend,
+            self._folder.path,
+            role,
+            key,
+            order,
+            expected_seconds=cost(action.structure) if isinstance(action, Labelling) else 0.0,
+        )
         future.add_done_callback(lambda finished: self._done.put((key, finished)))
 
     def _take_in_next(self) -> None:
@@ -162,7 +150,7 @@ class Driver:
     def _take_in(self, key: str, future: Future[None]) -> None:
         order = self._in_flight.pop(key)
         error = future.exception()
-        if isinstance(error, StoreError):
+        if isinstance(error, RungError) and not isinstance(error, PoisonTask):
             raise error
         result = self._spool.read(key) or lost_result(order, error)
         self._commit(key, result)

@@ -5,15 +5,20 @@ from dataclasses import replace
 
 from ase.data import chemical_symbols
 
+from chemistry.embedding import embed
 from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.level import LevelOfTheory, find_level
 from chemistry.molecule import Molecule
 from chemistry.molecules import merge_molecules, molecule_from_smiles, read_molecules
-from chemistry.rdkit_bridge import to_rdkit
+from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.structure import Origin, Structure
 from workflow.campaign import Campaign, MoleculeEntry, Rung
 from workflow.yaml_file import nearest
+
+# The most stable of so many is near enough to a minimum for a trial label.
+_EMBEDDINGS = 5
 
 
 def read_campaign_molecules(campaign: Campaign) -> list[tuple[Molecule, bool]]:
@@ -96,3 +101,26 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
                     f"{level.name} has no {symbols}, which molecule {molecule.name} contains: "
                     "take another basis set or leave the molecule out"
                 )
+
+
+def one_geometry(molecule: Molecule, *, seed: int) -> Structure:
+    """Return a geometry of a molecule: the first that its file gave, or an embedded one.
+
+    Raises
+    ------
+    InputError
+        None was given and none can be made.
+    """
+    if molecule.geometries:
+        return molecule.geometries[0]
+    positions = embed(molecule, _EMBEDDINGS, seed)
+    if positions is None:
+        raise InputError(f"no geometry of {molecule.name} can be made: give one in an .xyz file")
+    return Structure(
+        atomic_numbers=atomic_numbers_of(to_rdkit(molecule)),
+        positions=positions[0],
+        charge=molecule.charge,
+        multiplicity=molecule.multiplicity,
+        molecule_id=molecule.molecule_id,
+        origin=Origin(sampler="embedding", seed=seed),
+    )

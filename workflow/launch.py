@@ -41,6 +41,23 @@ def launch_campaign(
     return folder
 
 
+def describe(campaign: Campaign, backend: Backend, path: Path) -> str:
+    """Say what a launch would do; raises InputError like one."""
+    molecules = read_campaign_molecules(campaign)
+    check_levels(campaign, [molecule for molecule, _ in molecules])
+    action = "go on in" if RunFolder(path).store.exists() else "make"
+    lines = [f"{campaign.name}: would {action} {path}"]
+    for molecule, held_out in molecules:
+        lines.append(f"  molecule  {molecule.name}{' (only tested on)' if held_out else ''}")
+    for rung in campaign.rungs:
+        lines.append(
+            f"  rung      {rung.level}: {rung.initial_labels} labels at first, at most "
+            f"{rung.budget.labels} to train on, {campaign.held_out.structures} held out"
+        )
+    lines.append(f"  workers   {backend.slots} tasks at once")
+    return "\n".join(lines)
+
+
 def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
     if not folder.store.exists():
         return Store.create(folder.store, campaign.model_dump_json())
@@ -55,8 +72,8 @@ def _drive(
     driver: Driver | None = None
     try:
         with _sigterm_as_interrupt(), start_workers(backend, folder.path) as workers:
-            driver = Driver(store, campaign, folder, workers, progress)
-            launched = store.begin_launch(workers.slots)
+            driver = Driver(store, campaign, backend, folder, workers, progress)
+            launched = store.begin_launch(backend.slots)
             try:
                 driver.run()
             finally:

@@ -384,7 +384,7 @@ def _choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel)
     """Choose the uncertain ones, and a share by lot."""
     if room <= 0:
         return []
-    rung, select = campaign.rungs[state.index], campaign.select
+    select = campaign.select
     pool = _trainable(state)
     seed = derive_seed(campaign, f"choose-random-{state.index}-{state.n_chosen}")
     choices = choose_random(pool, _random_due(state, campaign, room), seed=seed)
@@ -395,9 +395,18 @@ def _choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel)
         threshold=select.threshold,
         cost=cost,
         already_chosen=state.chosen_by_newest,
-        molecule_cap=max(1, round(select.molecule_share * rung.labels_per_training)),
+        molecule_cap=_molecule_cap(state, campaign),
     )
     return [Choosing(choices=tuple(choices))] if choices else []
+
+
+def _molecule_cap(state: RungState, campaign: Campaign) -> int:
+    """How many structures of one molecule a training may bring; never less than an even share."""
+    per_training = campaign.rungs[state.index].labels_per_training
+    explored = sum(not molecule.held_out for molecule in state.molecules)
+    return max(
+        round(campaign.select.molecule_share * per_training), -(-per_training // max(explored, 1))
+    )
 
 
 def _random_due(state: RungState, campaign: Campaign, room: int) -> int:

@@ -1,0 +1,149 @@
+"""A fake of the workers: orders are carried out at once, by a script instead of chemistry.
+
+It goes through the real spool, so that driver, plan and store are tested as they are; only the
+answers are made up. Used in unit tests alone.
+"""
+
+from concurrent.futures import Future
+from pathlib import Path
+
+import numpy as np
+
+from chemistry.label import Label, LabelFailure, Provenance
+from chemistry.structure import Origin, Structure
+from workflow.backend import Role
+from workflow.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
+from workflow.records import Cost
+from workflow.results import (
+    Answer,
+    Judged,
+    Offered,
+    Sampled,
+    TaskResult,
+    Trained,
+    result_spool,
+)
+from workflow.training_set import read_labelled
+
+WATER = np.array([[0.0, 0.0, 0.119], [0.0, 0.763, -0.477], [0.0, -0.763, -0.477]])
+
+
+class ScriptedWorkers:
+    """Answers every order at once.
+
+    Parameters
+    ----------
+    run_folder : Path
+    slots : int
+    failing : callable or None
+        Says of a structure_id whether its label fails.
+    stop_after : int or None
+        Raises KeyboardInterrupt instead of taking the order after so many labels.
+    """
+
+    def __init__(self, run_folder: Path, *, slots=2, failing=None, stop_after=None):
+        self._slots = slots
+        self.labelled: list[str] = []
+        self.roles: list[tuple[Role, str]] = []
+        self._spool = result_spool(run_folder)
+        self._failing = failing or (lambda structure_id: False)
+        self._stop_after = stop_after
+        self._clock = 1000.0
+
+    def slots(self, role: Role) -> int:
+        return self._slots
+
+    def submit(self, role: Role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+        if self._stop_after is not None and len(self.labelled) >= self._stop_after:
+            raise KeyboardInterrupt
+        self.roles.append((role, key))
+        self._spool.compute_once(key, lambda: self._result(order))
+        future: Future[None] = Future()
+        future.set_result(None)
+        return future
+
+    def _result(self, order: Order) -> TaskResult:
+        self._clock += 1.0
+        cost = Cost(
+            worker="fake:1",
+            started_at=self._clock - 1.0,
+            finished_at=self._clock,
+            cpu_seconds=1.0,
+        )
+        return TaskResult(answer=self._answer(order), cost=cost)
+
+    def _answer(self, order: Order) -> Answer:
+        match order:
+            case LabelOrder():
+                return self._label(order)
+            case SampleOrder():
+                return sampled(order)
+            case TrainOrder():
+                n_labels = len(read_labelled(order.training_set))
+                assert not held_out_ids(order) & training_ids(order)
+                mae = 10.0 / n_labels
+                errors = {
+                    "energy_mae_kcal_mol": mae,
+                    "energy_rmse_kcal_mol": mae,
+                    "force_mae_kcal_mol_angstrom": mae,
+                    "force_rmse_kcal_mol_angstrom": mae,
+                }
+                return Trained(n_labels=n_labels, errors=errors, history={})
+            case JudgeOrder():
+                ids = [s.structure_id for s in order.structures]
+                return Judged(disagreements=tuple((i, 0.5, 1.0) for i in ids))
+
+    def _label(self, order: LabelOrder) -> Label | LabelFailure:
+        structure = order.structure
+        self.labelled.append(structure.structure_id)
+        ids = {"structure_id": structure.structure_id, "level_id": order.level.level_id}
+        if self._failing(structure.structure_id):
+            return LabelFailure(**ids, kind="convergence", message="scripted failure")
+        return Label(
+            **ids,
+            energy=float((structure.positions**2).sum()),
+            forces=-2.0 * structure.positions,
+            provenance=Provenance(
+                program="fake",
+                version="1",
+                host="here",
+                cpu_seconds=1.0,
+                wall_seconds=1.0,
+                attempts=("scripted",),
+                finished_at=self._clock,
+            ),
+        )
+
+
+def sampled(order: SampleOrder, n_offers: int = 12) -> Sampled:
+    """Displace water at random, by the order's seed."""
+    generator = np.random.default_rng(order.seed)
+    n = 1 if order.sampler.kind == "conformers" else n_offers
+    offers = []
+    for _ in range(n):
+        structure = Structure(
+            atomic_numbers=np.array([8, 1, 1]),
+            positions=WATER + generator.normal(scale=0.05, size=(3, 3)),
+            molecule_id=order.molecule.molecule_id,
+            origin=Origin(sampler=order.sampler.kind, seed=order.seed),
+        )
+        uncertain = order.threshold is not None
+        offers.append(
+            Offered(
+                structure=structure,
+                rho_kcal_mol=float(generator.uniform(0.24, 1.0)) if uncertain else None,
+                force_sigma_kcal_mol_angstrom=1.0 if uncertain else None,
+                reason="scripted",
+            )
+        )
+    judged = 2 * n if order.threshold else 0
+    over = n if order.threshold else 0
+    return Sampled(offers=tuple(offers), judged=judged, over_threshold=over, rejected={})
+
+
+def training_ids(order: TrainOrder) -> set[str]:
+    return {row.structure.structure_id for row in read_labelled(order.training_set)}
+
+
+def held_out_ids(order: TrainOrder) -> set[str]:
+    return {row.structure.structure_id for row in read_labelled(order.held_out)}

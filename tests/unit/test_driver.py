@@ -1,0 +1,168 @@
+"""The driver, plan and store on scripted answers: what is computed, how often, and when it ends."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from scripted_workers import ScriptedWorkers
+
+from chemistry.errors import CampaignFailed
+from chemistry.level import find_level
+from chemistry.molecules import molecule_from_smiles
+from workflow.backend import Backend
+from workflow.campaign import Campaign
+from workflow.driver import Driver
+from workflow.run_folder import open_run
+from workflow.snapshot import rung_state
+from workflow.store import Store
+
+LEVEL = find_level("hf/sto-3g")
+
+
+class Silent:
+    """An observer that remembers what was said."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def saw(self, state, level) -> None:
+        self.last = state
+
+    def said(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def campaign(**changes) -> Campaign:
+    rung = {
+        "level": "hf/sto-3g",
+        "initial_labels": 6,
+        "labels_per_training": 5,
+        "budget": {"labels": 20},
+        "stop": {"uncertain_share": None},
+    }
+    rung.update(changes.pop("rung", {}))
+    fields = {
+        "name": "scripted",
+        "molecules": ["O"],
+        "rungs": [rung],
+        "held_out": {"structures": 4},
+        **changes,
+    }
+    return Campaign.model_validate(fields)
+
+
+def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedWorkers, Silent]:
+    folder = open_run(the_campaign, path)
+    observer = Silent()
+    workers = ScriptedWorkers(path, **worker_options)
+    text = the_campaign.model_dump_json()
+    new = not folder.store.exists()
+    with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
+        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        Driver(store, the_campaign, Backend(), folder, workers, observer).run()
+    return workers, observer
+
+
+def final_state(the_campaign: Campaign, path: Path):
+    with Store.open(path / "store.sqlite", read_only=True) as store:
+        return rung_state(store, the_campaign, 0, LEVEL)
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_spends_exactly_its_budget_and_trains_on_all_of_it(tmp_path, synchronous):
+    the_campaign = campaign(synchronous=synchronous)
+    workers, _ = run(the_campaign, tmp_path / "run")
+    state = final_state(the_campaign, tmp_path / "run")
+    assert state.n_training_labels == 20
+    assert state.n_labels == 24
+    assert len(workers.labelled) == len(set(workers.labelled)) == 24
+    assert state.newest.n_labels == 20
+    assert len(state.trainings) >= 3
+
+
+def test_first_training_sees_the_whole_first_set_and_later_ones_what_is_new(tmp_path):
+    the_campaign = campaign(synchronous=True)
+    run(the_campaign, tmp_path / "run")
+    sizes = [t.n_labels for t in final_state(the_campaign, tmp_path / "run").trainings]
+    assert sizes == [6, 11, 16, 20]
+
+
+def test_stops_when_exploration_is_certain(tmp_path):
+    the_campaign = campaign(rung={"stop": {"uncertain_share": 0.6, "sweeps": 2}})
+    run(the_campaign, tmp_path / "run")
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        assert "of the explored structures over the threshold" in store.meta("finished")
+    assert final_state(the_campaign, tmp_path / "run").n_training_labels < 20
+
+
+def test_stops_at_the_held_out_error(tmp_path):
+    the_campaign = campaign(rung={"stop": {"energy_mae_kcal_mol": 1.0, "uncertain_share": None}})
+    run(the_campaign, tmp_path / "run")
+    state = final_state(the_campaign, tmp_path / "run")
+    assert state.newest.errors["energy_mae_kcal_mol"] <= 1.0
+    assert state.n_training_labels < 20
+
+
+def test_a_share_is_picked_at_random(tmp_path):
+    the_campaign = campaign(select={"random_share": 0.5}, rung={"budget": {"labels": 40}})
+    run(the_campaign, tmp_path / "run")
+    chosen = Counter()
+    for (purpose, _), n in final_state(the_campaign, tmp_path / "run").chosen.items():
+        chosen[purpose] += n
+    assert 0.4 <= chosen["random"] / (chosen["random"] + chosen["active"]) <= 0.6
+
+
+def test_same_seed_chooses_the_same_structures_in_rounds(tmp_path):
+    the_campaign = campaign(synchronous=True)
+    labelled = [set(run(the_campaign, tmp_path / name)[0].labelled) for name in "ab"]
+    assert labelled[0] == labelled[1]
+    other = set(run(campaign(synchronous=True, seed=2), tmp_path / "c")[0].labelled)
+    assert other != labelled[0]
+
+
+@pytest.mark.parametrize("stop_after", [0, 3, 10, 17])
+def test_goes_on_after_an_interrupt_without_computing_anything_twice(tmp_path, stop_after):
+    the_campaign = campaign()
+    path = tmp_path / "run"
+    folder = open_run(the_campaign, path)
+    first = ScriptedWorkers(path, stop_after=stop_after)
+    with Store.create(folder.store, the_campaign.model_dump_json()) as store:
+        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        with pytest.raises(KeyboardInterrupt):
+            Driver(store, the_campaign, Backend(), folder, first, Silent()).run()
+    second, _ = run(the_campaign, path)
+    labelled = first.labelled + second.labelled
+    assert len(labelled) == len(set(labelled)) == 24
+    tasks = Counter(key for _, key in first.roles + second.roles)
+    # A task may be submitted twice, but the log shows that each was computed once.
+    log = (path / "logs" / "tasks.log").read_text().split("\n")
+    started = Counter(line.split()[1] for line in log if " started " in line)
+    assert set(started) == set(tasks)
+    assert set(started.values()) == {1}
+
+
+def test_failed_labels_are_recorded_and_do_not_stop_the_rest(tmp_path):
+    the_campaign = campaign()
+    _, observer = run(the_campaign, tmp_path / "run", failing=lambda i: int(i, 16) % 5 == 0)
+    state = final_state(the_campaign, tmp_path / "run")
+    assert state.n_failures > 0
+    assert state.n_labels + state.n_failures == 24
+    assert any("scripted failure" in text for text in observer.heard)
+
+
+def test_gives_up_when_most_labels_fail(tmp_path):
+    with pytest.raises(CampaignFailed, match="labels failed, the first one: scripted failure"):
+        run(campaign(), tmp_path / "run", failing=lambda _: True)
+
+
+def test_held_out_trajectories_are_never_trained_on(tmp_path):
+    the_campaign = campaign()
+    run(the_campaign, tmp_path / "run")
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        trained, held_out = (
+            {row.structure.origin.block for row in store.labelled(0, LEVEL.level_id, held_out=held)}
+            for held in (False, True)
+        )
+    assert trained
+    assert held_out
+    assert not trained & held_out

@@ -43,20 +43,21 @@ class MMFF94:
 
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Return energies and forces; InputError for a structure of another molecule."""
-        if not structures:
-            return []
         mol = to_rdkit(self.molecule)
-        mol.AddConformer(conformer_of(structures[0].positions))
-        properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
-        field = rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, properties)
-        field.Initialize()
         numbers = atomic_numbers_of(mol)
-        predictions = []
         for structure in structures:
             if not np.array_equal(structure.atomic_numbers, numbers):
                 raise InputError(
                     f"structure {structure.structure_id} is not of molecule {self.molecule.name}"
                 )
+        if not structures:
+            return []
+        mol.AddConformer(conformer_of(structures[0].positions))
+        properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
+        field = rdForceFieldHelpers.MMFFGetMoleculeForceField(mol, properties)
+        field.Initialize()
+        predictions = []
+        for structure in structures:
             flat = structure.positions.ravel().tolist()
             # Energy first: CalcGrad alone reuses the distances of the geometry before this one.
             energy = field.CalcEnergy(flat)

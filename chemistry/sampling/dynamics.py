@@ -70,7 +70,7 @@ class LangevinDynamics(SamplerSettings):
         # RDKit is loaded here: whoever only reads settings need not wait for it.
         from chemistry.rdkit_bridge import geometry_rules
 
-        if not starts:
+        if not starts or len(starts[0]) == 1:  # an atom has one geometry only
             return Sample(offers=())
         ensemble = _Ensemble(self, geometry_rules(molecule), starts, potential, seed)
         frame_steps = {round(k * self.steps / self.frames) for k in range(1, self.frames + 1)}

@@ -1,0 +1,179 @@
+"""One suite for all samplers: what each has to do whatever its way of making geometries."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pytest
+from fake_potentials import FakeCommittee, Springs
+from pydantic import TypeAdapter, ValidationError
+
+from chemistry.geometry import check_geometry
+from chemistry.molecule import Molecule
+from chemistry.molecules import molecule_from_smiles
+from chemistry.potential import Threshold
+from chemistry.rdkit_bridge import geometry_rules
+from chemistry.sampling import SAMPLERS, AnySampler, Conformers, LangevinDynamics, NormalModes
+from chemistry.sampling.base import Sample, Sampler
+from chemistry.structure import Structure
+
+QUICK: dict[str, Sampler] = {
+    "conformers": Conformers(embeddings=8),
+    "normal_modes": NormalModes(made_per_start=6),
+    "langevin": LangevinDynamics(steps=60, replicas=2, judge_every=3),
+}
+MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B"]
+SEED = 11
+LOW, UNREACHABLE = Threshold(rho_kcal_mol=0.05), Threshold(rho_kcal_mol=1e6)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A molecule at rest in a potential that disagrees elsewhere."""
+
+    molecule: Molecule
+    starts: tuple[Structure, ...]
+
+    @property
+    def committee(self) -> FakeCommittee:
+        return FakeCommittee(mean=Springs(rest=self.starts[0]))
+
+    def sample(self, sampler: Sampler, threshold: Threshold | None, seed: int = SEED) -> Sample:
+        return sampler.sample(
+            self.molecule, self.starts, self.committee, seed=seed, threshold=threshold
+        )
+
+
+@cache
+def case_of(smiles: str) -> Case:
+    molecule = molecule_from_smiles(smiles)
+    nothing = Structure(atomic_numbers=np.zeros(0, dtype=int), positions=np.zeros((0, 3)))
+    potential = FakeCommittee(mean=Springs(rest=nothing))  # never asked without a threshold
+    made = Conformers(embeddings=3, max_conformers=1).sample(molecule, (), potential, seed=5)
+    return Case(molecule=molecule, starts=tuple(offer.structure for offer in made.offers))
+
+
+@pytest.fixture(params=MOLECULES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return case_of(request.param)
+
+
+@pytest.fixture(params=list(SAMPLERS))
+def sampler(request: pytest.FixtureRequest) -> Sampler:
+    return QUICK[request.param]
+
+
+def test_every_registered_sampler_is_tested_and_bears_its_own_name():
+    assert set(QUICK) == set(SAMPLERS)
+    assert {kind: cls().kind for kind, cls in SAMPLERS.items()} == {kind: kind for kind in SAMPLERS}
+
+
+@pytest.mark.parametrize("threshold", [None, LOW])
+def test_same_inputs_and_seed_give_the_same_numbers(sampler, case, threshold):
+    one, other = case.sample(sampler, threshold), case.sample(sampler, threshold)
+    assert len(one.offers) == len(other.offers)
+    for a, b in zip(one.offers, other.offers, strict=True):
+        assert np.array_equal(a.structure.positions, b.structure.positions)
+        assert a.reason == b.reason
+    assert (one.judged, one.over_threshold, one.rejected) == (
+        other.judged,
+        other.over_threshold,
+        other.rejected,
+    )
+
+
+@pytest.mark.parametrize("kind", ["normal_modes", "langevin"])
+def test_another_seed_gives_other_structures(kind):
+    case = case_of("CCO")
+    one, other = (case.sample(QUICK[kind], None, seed) for seed in (1, 2))
+    ids = {offer.structure.structure_id for offer in one.offers}
+    assert ids
+    assert ids.isdisjoint(offer.structure.structure_id for offer in other.offers)
+
+
+def test_offers_are_sane_geometries_of_the_molecule_and_say_where_they_are_from(sampler, case):
+    parents = {start.structure_id for start in case.starts}
+    rules = geometry_rules(case.molecule)
+    for offer in case.sample(sampler, None).offers:
+        structure = offer.structure
+        assert np.array_equal(structure.atomic_numbers, case.starts[0].atomic_numbers)
+        assert (structure.charge, structure.multiplicity) == (
+            case.molecule.charge,
+            case.molecule.multiplicity,
+        )
+        assert structure.molecule_id == case.molecule.molecule_id
+        assert check_geometry(structure, rules) is None
+        assert structure.origin.sampler == sampler.kind
+        assert structure.origin.seed == SEED
+        if sampler.kind != "conformers":
+            assert structure.origin.parent_id in parents
+        assert offer.reason
+
+
+def test_without_a_threshold_something_is_offered_and_nothing_judged(sampler, case):
+    sample = case.sample(sampler, None)
+    is_atom = len(case.starts[0]) == 1
+    assert sample.offers or is_atom
+    assert (sample.judged, sample.over_threshold) == (0, 0)
+
+
+def test_with_a_threshold_only_structures_over_it_are_offered(sampler, case):
+    sample = case.sample(sampler, LOW)
+    assert len(sample.offers) <= sample.over_threshold <= sample.judged
+    for offer in sample.offers:
+        assert offer.prediction is not None
+        assert LOW.exceeded_by(offer.prediction)
+        again = case.committee.predict([offer.structure])[0]
+        assert np.array_equal(again.member_energies, offer.prediction.member_energies)
+
+
+def test_an_unreachable_threshold_is_held_against_structures_and_offers_none(sampler, case):
+    sample = case.sample(sampler, UNREACHABLE)
+    assert not sample.offers
+    assert sample.over_threshold == 0
+    if len(case.starts[0]) > 1:
+        assert sample.judged + sum(sample.rejected.values()) > 0
+
+
+@pytest.mark.parametrize("kind", ["normal_modes", "langevin"])
+def test_a_low_threshold_is_met(kind):
+    assert case_of("CCO").sample(QUICK[kind], LOW).over_threshold > 0
+
+
+@pytest.mark.parametrize("kind", ["normal_modes", "langevin"])
+def test_no_starts_give_no_offers(kind):
+    case = case_of("O")
+    sample = QUICK[kind].sample(case.molecule, (), case.committee, seed=1, threshold=LOW)
+    assert (sample.offers, sample.judged) == ((), 0)
+
+
+def test_a_molecule_without_bonds_is_sampled_from_its_geometries(sampler):
+    known = case_of("CO")
+    molecule = Molecule(
+        molecule_id=known.molecule.molecule_id,
+        name="methanol without bonds",
+        mol_block=None,
+        charge=0,
+        multiplicity=1,
+        geometries=known.starts,
+    )
+    case = Case(molecule=molecule, starts=known.starts)
+    assert case.sample(sampler, None).offers
+
+
+def test_settings_are_frozen_documented_and_refuse_unknown_keys(sampler):
+    cls = type(sampler)
+    for name, field in cls.model_fields.items():
+        assert field.description or name == "kind", f"{cls.__name__}.{name} has no description"
+    with pytest.raises(ValidationError, match="frozen"):
+        sampler.kind = "other"
+    with pytest.raises(ValidationError, match="temprature_k"):
+        cls(temprature_k=300)
+
+
+def test_a_campaign_file_names_a_sampler_by_its_kind(sampler):
+    adapter = TypeAdapter(AnySampler)
+    assert adapter.validate_python({"kind": sampler.kind}) == type(sampler)()
+    assert adapter.validate_json(adapter.dump_json(sampler)) == sampler
+    with pytest.raises(ValidationError, match="kind"):
+        adapter.validate_python({"kind": "metadynamics"})

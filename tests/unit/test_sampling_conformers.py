@@ -1,0 +1,86 @@
+"""Conformers: which are found, which are one, and what happens where none can be made."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_potentials import Springs
+
+from chemistry.errors import InputError
+from chemistry.force_field import MMFF94
+from chemistry.molecule import Molecule
+from chemistry.molecules import molecule_from_smiles, read_molecules
+from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.sampling import Conformers
+from chemistry.structure import Structure, interatomic_distances
+from chemistry.units import KCAL_MOL_PER_EV
+
+NO_POTENTIAL = Springs(
+    rest=Structure(atomic_numbers=np.zeros(0, dtype=int), positions=np.zeros((0, 3)))
+)
+
+
+def conformers(molecule: Molecule, **settings) -> list[Structure]:
+    sample = Conformers(**settings).sample(molecule, (), NO_POTENTIAL, seed=1)
+    return [offer.structure for offer in sample.offers]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "count"), [("C", 1), ("CCO", 2), ("CCCC", 2), ("CCCO", 5), ("c1ccccc1", 1)]
+)
+def test_each_conformer_is_found_once(smiles, count):
+    # Ethanol: anti and gauche; butane: anti and gauche; mirror images are one.
+    assert len(conformers(molecule_from_smiles(smiles))) == count
+
+
+def test_conformers_are_relaxed_distinct_and_most_stable_first():
+    molecule = molecule_from_smiles("NCC(=O)O")
+    found = conformers(molecule)
+    predictions = MMFF94(molecule).predict(found)
+    energies = np.array([p.energy for p in predictions]) * KCAL_MOL_PER_EV
+    assert len(found) >= 3
+    assert (np.diff(energies) > 0.01).all()
+    assert max(np.abs(p.forces).max() for p in predictions) < 0.01
+
+
+def test_the_most_stable_are_kept():
+    molecule = molecule_from_smiles("NCC(=O)O")
+    assert [s.structure_id for s in conformers(molecule, max_conformers=2)] == [
+        s.structure_id for s in conformers(molecule)[:2]
+    ]
+
+
+def test_a_molecule_that_the_force_field_does_not_know_is_embedded_all_the_same():
+    (borane,) = conformers(molecule_from_smiles("B"), max_conformers=1)
+    assert interatomic_distances(borane.positions)[0, 1:] == pytest.approx([1.2] * 3, abs=0.2)
+
+
+def test_stereochemistry_is_that_of_the_smiles(tmp_path):
+    for smiles in ("C/C=C/C", "C/C=C\\C"):
+        molecule = molecule_from_smiles(smiles)
+        carbons = conformers(molecule)[0].positions[:4]
+        assert (np.linalg.norm(carbons[0] - carbons[3]) > 3.5) == (smiles == "C/C=C/C")
+
+
+def test_several_fragments_keep_the_geometries_that_were_given(tmp_path):
+    path = tmp_path / "dimer.xyz"
+    path.write_text("2\n\nHe 0 0 0\nHe 0 0 3\n2\n\nHe 0 0 0\nHe 0 0 4\n")
+    (dimer,) = read_molecules(path)
+    found = conformers(dimer)
+    assert [s.structure_id for s in found] == [g.structure_id for g in dimer.geometries]
+    assert found[0].origin.parent_id == dimer.geometries[0].structure_id
+
+
+@pytest.mark.parametrize("smiles", ["C1[C@H]2C[C@H]12", "C1CC#CC1"])
+def test_what_cannot_be_embedded_and_was_not_given_is_refused(smiles):
+    with pytest.raises(InputError, match=r"no geometry of .* give one in an \.sdf or \.xyz file"):
+        conformers(molecule_from_smiles(smiles), embeddings=3)
+
+
+def test_what_cannot_be_embedded_keeps_the_geometries_that_were_given():
+    molecule = molecule_from_smiles("C1CC#CC1")
+    numbers = atomic_numbers_of(to_rdkit(molecule))
+    positions = np.random.default_rng(0).normal(size=(len(numbers), 3))
+    given = Structure(atomic_numbers=numbers, positions=positions)
+    (found,) = conformers(replace(molecule, geometries=(given,)), embeddings=3)
+    assert np.array_equal(found.positions, given.positions)

@@ -1,0 +1,208 @@
+"""Langevin dynamics: statistics of the integrator, and where trajectories stop."""
+
+import numpy as np
+import pytest
+from fake_potentials import FakeCommittee, Springs, Wells
+
+from chemistry.molecule import Molecule
+from chemistry.molecules import molecule_from_smiles
+from chemistry.potential import Threshold
+from chemistry.sampling.dynamics import LangevinDynamics
+from chemistry.sampling.langevin import BAOAB, kinetic_energies, thermal_speeds
+from chemistry.structure import FloatArray, Structure, interatomic_distances
+from chemistry.units import BOLTZMANN_EV_PER_K, EV_PER_DALTON_ANGSTROM2_PER_FS2
+
+WATER = Structure(
+    atomic_numbers=np.array([8, 1, 1]),
+    positions=np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]]),
+)
+LOOSE = {"max_energy_ev_per_atom": 50.0}
+
+
+def water() -> Molecule:
+    return molecule_from_smiles("O")
+
+
+def run_in_wells(timestep_fs: float, temperature_k: float) -> tuple[FloatArray, FloatArray]:
+    """Return positions and velocities of 2,000 trajectories after 300 steps in harmonic wells."""
+    stiffness, masses = 5.0, np.array([1.0, 16.0])
+    integrator = BAOAB(masses=masses, timestep_fs=timestep_fs, friction_per_fs=0.05)
+    generator = np.random.default_rng(0)
+    positions = np.zeros((2000, 2, 3))
+    velocities = np.zeros_like(positions)
+    for _ in range(300):
+        noise = generator.standard_normal(positions.shape)
+        positions, velocities = integrator.drift(
+            positions, velocities, -stiffness * positions, noise, temperature_k
+        )
+        velocities = integrator.kick(velocities, -stiffness * positions)
+    return positions, velocities
+
+
+@pytest.mark.parametrize("timestep_fs", [0.5, 5.0])
+def test_positions_have_the_temperature_of_the_bath_at_any_time_step(timestep_fs):
+    # BAOAB samples harmonic positions without error of the time step; 5 fs is omega dt = 1.1.
+    positions, _ = run_in_wells(timestep_fs, 300.0)
+    expected = BOLTZMANN_EV_PER_K * 300.0 / 5.0
+    assert (positions**2).mean(axis=(0, 2)) == pytest.approx([expected] * 2, rel=0.06)
+
+
+def test_velocities_have_the_temperature_of_the_bath():
+    _, velocities = run_in_wells(0.5, 300.0)
+    masses = np.array([1.0, 16.0])
+    energies = kinetic_energies(masses, velocities)
+    assert energies.mean() == pytest.approx(6 * BOLTZMANN_EV_PER_K * 300.0 / 2, rel=0.04)
+    assert velocities.std(axis=(0, 2)) == pytest.approx(thermal_speeds(masses, 300.0), rel=0.04)
+
+
+def test_a_free_oscillator_has_the_right_period_and_keeps_its_energy():
+    stiffness, mass = 5.0, 2.0
+    integrator = BAOAB(masses=np.array([mass]), timestep_fs=0.1, friction_per_fs=0.0)
+    omega = np.sqrt(stiffness / (mass * EV_PER_DALTON_ANGSTROM2_PER_FS2))
+    positions, velocities = np.full((1, 1, 3), 0.3), np.zeros((1, 1, 3))
+    energies = []
+    steps = round(2 * np.pi / omega / 0.1)
+    for _ in range(steps):
+        positions, velocities = integrator.drift(
+            positions, velocities, -stiffness * positions, np.ones((1, 1, 3)), 300.0
+        )
+        velocities = integrator.kick(velocities, -stiffness * positions)
+        kinetic = kinetic_energies(integrator.masses, velocities)
+        energies.append(kinetic[0] + 0.5 * stiffness * (positions**2).sum())
+    assert positions == pytest.approx(np.full((1, 1, 3), 0.3), abs=1e-3)
+    assert np.ptp(energies) < 1e-4 * energies[0]
+
+
+def test_frames_have_the_potential_energy_of_the_temperature():
+    sampler = LangevinDynamics(
+        temperature_k=(400.0, 400.0), steps=600, replicas=100, frames=3, **LOOSE
+    )
+    potential = Wells(centres=WATER.positions, stiffness=30.0)
+    sample = sampler.sample(water(), [WATER], potential, seed=1)
+    energies = [offer.prediction.energy for offer in sample.offers]
+    assert len(energies) == 300
+    # Nine degrees of freedom of kT/2 each.
+    assert np.mean(energies) == pytest.approx(4.5 * BOLTZMANN_EV_PER_K * 400.0, rel=0.1)
+
+
+def test_the_ramp_heats():
+    sampler = LangevinDynamics(
+        temperature_k=(50.0, 800.0),
+        steps=800,
+        replicas=60,
+        frames=8,
+        friction_per_fs=0.2,  # strong, so that the molecule follows the bath
+        **LOOSE,
+    )
+    potential = Wells(centres=WATER.positions, stiffness=30.0)
+    offers = sampler.sample(water(), [WATER], potential, seed=1).offers
+    first, last = offers[:60], offers[-60:]
+    mean = [np.mean([offer.prediction.energy for offer in part]) for part in (first, last)]
+    temperatures = [energy / 4.5 / BOLTZMANN_EV_PER_K for energy in mean]
+    assert temperatures == pytest.approx([144.0, 800.0], rel=0.25)
+    assert "at 144 K" in first[0].reason
+    assert "at 800 K" in last[0].reason
+
+
+def test_frames_are_regularly_spaced_and_one_call_predicts_all_trajectories():
+    potential = Springs(rest=WATER)
+    sampler = LangevinDynamics(steps=20, frames=4, replicas=3)
+    sample = sampler.sample(water(), [WATER, WATER], potential, seed=1)
+    assert len(sample.offers) == 4 * 6
+    assert [offer.reason.split()[3] for offer in sample.offers[::6]] == ["2.5", "5", "7.5", "10"]
+    assert potential.calls == [6] * 21
+    assert len({offer.structure.structure_id for offer in sample.offers}) == 24
+
+
+def test_a_trajectory_stops_at_the_first_judged_structure_over_the_threshold():
+    committee = FakeCommittee(mean=Springs(rest=WATER))
+    threshold = Threshold(rho_kcal_mol=0.6)
+    settings = {"replicas": 6, "judge_every": 4, "temperature_k": (600.0, 600.0)}
+    sample = LangevinDynamics(steps=400, **settings).sample(
+        water(), [WATER], committee, seed=2, threshold=threshold
+    )
+    assert sample.over_threshold == len(sample.offers) == sample.judged == 6
+    stopped = [
+        round(float(offer.reason.split("after ")[1].split()[0]) / 0.5) for offer in sample.offers
+    ]
+    assert all(step % 4 == 0 for step in stopped)
+    assert stopped == sorted(stopped)
+    # One judgement earlier the first trajectory to stop was still under the threshold.
+    short = LangevinDynamics(steps=stopped[0] - 4, frames=1, **settings)
+    before = short.sample(water(), [WATER], committee, seed=2, threshold=threshold)
+    assert (before.offers, before.judged, before.over_threshold) == ((), 6, 0)
+    for offer in sample.offers:
+        assert threshold.exceeded_by(offer.prediction)
+
+
+def test_what_happens_to_one_trajectory_does_not_change_another():
+    # The same second trajectory, whether the first stops at once or goes on.
+    committee = FakeCommittee(mean=Springs(rest=WATER))
+    sampler = LangevinDynamics(steps=2000, replicas=4, judge_every=1, temperature_k=(600.0, 600.0))
+    low, high = (
+        sampler.sample(water(), [WATER], committee, seed=3, threshold=Threshold(rho_kcal_mol=rho))
+        for rho in (0.3, 0.6)
+    )
+    assert len(low.offers) == len(high.offers) == 4
+    solo = LangevinDynamics(steps=2000, replicas=1, judge_every=1, temperature_k=(600.0, 600.0))
+    (alone,) = solo.sample(
+        water(), [WATER], committee, seed=3, threshold=Threshold(rho_kcal_mol=0.6)
+    ).offers
+    ids = {offer.structure.structure_id for offer in high.offers}
+    assert alone.structure.structure_id in ids
+
+
+def test_trajectories_that_break_bonds_end_and_are_not_offered():
+    sampler = LangevinDynamics(temperature_k=(30000.0, 30000.0), steps=400, replicas=5, **LOOSE)
+    committee = FakeCommittee(mean=Springs(rest=WATER, stiffness=0.5))
+    sample = sampler.sample(
+        water(), [WATER], committee, seed=1, threshold=Threshold(rho_kcal_mol=1e6)
+    )
+    assert sum(sample.rejected.values()) == 5
+    assert set(sample.rejected) <= {"clash", "bond broken", "bond formed"}
+    assert (sample.offers, sample.judged) == ((), 0)
+
+
+def test_trajectories_that_gain_too_much_energy_end():
+    sampler = LangevinDynamics(steps=50, replicas=5, max_energy_ev_per_atom=1e-6)
+    sample = sampler.sample(water(), [WATER], Springs(rest=WATER), seed=1)
+    assert sample.rejected == {"energy": 5}
+    assert sample.offers == ()
+
+
+def test_a_start_with_clashing_atoms_is_rejected():
+    squeezed = WATER.moved_to(WATER.positions * 0.3, WATER.origin)
+    potential = Springs(rest=WATER)
+    sample = LangevinDynamics(steps=5, frames=1).sample(
+        water(), [squeezed, WATER], potential, seed=1
+    )
+    assert sample.rejected == {"clash": 1}
+    assert [offer.structure.origin.parent_id for offer in sample.offers] == [WATER.structure_id]
+    assert set(potential.calls) == {1}
+
+
+def test_no_friction_conserves_energy_on_a_molecular_potential():
+    sampler = LangevinDynamics(
+        temperature_k=(300.0, 300.0), steps=400, frames=400, friction_per_fs=0.0, timestep_fs=0.25
+    )
+    potential = Springs(rest=WATER, stiffness=30.0)
+    offers = sampler.sample(water(), [WATER], potential, seed=4).offers
+    positions = np.array([offer.structure.positions for offer in offers])
+    velocities = (positions[2:] - positions[:-2]) / 0.5
+    kinetic = kinetic_energies(WATER.masses, velocities)
+    total = kinetic + [offer.prediction.energy for offer in offers[1:-1]]
+    assert np.ptp(total) < 0.03 * kinetic.mean()
+
+
+def test_settings_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="4 frames do not fit into 3 steps"):
+        LangevinDynamics(steps=3)
+    with pytest.raises(ValueError, match="temperature_k"):
+        LangevinDynamics(temperature_k=(300.0, -1.0))
+
+
+def test_springs_are_at_rest_where_they_say():
+    prediction = Springs(rest=WATER).predict([WATER])[0]
+    assert prediction.energy == 0.0
+    assert np.abs(prediction.forces).max() == 0.0
+    assert interatomic_distances(WATER.positions).shape == (3, 3)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from chemistry.errors import InputError
@@ -16,11 +17,11 @@ from chemistry.structure import Origin, Structure
 
 
 class Conformers(SamplerSettings):
-    """The most stable distinct geometries that ETKDGv3 finds and MMFF94 relaxes.
+    """Distinct geometries: those of the molecule's file, and then the most stable embedded ones.
 
-    The structures to start from are ignored. Where MMFF94 does not cover the molecule, geometries
-    stay as embedded; where nothing can be embedded (bonds are not known, several fragments) the
-    geometries that the molecule's file gave are the conformers.
+    ETKDGv3 embeds and MMFF94 relaxes; where MMFF94 does not cover the molecule geometries stay as
+    embedded, and where nothing can be embedded (bonds are not known, several fragments) those of
+    the file are all. The structures to start from are ignored.
     """
 
     kind: Literal["conformers"] = "conformers"
@@ -44,7 +45,7 @@ class Conformers(SamplerSettings):
         seed: int,
         threshold: Threshold | None = None,
     ) -> Sample:
-        """Return conformers, most stable first; see `chemistry.sampling.base.Sampler`.
+        """Return conformers; see `chemistry.sampling.base.Sampler`.
 
         Raises InputError where no geometry can be made and none was given.
         """
@@ -59,36 +60,46 @@ class Conformers(SamplerSettings):
 
     def _conformers(self, molecule: Molecule, seed: int) -> tuple[list[Structure], Counter[str]]:
         # RDKit is loaded here: whoever only reads settings need not wait for it.
-        from chemistry.embedding import embed
-        from chemistry.rdkit_bridge import atom_classes, atomic_numbers_of, geometry_rules, to_rdkit
+        from chemistry.rdkit_bridge import atom_classes, geometry_rules
 
-        positions = embed(molecule, self.embeddings, seed)
-        if positions is None:
-            given = [
-                geometry.moved_to(
-                    geometry.positions,
-                    Origin(sampler=self.kind, parent_id=geometry.structure_id, seed=seed),
-                )
-                for geometry in molecule.geometries[: self.max_conformers]
-            ]
-            return given, Counter()
+        found = [*self._given(molecule, seed), *self._embedded(molecule, seed)]
+        if not found:
+            return [], Counter()
+        positions = np.array([structure.positions for structure in found])
         faults = geometry_rules(molecule).faults(positions)
         rejected = Counter(str(fault.reason) for fault in faults if fault)
-        sane = positions[[fault is None for fault in faults]]
-        fingerprints = distance_fingerprints(sane, atom_classes(molecule))
+        sane = [row for row, fault in enumerate(faults) if fault is None]
+        fingerprints = distance_fingerprints(positions[sane], atom_classes(molecule))
         distinct = distinct_rows(fingerprints, self.min_rmsd_angstrom)
         if len(distinct) < len(sane):
             rejected["duplicate"] = len(sane) - len(distinct)
+        return [found[sane[row]] for row in distinct[: self.max_conformers]], rejected
+
+    def _given(self, molecule: Molecule, seed: int) -> list[Structure]:
+        return [
+            geometry.moved_to(
+                geometry.positions,
+                Origin(sampler=self.kind, parent_id=geometry.structure_id, seed=seed),
+            )
+            for geometry in molecule.geometries
+        ]
+
+    def _embedded(self, molecule: Molecule, seed: int) -> list[Structure]:
+        from chemistry.embedding import embed
+        from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
+
+        positions = embed(molecule, self.embeddings, seed)
+        if positions is None:
+            return []
         numbers = atomic_numbers_of(to_rdkit(molecule))
-        conformers = [
+        return [
             Structure(
                 atomic_numbers=numbers,
-                positions=sane[row],
+                positions=geometry,
                 charge=molecule.charge,
                 multiplicity=molecule.multiplicity,
                 molecule_id=molecule.molecule_id,
                 origin=Origin(sampler=self.kind, seed=seed),
             )
-            for row in distinct[: self.max_conformers]
+            for geometry in positions
         ]
-        return conformers, rejected

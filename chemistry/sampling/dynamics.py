@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import compress
+from itertools import compress, cycle
 from typing import Literal, Self
 
 import numpy as np
@@ -34,12 +34,14 @@ class LangevinDynamics(SamplerSettings):
     timestep_fs: float = Field(default=0.5, gt=0, le=5, description="Time step.")
     steps: int = Field(default=4000, ge=1, description="Steps of a trajectory, at most.")
     friction_per_fs: float = Field(default=0.02, ge=0, description="Friction; 0: no thermostat.")
-    replicas: int = Field(default=1, ge=1, description="Trajectories from each start.")
+    trajectories: int = Field(
+        default=8, ge=1, description="Trajectories in all, begun from the starts in turn."
+    )
     judge_every: int = Field(
         default=5, ge=1, description="Steps from one judgement against the threshold to the next."
     )
     frames: int = Field(
-        default=4,
+        default=5,
         ge=1,
         description="Structures taken from each trajectory, at regular spacing, where there is no "
         "threshold (initial and held-out sets).",
@@ -120,16 +122,17 @@ class _Ensemble:
             friction_per_fs=settings.friction_per_fs,
         )
         self._energy_limit = settings.max_energy_ev_per_atom * len(starts[0])  # eV
+        # A seed each: a trajectory is a block of its own (see `Origin.block`), and what happens to
+        # one does not change the noise of another.
+        seeds = np.random.default_rng(seed).integers(2**31, size=settings.trajectories).tolist()
         self.structures = [
             start.moved_to(
                 start.positions,
-                Origin(sampler=settings.kind, parent_id=start.structure_id, seed=seed),
+                Origin(sampler=settings.kind, parent_id=start.structure_id, seed=own_seed),
             )
-            for start in starts
-            for _ in range(settings.replicas)
+            for own_seed, start in zip(seeds, cycle(starts), strict=False)
         ]
-        # A generator each: what happens to one trajectory does not change the noise of another.
-        self._generators = [np.random.default_rng([seed, r]) for r in range(len(self.structures))]
+        self._generators = [np.random.default_rng(own_seed) for own_seed in seeds]
         self._positions = np.array([s.positions for s in self.structures])  # (R, N, 3)
         speeds = thermal_speeds(self._integrator.masses, settings.temperature_k[0])
         self._velocities = speeds[:, None] * self._noise()  # (R, N, 3)

@@ -29,16 +29,17 @@ class NormalModes(SamplerSettings):
     the amplitudes. ANI-1 shares out at most 3/2 N kT among the modes by random numbers; here the
     mass-weighted coordinate of each mode is normal with variance kT / omega², the Boltzmann
     distribution of a classical oscillator, so that each mode has kT/2 on average. Of the
-    geometries made from one start, those kept are spread by MaxMin as in ANI-1x.
+    geometries over the threshold around one start, the most different are offered (MaxMin, as in
+    ANI-1x); without a threshold all are, as they are distributed.
     """
 
     kind: Literal["normal_modes"] = "normal_modes"
     temperature_k: float = Field(default=600.0, gt=0, description="Temperature of the vibrations.")
-    made_per_start: int = Field(
-        default=10, ge=1, description="Geometries drawn around each start and judged."
-    )
+    made_per_start: int = Field(default=10, ge=1, description="Geometries drawn around each start.")
     kept_per_start: int = Field(
-        default=2, ge=1, description="Geometries offered of those, as different as can be."
+        default=2,
+        ge=1,
+        description="Geometries offered of those over the threshold, as different as can be.",
     )
     softest_mode_per_cm: float = Field(
         default=200.0,
@@ -105,6 +106,8 @@ class NormalModes(SamplerSettings):
             what=f"normal modes at {self.temperature_k:g} K",
             rejected=rejected,
         )
+        if threshold is None:
+            return judged
         every_atom = np.arange(len(start))
         geometries = [start.positions, *(offer.structure.positions for offer in judged.offers)]
         known, *others = distance_fingerprints(np.array(geometries), every_atom)

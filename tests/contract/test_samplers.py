@@ -20,7 +20,7 @@ from chemistry.structure import Structure
 QUICK: dict[str, Sampler] = {
     "conformers": Conformers(embeddings=8),
     "normal_modes": NormalModes(made_per_start=6),
-    "langevin": LangevinDynamics(steps=60, replicas=2, judge_every=3),
+    "langevin": LangevinDynamics(steps=60, trajectories=3, judge_every=3),
 }
 MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B"]
 SEED = 11
@@ -104,7 +104,7 @@ def test_offers_are_sane_geometries_of_the_molecule_and_say_where_they_are_from(
         assert structure.molecule_id == case.molecule.molecule_id
         assert check_geometry(structure, rules) is None
         assert structure.origin.sampler == sampler.kind
-        assert structure.origin.seed == SEED
+        assert structure.origin.seed is not None
         if sampler.kind != "conformers":
             assert structure.origin.parent_id in parents
         assert offer.reason

@@ -10,7 +10,6 @@ from chemistry.errors import InputError
 from chemistry.force_field import MMFF94
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_smiles, read_molecules
-from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
 from chemistry.sampling import Conformers
 from chemistry.structure import Structure, interatomic_distances
 from chemistry.units import KCAL_MOL_PER_EV
@@ -71,16 +70,20 @@ def test_several_fragments_keep_the_geometries_that_were_given(tmp_path):
     assert found[0].origin.parent_id == dimer.geometries[0].structure_id
 
 
+def test_the_geometries_of_the_file_come_first_and_once():
+    molecule = molecule_from_smiles("CCCO")
+    embedded = conformers(molecule)
+    given = replace(molecule, geometries=(embedded[3], embedded[3]))
+    found = conformers(given)
+    assert len(found) == len(embedded)
+    assert found[0].structure_id == embedded[3].structure_id
+    assert found[0].origin.parent_id == embedded[3].structure_id
+    assert [s.structure_id for s in found[1:]] == [
+        s.structure_id for s in embedded if s is not embedded[3]
+    ]
+
+
 @pytest.mark.parametrize("smiles", ["C1[C@H]2C[C@H]12", "C1CC#CC1"])
 def test_what_cannot_be_embedded_and_was_not_given_is_refused(smiles):
     with pytest.raises(InputError, match=r"no geometry of .* give one in an \.sdf or \.xyz file"):
         conformers(molecule_from_smiles(smiles), embeddings=3)
-
-
-def test_what_cannot_be_embedded_keeps_the_geometries_that_were_given():
-    molecule = molecule_from_smiles("C1CC#CC1")
-    numbers = atomic_numbers_of(to_rdkit(molecule))
-    positions = np.random.default_rng(0).normal(size=(len(numbers), 3))
-    given = Structure(atomic_numbers=numbers, positions=positions)
-    (found,) = conformers(replace(molecule, geometries=(given,)), embeddings=3)
-    assert np.array_equal(found.positions, given.positions)

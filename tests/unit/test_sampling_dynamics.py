@@ -73,52 +73,56 @@ def test_a_free_oscillator_has_the_right_period_and_keeps_its_energy():
     assert np.ptp(energies) < 1e-4 * energies[0]
 
 
-def test_frames_have_the_potential_energy_of_the_temperature():
+def run_ramp_in_wells(first_k: float, last_k: float) -> list[float]:
+    """Return the temperature of the positions, in K, at five times of a ramp."""
     sampler = LangevinDynamics(
-        temperature_k=(400.0, 400.0), steps=600, replicas=100, frames=3, **LOOSE
-    )
-    potential = Wells(centres=WATER.positions, stiffness=30.0)
-    sample = sampler.sample(water(), [WATER], potential, seed=1)
-    energies = [offer.prediction.energy for offer in sample.offers]
-    assert len(energies) == 300
-    # Nine degrees of freedom of kT/2 each.
-    assert np.mean(energies) == pytest.approx(4.5 * BOLTZMANN_EV_PER_K * 400.0, rel=0.1)
-
-
-def test_the_ramp_heats():
-    sampler = LangevinDynamics(
-        temperature_k=(50.0, 800.0),
-        steps=800,
-        replicas=60,
-        frames=8,
-        friction_per_fs=0.2,  # strong, so that the molecule follows the bath
+        temperature_k=(first_k, last_k),
+        steps=500,
+        frames=5,
+        trajectories=40,
+        friction_per_fs=0.1,  # strong, so that the molecule follows the bath
         **LOOSE,
     )
     potential = Wells(centres=WATER.positions, stiffness=30.0)
     offers = sampler.sample(water(), [WATER], potential, seed=1).offers
-    first, last = offers[:60], offers[-60:]
-    mean = [np.mean([offer.prediction.energy for offer in part]) for part in (first, last)]
-    temperatures = [energy / 4.5 / BOLTZMANN_EV_PER_K for energy in mean]
-    assert temperatures == pytest.approx([144.0, 800.0], rel=0.25)
-    assert "at 144 K" in first[0].reason
-    assert "at 800 K" in last[0].reason
+    energies = np.array([offer.prediction.energy for offer in offers]).reshape(5, 40)
+    return list(energies.mean(axis=1) / (4.5 * BOLTZMANN_EV_PER_K))  # kT/2 for each of 3N
+
+
+def test_frames_have_the_temperature_of_the_bath():
+    assert np.mean(run_ramp_in_wells(400.0, 400.0)[1:]) == pytest.approx(400.0, rel=0.1)
+
+
+def test_the_ramp_heats():
+    temperatures = run_ramp_in_wells(50.0, 800.0)
+    assert temperatures == pytest.approx([200.0, 350.0, 500.0, 650.0, 800.0], rel=0.3)
 
 
 def test_frames_are_regularly_spaced_and_one_call_predicts_all_trajectories():
     potential = Springs(rest=WATER)
-    sampler = LangevinDynamics(steps=20, frames=4, replicas=3)
+    sampler = LangevinDynamics(steps=20, frames=4, trajectories=6)
     sample = sampler.sample(water(), [WATER, WATER], potential, seed=1)
     assert len(sample.offers) == 4 * 6
     assert [offer.reason.split()[3] for offer in sample.offers[::6]] == ["2.5", "5", "7.5", "10"]
     assert potential.calls == [6] * 21
     assert len({offer.structure.structure_id for offer in sample.offers}) == 24
+    # Each trajectory is a block of its own: data sets are split between, never within them.
+    assert len({offer.structure.origin.block for offer in sample.offers}) == 6
+
+
+def test_trajectories_begin_from_the_starts_in_turn():
+    stretched = WATER.moved_to(WATER.positions * 1.05, WATER.origin)
+    sampler = LangevinDynamics(steps=1, frames=1, trajectories=3)
+    offers = sampler.sample(water(), [WATER, stretched], Springs(rest=WATER), seed=1).offers
+    parents = [offer.structure.origin.parent_id for offer in offers]
+    assert parents == [WATER.structure_id, stretched.structure_id, WATER.structure_id]
 
 
 def test_a_trajectory_stops_at_the_first_judged_structure_over_the_threshold():
     committee = FakeCommittee(mean=Springs(rest=WATER))
-    threshold = Threshold(rho_kcal_mol=0.6)
-    settings = {"replicas": 6, "judge_every": 4, "temperature_k": (600.0, 600.0)}
-    sample = LangevinDynamics(steps=400, **settings).sample(
+    threshold = Threshold(rho_kcal_mol=0.5)
+    settings = {"trajectories": 6, "judge_every": 4, "temperature_k": (600.0, 600.0)}
+    sample = LangevinDynamics(steps=2000, **settings).sample(
         water(), [WATER], committee, seed=2, threshold=threshold
     )
     assert sample.over_threshold == len(sample.offers) == sample.judged == 6
@@ -135,25 +139,23 @@ def test_a_trajectory_stops_at_the_first_judged_structure_over_the_threshold():
         assert threshold.exceeded_by(offer.prediction)
 
 
-def test_what_happens_to_one_trajectory_does_not_change_another():
-    # The same second trajectory, whether the first stops at once or goes on.
+def test_a_trajectory_goes_the_same_way_alone_and_beside_others():
     committee = FakeCommittee(mean=Springs(rest=WATER))
-    sampler = LangevinDynamics(steps=2000, replicas=4, judge_every=1, temperature_k=(600.0, 600.0))
-    low, high = (
-        sampler.sample(water(), [WATER], committee, seed=3, threshold=Threshold(rho_kcal_mol=rho))
-        for rho in (0.3, 0.6)
+    settings = {"steps": 2000, "judge_every": 1, "temperature_k": (600.0, 600.0)}
+    alone, together = (
+        LangevinDynamics(trajectories=n, **settings)
+        .sample(water(), [WATER], committee, seed=3, threshold=Threshold(rho_kcal_mol=0.5))
+        .offers
+        for n in (1, 4)
     )
-    assert len(low.offers) == len(high.offers) == 4
-    solo = LangevinDynamics(steps=2000, replicas=1, judge_every=1, temperature_k=(600.0, 600.0))
-    (alone,) = solo.sample(
-        water(), [WATER], committee, seed=3, threshold=Threshold(rho_kcal_mol=0.6)
-    ).offers
-    ids = {offer.structure.structure_id for offer in high.offers}
-    assert alone.structure.structure_id in ids
+    assert len(alone) == 1
+    by_block = {offer.structure.origin.block: offer.structure.positions for offer in together}
+    assert len(by_block) == 4
+    assert np.array_equal(by_block[alone[0].structure.origin.block], alone[0].structure.positions)
 
 
 def test_trajectories_that_break_bonds_end_and_are_not_offered():
-    sampler = LangevinDynamics(temperature_k=(30000.0, 30000.0), steps=400, replicas=5, **LOOSE)
+    sampler = LangevinDynamics(temperature_k=(30000.0, 30000.0), steps=400, trajectories=5, **LOOSE)
     committee = FakeCommittee(mean=Springs(rest=WATER, stiffness=0.5))
     sample = sampler.sample(
         water(), [WATER], committee, seed=1, threshold=Threshold(rho_kcal_mol=1e6)
@@ -164,7 +166,7 @@ def test_trajectories_that_break_bonds_end_and_are_not_offered():
 
 
 def test_trajectories_that_gain_too_much_energy_end():
-    sampler = LangevinDynamics(steps=50, replicas=5, max_energy_ev_per_atom=1e-6)
+    sampler = LangevinDynamics(steps=50, trajectories=5, max_energy_ev_per_atom=1e-6)
     sample = sampler.sample(water(), [WATER], Springs(rest=WATER), seed=1)
     assert sample.rejected == {"energy": 5}
     assert sample.offers == ()
@@ -173,7 +175,7 @@ def test_trajectories_that_gain_too_much_energy_end():
 def test_a_start_with_clashing_atoms_is_rejected():
     squeezed = WATER.moved_to(WATER.positions * 0.3, WATER.origin)
     potential = Springs(rest=WATER)
-    sample = LangevinDynamics(steps=5, frames=1).sample(
+    sample = LangevinDynamics(steps=5, frames=1, trajectories=2).sample(
         water(), [squeezed, WATER], potential, seed=1
     )
     assert sample.rejected == {"clash": 1}
@@ -183,7 +185,12 @@ def test_a_start_with_clashing_atoms_is_rejected():
 
 def test_no_friction_conserves_energy_on_a_molecular_potential():
     sampler = LangevinDynamics(
-        temperature_k=(300.0, 300.0), steps=400, frames=400, friction_per_fs=0.0, timestep_fs=0.25
+        temperature_k=(300.0, 300.0),
+        steps=400,
+        frames=400,
+        friction_per_fs=0.0,
+        timestep_fs=0.25,
+        trajectories=1,
     )
     potential = Springs(rest=WATER, stiffness=30.0)
     offers = sampler.sample(water(), [WATER], potential, seed=4).offers
@@ -195,7 +202,7 @@ def test_no_friction_conserves_energy_on_a_molecular_potential():
 
 
 def test_settings_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match="4 frames do not fit into 3 steps"):
+    with pytest.raises(ValueError, match="5 frames do not fit into 3 steps"):
         LangevinDynamics(steps=3)
     with pytest.raises(ValueError, match="temperature_k"):
         LangevinDynamics(temperature_k=(300.0, -1.0))

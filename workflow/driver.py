@@ -10,16 +10,19 @@ from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from chemistry.level import LevelOfTheory, find_level
+from workflow.actions import Choosing, Finishing, Labelling
 from workflow.backend import Backend
 from workflow.campaign import Campaign
 from workflow.commit import commit_result, lost_result
 from workflow.cost import PowerLaw
 from workflow.ordering import Submission, make_order
 from workflow.orders import LabelOrder, Order
-from workflow.plan import Choosing, Finishing, Labelling, RungState, failure_reason, plan
+from workflow.plan import plan
 from workflow.results import Broken, TaskResult, result_spool
 from workflow.run_folder import RunFolder
+from workflow.rung_state import RungState
 from workflow.snapshot import cost_model, rung_state
+from workflow.stop_rules import failure_reason
 from workflow.store import Store
 from workflow.submission import Workers, submit_order
 

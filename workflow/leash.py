@@ -1,12 +1,12 @@
 """Parsl's processes on a leash: none outlives the driver, whichever of them is killed.
 
-    python -P -m workflow.leash tie DRIVER COMMAND…       for the interchange
-    python -P -m workflow.leash hold DRIVER COMMAND…      for a pool of workers on this machine
+    python -E -P -m workflow.leash tie DRIVER COMMAND…       for the interchange
+    python -E -P -m workflow.leash hold DRIVER COMMAND…      for a pool of workers on this machine
 
 `tie` becomes COMMAND, away from the terminal's Ctrl-C, and dies with the driver. `hold` starts
-COMMAND and watches: when the driver is gone, when it is told to end, when COMMAND ends or when a
-worker is lost, it ends all that is left of COMMAND and deletes its scratch folder. DRIVER is
-written pid:birth (`workflow.processes.birth`).
+COMMAND and watches: when the driver is gone, when it is told to end, when COMMAND ends or has lost
+a worker, it ends all that is left of COMMAND and deletes its scratch folder. DRIVER is written
+pid:birth (`workflow.processes.birth`).
 """
 
 import os
@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 _LOOK_SECONDS = 0.25
 _SOON_SECONDS = 60.0
+_REST_SECONDS = 5.0
 
 
 def run_on_leash(
@@ -63,35 +64,19 @@ def tie(driver: str, command: Sequence[str]) -> NoReturn:
 
 
 def hold(driver: str, command: Sequence[str]) -> int:
-    """Run `command` as long as it makes sense; return 0 unless it failed by itself.
-
-    A worker that is killed while it waits for a task holds the lock of the task queue for ever: no
-    other worker of its manager would get a task again. So the loss of one ends them all, and Parsl
-    starts anew.
-    """
+    """Run `command` as long as it makes sense; return 0 unless it failed by itself."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
     adopt_orphans()
     leash = os.getpid()
     scratch = tempfile.mkdtemp(prefix="rung-")
-    started = time.monotonic()
     pool = subprocess.Popen(
         command,
         env=os.environ | {"TMPDIR": scratch},
         preexec_fn=lambda: die_with_parent(leash),
     )
     try:
-        seen: frozenset[int] = frozenset()
-        while pool.poll() is None:
-            if not is_alive(driver):
-                return 0
-            alive = frozenset(pid for pid in children(pool.pid) if not has_ended(pid))
-            if seen - alive:
-                print("a worker was lost: the pool ends and is started anew", file=sys.stderr)
-                return int(time.monotonic() - started < _SOON_SECONDS)
-            seen |= alive
-            time.sleep(_LOOK_SECONDS)
-        return pool.returncode
+        return _watch(pool, driver)
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
@@ -99,6 +84,37 @@ def hold(driver: str, command: Sequence[str]) -> int:
             kill_tree(pool.pid)
         end_children()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _watch(pool: "subprocess.Popen[bytes]", driver: str) -> int:
+    """Return when the pool has ended or should end, with an exit status.
+
+    A worker that is killed while it waits for a task mostly holds the lock of Parsl's task queue,
+    which is then held for ever: no worker of the pool would get a task again. So the loss of a
+    waiting worker ends the pool, and Parsl starts another one. The loss of a busy worker Parsl can
+    answer itself: only that task is lost. But the worker may just have finished, so the pool ends
+    as soon as all its workers rest.
+    """
+    started = resting_since = time.monotonic()
+    workers: dict[int, bool] = {}  # pid: whether it was busy when it was last seen
+    has_lost_one = False
+    while pool.poll() is None:
+        if not is_alive(driver):
+            return 0
+        now = {pid: bool(children(pid)) for pid in children(pool.pid) if not has_ended(pid)}
+        lost = workers.keys() - now.keys()
+        if any(not workers[pid] for pid in lost):
+            print("a waiting worker was lost: this pool ends for another one", file=sys.stderr)
+            return int(time.monotonic() - started < _SOON_SECONDS)
+        has_lost_one = has_lost_one or bool(lost)
+        workers = now
+        if any(now.values()):
+            resting_since = time.monotonic()
+        elif has_lost_one and time.monotonic() - resting_since > _REST_SECONDS:
+            print("a busy worker was lost: this pool ends for another one", file=sys.stderr)
+            return 0
+        time.sleep(_LOOK_SECONDS)
+    return pool.returncode
 
 
 def is_alive(driver: str) -> bool:

@@ -8,10 +8,10 @@ from chemistry.engines import default_engine
 from chemistry.level import LevelOfTheory
 from chemistry.sampling import AnySampler
 from chemistry.structure import Structure
+from workflow.actions import Judging, Labelling, Sampling, TrainingNow
 from workflow.backend import Role
 from workflow.campaign import Campaign
 from workflow.orders import JudgeOrder, LabelOrder, Order, PotentialSource, SampleOrder, TrainOrder
-from workflow.plan import Judging, Labelling, Sampling, TrainingNow
 from workflow.run_folder import RunFolder
 from workflow.store import Store
 from workflow.task_keys import SampleTask, derive_seed, judge_key, label_key, train_key

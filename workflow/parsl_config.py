@@ -21,11 +21,10 @@ from parsl.providers import LocalProvider
 from workflow.backend import Backend, Pool, Role
 from workflow.leash import this_process
 
-LOSSES_OF_A_POISON_TASK = 3
-
+_LOSSES_OF_A_POISON_TASK = 3
 _LOOPBACK = "127.0.0.1"
 _HEARTBEAT_SECONDS = 2
-_LOST_AFTER_SECONDS = 20
+_LOST_AFTER_SECONDS = 10
 _PARSL = "parsl.executors.high_throughput"
 _URGENCY: tuple[Role, ...] = ("train", "judge", "explore", "label")
 _THREADS = (
@@ -47,7 +46,7 @@ def parsl_config(backend: Backend, run_folder: Path) -> Config:
     names = dict.fromkeys(backend.pool_name(role) for role in get_args(Role))
     return Config(
         executors=[_executor(name, backend.pools[name]) for name in names],
-        retries=LOSSES_OF_A_POISON_TASK - 1,
+        retries=_LOSSES_OF_A_POISON_TASK - 1,
         retry_handler=_retry_cost,
         run_dir=str((run_folder / "logs" / "parsl").resolve()),
         # "htex_auto_scale" cancels queued jobs whenever there are fewer tasks than slots.
@@ -81,7 +80,7 @@ def worker_environment(pool: Pool) -> str:
 
 def _executor(name: str, pool: Pool) -> HighThroughputExecutor:
     """Return Parsl's executor of a pool on this machine: loopback alone, one block, on a leash."""
-    python = [sys.executable, "-P", "-m"]  # -P: never import from the current folder
+    python = [sys.executable, "-E", "-P", "-m"]  # no PYTHONPATH, nothing of the current folder
     leash = [*python, "workflow.leash"]
     hold = shlex.join([*leash, "hold", this_process(), *python, f"{_PARSL}.process_worker_pool"])
     return HighThroughputExecutor(
@@ -138,5 +137,10 @@ class ThisMachine(LocalProvider):  # type: ignore[misc] # Parsl has no types
 
 
 def _retry_cost(error: Exception, _record: TaskRecord) -> float:
-    """Try a task again where its worker was lost, never where it raised an exception of its own."""
-    return 1.0 if isinstance(error, (ManagerLost, WorkerLost)) else math.inf
+    """Try a task again where its worker was lost, never where it raised an exception of its own.
+
+    The loss of a whole pool may be the fault of another task: it counts half.
+    """
+    if isinstance(error, WorkerLost):
+        return 1.0
+    return 0.5 if isinstance(error, ManagerLost) else math.inf

@@ -4,7 +4,7 @@ The loop of one rung, in the order in which things become possible:
 
 1. *start*: conformers of every molecule;
 2. *initial* and *held_out*: structures sampled around them with the bootstrap potential, an even
-   number a molecule, labelled at once;
+   number a molecule, labelled at once (together: the first sets);
 3. *train* when these labels are in, and again after every `labels_per_training` new ones;
 4. *judge*: the newest committee looks again at all that waits;
 5. *sweep*: every exploring sampler over every molecule with the newest committee;
@@ -14,157 +14,29 @@ All of it overlaps. `synchronous` adds two barriers: labels are chosen only when
 all at once, and nothing else is done until they are in.
 """
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
 
-from chemistry.structure import Structure
-from workflow.campaign import Campaign, Rung
-from workflow.records import Candidate, Purpose, Sweep, Training
-from workflow.selection import (
-    Choice,
-    CostModel,
-    choose_even,
-    choose_random,
-    choose_uncertain,
-    excess,
+from workflow.actions import (
+    Action,
+    Choosing,
+    Finishing,
+    Judging,
+    Labelling,
+    Sampling,
+    TrainingNow,
 )
-from workflow.task_keys import SampleTask, derive_seed, explore_tasks, judge_key, sample_tasks
+from workflow.campaign import Campaign, Rung
+from workflow.first_sets import first_sets
+from workflow.records import Candidate
+from workflow.rung_state import RungState
+from workflow.selection import CostModel, choose_even, choose_random, choose_uncertain, excess
+from workflow.stop_rules import stop_reason
+from workflow.task_keys import derive_seed, judge_key, sample_tasks
 
 # More sweeps with one committee than this find next to nothing new.
 _SWEEPS_PER_VERSION = 4
 # A committee chooses at most this many times `labels_per_training` before it is replaced.
 _CHOICES_PER_TRAINING = 2
-
-
-@dataclass(frozen=True, kw_only=True)
-class MoleculeState:
-    """A molecule as the plan sees it: has conformers or not, is trained on or only tested on."""
-
-    molecule_id: str
-    held_out: bool
-    has_starts: bool
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RungState:
-    """What the store knows of a rung, and what is under way.
-
-    Attributes
-    ----------
-    index : int
-        Of the rung in the campaign.
-    molecules : tuple of MoleculeState
-    finished_tasks, tasks_in_flight : frozenset of str
-        Keys of sampling, training and judging tasks.
-    labels_in_flight : frozenset of str
-        structure_ids.
-    waiting : tuple of Candidate
-        Neither chosen nor dropped, in the order of structure_id.
-    chosen : Counter of (purpose, molecule_id)
-        Structures chosen for labelling so far, labelled or not.
-    chosen_by_newest : Counter of molecule_id
-        Of the active and random ones, those chosen since the last training.
-    to_label : tuple of Structure
-        Chosen, with neither label nor failure; those in flight included.
-    first_to_label : int
-        How many of them are of the initial or the held-out set.
-    n_training_labels : int
-        Labels that a training started now would see.
-    n_labels, n_failures : int
-        Labels made and labels that failed, for any purpose.
-    label_cpu_hours : float
-    trainings : tuple of Training
-        In order of version.
-    sweeps : tuple of Sweep
-        In order of version and number.
-    """
-
-    index: int
-    molecules: tuple[MoleculeState, ...]
-    finished_tasks: frozenset[str]
-    tasks_in_flight: frozenset[str]
-    labels_in_flight: frozenset[str]
-    waiting: tuple[Candidate, ...]
-    chosen: Counter[tuple[Purpose, str]]
-    chosen_by_newest: Counter[str]
-    to_label: tuple[Structure, ...]
-    first_to_label: int
-    n_training_labels: int
-    n_labels: int
-    n_failures: int
-    label_cpu_hours: float
-    trainings: tuple[Training, ...]
-    sweeps: tuple[Sweep, ...]
-
-    @property
-    def newest(self) -> Training | None:
-        """The last training, if there was one."""
-        return self.trainings[-1] if self.trainings else None
-
-    @property
-    def n_new_labels(self) -> int:
-        """Labels that the newest committee has not seen."""
-        return self.n_training_labels - (self.newest.n_labels if self.newest else 0)
-
-    @property
-    def n_chosen(self) -> int:
-        """Structures chosen to be trained on: what the label budget counts."""
-        return sum(n for (purpose, _), n in self.chosen.items() if purpose != "held_out")
-
-    def is_open(self, key: str) -> bool:
-        """Say whether a task is neither finished nor under way."""
-        return key not in self.finished_tasks and key not in self.tasks_in_flight
-
-    def is_training(self) -> bool:
-        """Say whether a training is under way."""
-        return any(key.startswith("train-") for key in self.tasks_in_flight)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sampling:
-    """Run a sampler on a molecule."""
-
-    task: SampleTask
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choosing:
-    """Mark waiting structures for labelling."""
-
-    choices: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Labelling:
-    """Compute the label of a chosen structure."""
-
-    structure: Structure
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingNow:
-    """Train the committee on all labels."""
-
-    version: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judging:
-    """Let the newest committee look again at all that waits."""
-
-    version: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finishing:
-    """The rung is done."""
-
-    reason: str
-
-
-Action: TypeAlias = Sampling | Choosing | Labelling | TrainingNow | Judging | Finishing
 
 
 def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -> list[Action]:
@@ -201,44 +73,6 @@ def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -
     return actions
 
 
-def stop_reason(state: RungState, rung: Rung) -> str | None:
-    """Say why a rung needs no more labels; None while it does."""
-    budget, stop = rung.budget, rung.stop
-    if state.n_chosen >= budget.labels:
-        return f"label budget spent ({budget.labels})"
-    if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
-        return f"CPU budget spent ({budget.cpu_hours:g} h)"
-    if stop.trainings is not None and len(state.trainings) >= stop.trainings:
-        return f"{stop.trainings} trainings done"
-    errors = state.newest.errors if state.newest else None
-    for name, bound, unit in (
-        ("energy_mae_kcal_mol", stop.energy_mae_kcal_mol, "kcal/mol"),
-        ("force_mae_kcal_mol_angstrom", stop.force_mae_kcal_mol_angstrom, "kcal/mol/Å"),
-    ):
-        if bound is not None and errors is not None and errors[name] <= bound:
-            return f"held-out error reached ({errors[name]:.3g} <= {bound:g} {unit})"
-    return _certain(state, rung)
-
-
-def _certain(state: RungState, rung: Rung) -> str | None:
-    """Say whether the last sweeps found next to nothing uncertain."""
-    bound, k = rung.stop.uncertain_share, rung.stop.sweeps
-    last = [sweep for sweep in state.sweeps if sweep.is_complete][-k:]
-    if bound is None or len(last) < k:
-        return None
-    if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):
-        return f"at most {bound:.1%} of the explored structures over the threshold, {k} times"
-    return None
-
-
-def failure_reason(state: RungState) -> str | None:
-    """Say why going on is pointless; None while it is not."""
-    tried = state.n_labels + state.n_failures
-    if state.n_failures >= 10 and state.n_failures > tried / 2:
-        return f"{state.n_failures} of {tried} labels failed"
-    return None
-
-
 def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
     """Wait for labels under way, train on what is new, finish."""
     if state.to_label or state.is_training():
@@ -260,51 +94,29 @@ def _label(state: RungState, *, slots: int, cost: CostModel) -> list[Action]:
 def _prepare(state: RungState, campaign: Campaign) -> Iterator[Action]:
     """Sample conformers, then the initial and the held-out set around them."""
     for molecule in state.molecules:
-        for task in _first_tasks(state, campaign, molecule):
-            if state.is_open(task.key) and (task.purpose == "start" or molecule.has_starts):
+        for task in sample_tasks(campaign, state.index, "start", molecule.molecule_id):
+            if state.is_open(task.key):
                 yield Sampling(task=task)
-
-
-def _first_tasks(
-    state: RungState, campaign: Campaign, molecule: MoleculeState
-) -> Iterator[SampleTask]:
-    yield from sample_tasks(campaign, state.index, "start", molecule.molecule_id)
-    if not molecule.held_out:
-        yield from sample_tasks(campaign, state.index, "initial", molecule.molecule_id)
-    yield from sample_tasks(campaign, state.index, "held_out", molecule.molecule_id)
-
-
-def _sampled(state: RungState, tasks: Iterator[SampleTask] | tuple[SampleTask, ...]) -> bool:
-    return all(task.key in state.finished_tasks for task in tasks)
+    for first_set in first_sets(state, campaign):
+        if first_set.has_starts and not first_set.is_sampled:
+            for task in first_set.next_tasks:
+                if state.is_open(task.key):
+                    yield Sampling(task=task)
 
 
 def _choose_first(state: RungState, campaign: Campaign) -> Iterator[Action]:
     """Choose the initial and the held-out set of each molecule as soon as it is sampled."""
-    rung = campaign.rungs[state.index]
-    trained_on = [m for m in state.molecules if not m.held_out]
-    quotas: tuple[tuple[Purpose, list[MoleculeState], int], ...] = (
-        ("initial", trained_on, rung.initial_labels),
-        ("held_out", list(state.molecules), campaign.held_out.structures),
-    )
-    for purpose, molecules, total in quotas:
-        for i, molecule in enumerate(molecules):
-            quota = total // len(molecules) + (i < total % len(molecules))
-            if state.chosen[purpose, molecule.molecule_id] or not _sampled(
-                state, _first_tasks(state, campaign, molecule)
-            ):
-                continue
-            offers = [
-                c
-                for c in state.waiting
-                if c.purpose == purpose and c.structure.molecule_id == molecule.molecule_id
-            ]
-            seed = derive_seed(campaign, f"choose-{purpose}-{molecule.molecule_id}")
-            if choices := choose_even(offers, purpose, quota, seed=seed):
-                yield Choosing(choices=tuple(choices))
+    for first_set in first_sets(state, campaign):
+        if first_set.n_chosen or not first_set.is_sampled:
+            continue
+        seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
+        choices = choose_even(first_set.offers, first_set.purpose, first_set.quota, seed=seed)
+        if choices:
+            yield Choosing(choices=tuple(choices))
 
 
 def _first_set_labelled(state: RungState, campaign: Campaign) -> bool:
-    sampled = all(_sampled(state, _first_tasks(state, campaign, m)) for m in state.molecules)
+    sampled = all(first_set.is_sampled for first_set in first_sets(state, campaign))
     return sampled and state.first_to_label == 0
 
 
@@ -358,7 +170,15 @@ def _sweep(state: RungState, campaign: Campaign, version: int, number: int) -> I
     for molecule in state.molecules:
         if molecule.held_out or not molecule.has_starts:
             continue
-        for task in explore_tasks(campaign, state.index, molecule.molecule_id, version, number):
+        tasks = sample_tasks(
+            campaign,
+            state.index,
+            "explore",
+            molecule.molecule_id,
+            version=version,
+            sweep=number,
+        )
+        for task in tasks:
             if state.is_open(task.key):
                 yield Sampling(task=task)
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from chemistry.level import LevelOfTheory
 from workflow.campaign import Campaign
-from workflow.plan import RungState
+from workflow.rung_state import RungState
 
 _PLAIN_LINE_EVERY_SECONDS = 30.0
 

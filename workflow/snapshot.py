@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from chemistry.level import LevelOfTheory
 from workflow.campaign import Campaign
 from workflow.cost import PowerLaw, fit_cost, n_electrons
-from workflow.plan import MoleculeState, RungState
 from workflow.records import Sweep
+from workflow.rung_state import MoleculeState, RungState
 from workflow.store import Store
-from workflow.task_keys import explore_tasks, sample_tasks
+from workflow.task_keys import sample_tasks
 
 
 def rung_state(
@@ -99,7 +99,9 @@ def sweeps(
             is_complete=all(
                 task.key in finished
                 for molecule_id in explored
-                for task in explore_tasks(campaign, index, molecule_id, version, number)
+                for task in sample_tasks(
+                    campaign, index, "explore", molecule_id, version=version, sweep=number
+                )
             ),
         )
         for (version, number), found in sorted(totals.items())

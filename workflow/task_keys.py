@@ -1,7 +1,7 @@
 """Names of tasks. A key says what a task does; the same key is never computed twice."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, Self, TypeAlias, cast
 
 from workflow.campaign import Campaign
@@ -17,8 +17,10 @@ class SampleTask:
     ----------
     sampler : int
         Index into the campaign's list of samplers for the purpose.
-    version, sweep : int
-        Committee and sweep number of an exploration; 0 otherwise.
+    version : int
+        Of the exploring committee; 0 for none.
+    sweep : int
+        How many times the same was done before: another sweep has other random numbers.
     """
 
     rung: int
@@ -78,7 +80,13 @@ def derive_seed(campaign: Campaign, key: str) -> int:
 
 
 def sample_tasks(
-    campaign: Campaign, rung: int, purpose: SamplePurpose, molecule_id: str
+    campaign: Campaign,
+    rung: int,
+    purpose: SamplePurpose,
+    molecule_id: str,
+    *,
+    version: int = 0,
+    sweep: int = 0,
 ) -> tuple[SampleTask, ...]:
     """Return one task for each sampler that the campaign has for a purpose."""
     samplers = {
@@ -88,16 +96,13 @@ def sample_tasks(
         "explore": len(campaign.explore),
     }
     return tuple(
-        SampleTask(rung=rung, purpose=purpose, molecule_id=molecule_id, sampler=i)
+        SampleTask(
+            rung=rung,
+            purpose=purpose,
+            molecule_id=molecule_id,
+            sampler=i,
+            version=version,
+            sweep=sweep,
+        )
         for i in range(samplers[purpose])
-    )
-
-
-def explore_tasks(
-    campaign: Campaign, rung: int, molecule_id: str, version: int, sweep: int
-) -> tuple[SampleTask, ...]:
-    """Return the tasks of one sweep for one molecule."""
-    return tuple(
-        replace(task, version=version, sweep=sweep)
-        for task in sample_tasks(campaign, rung, "explore", molecule_id)
     )

@@ -17,7 +17,7 @@ from parsl.jobs.errors import TooManyJobFailuresError
 from chemistry.errors import CampaignFailed, PoisonTask
 from workflow.backend import Backend, Role
 from workflow.leash import run_on_leash
-from workflow.parsl_config import LOSSES_OF_A_POISON_TASK, parsl_config, priority
+from workflow.parsl_config import parsl_config, priority
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ def _keep_promise(promise: "Future[Any]", done: "Future[Any]") -> None:
     if error is None:
         promise.set_result(done.result())
     elif isinstance(error, (ManagerLost, WorkerLost)):
-        lost = PoisonTask(f"lost its worker {LOSSES_OF_A_POISON_TASK} times ({error})")
+        lost = PoisonTask(f"lost its worker again and again ({error})")
         lost.__cause__ = error
         promise.set_exception(lost)
     elif isinstance(error, (BadStateException, TooManyJobFailuresError, InterchangeLost)):

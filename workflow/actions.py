@@ -1,0 +1,53 @@
+"""What the plan can ask for."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from chemistry.structure import Structure
+from workflow.selection import Choice
+from workflow.task_keys import SampleTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """Run a sampler on a molecule."""
+
+    task: SampleTask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosing:
+    """Mark waiting structures for labelling."""
+
+    choices: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Labelling:
+    """Compute the label of a chosen structure."""
+
+    structure: Structure
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingNow:
+    """Train the committee on all labels."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judging:
+    """Let the newest committee look again at all that waits."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """The rung is done."""
+
+    reason: str
+
+
+Action: TypeAlias = Sampling | Choosing | Labelling | TrainingNow | Judging | Finishing

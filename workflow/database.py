@@ -1,0 +1,121 @@
+"""One SQLite file: opened with care, each error said in one sentence."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Self
+
+from chemistry.errors import StoreError
+
+SCHEMA_VERSION = 1
+
+
+class Database:
+    """The connection to a run's store; open it with `create` or `open`, in a `with` block."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def create(cls, path: Path, campaign: str) -> Self:
+        """Make a new store for a campaign (its JSON text).
+
+        Raises
+        ------
+        StoreError
+            The file exists already or cannot be written.
+        """
+        if path.exists():
+            raise StoreError(f"{path} exists already: it is not overwritten")
+        # Made under another name, so that a crash leaves a whole store or none.
+        unfinished = path.with_name(f"{path.name}.new")
+        unfinished.unlink(missing_ok=True)
+        with cls(unfinished, _connect(unfinished, read_only=False)) as store, store._write() as db:
+            db.executescript(files("workflow").joinpath("schema.sql").read_text("utf-8"))
+            db.executemany(
+                "INSERT INTO meta VALUES (?, ?)",
+                [("schema_version", str(SCHEMA_VERSION)), ("campaign", campaign)],
+            )
+        unfinished.rename(path)
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> Self:
+        """Open the store of a run.
+
+        Raises
+        ------
+        StoreError
+            There is none, it is damaged, or another version of rung wrote it.
+        """
+        if not path.is_file():
+            raise StoreError(f"{path.parent} is not a run folder: it has no {path.name}")
+        store = cls(path, _connect(path, read_only=read_only))
+        with _explained(path):
+            found = store.meta("schema_version")
+            # Reads the whole file: worth it before writing, not for a look at the status.
+            check = "ok" if read_only else store._one("PRAGMA quick_check(1)")[0]
+            if check != "ok":
+                raise sqlite3.DatabaseError(check)
+        if found != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"{path} has schema version {found}, this rung reads {SCHEMA_VERSION}: "
+                f"use the version of rung in {path.parent / 'versions.json'}"
+            )
+        return store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def meta(self, key: str) -> str | None:
+        """Return one of the run's facts ("campaign", "finished"), or None."""
+        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return None if row is None else str(row[0])
+
+    def _one(self, sql: str, *values: Any) -> Any:
+        with _explained(self.path):
+            return self._connection.execute(sql, values).fetchone()
+
+    def _all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        with _explained(self.path):
+            return self._connection.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        with _explained(self.path), self._connection as db:
+            yield db
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    with _explained(path):
+        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+        connection = sqlite3.connect(uri, uri=True, timeout=30.0)
+        connection.row_factory = sqlite3.Row
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: a committed label survives a power cut, not only a crash of the process.
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into one sentence that says what to do."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name == "SQLITE_FULL":
+            advice = "make room on the disk and launch again; all committed labels are kept"
+        elif isinstance(error, sqlite3.OperationalError):
+            advice = "check the folder's permissions and its disk, then launch again"
+        else:
+            advice = "it is damaged; put back a copy, or recover it with `sqlite3 FILE .recover`"
+        raise StoreError(f"the store {path} cannot be used ({error}): {advice}") from error

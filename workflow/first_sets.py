@@ -1,0 +1,85 @@
+"""The initial and the held-out set: an even number of structures of each molecule."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from workflow.campaign import Campaign
+from workflow.records import Candidate
+from workflow.rung_state import MoleculeState, RungState
+from workflow.task_keys import SampleTask, sample_tasks
+
+# Samplers of a first set run again, with other random numbers, until it is full or so often.
+_FIRST_SET_ROUNDS = 8
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FirstSet:
+    """One molecule's part of the initial or of the held-out set.
+
+    Attributes
+    ----------
+    quota : int
+        Structures wanted.
+    offers : tuple of Candidate
+        What the samplers have found so far.
+    n_chosen : int
+    rounds : int
+        How many times all samplers have run.
+    next_tasks : tuple of SampleTask
+        The next round.
+    """
+
+    purpose: Literal["initial", "held_out"]
+    molecule_id: str
+    has_starts: bool
+    quota: int
+    offers: tuple[Candidate, ...]
+    n_chosen: int
+    rounds: int
+    next_tasks: tuple[SampleTask, ...]
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether there is enough to choose from, or no hope of it."""
+        if self.n_chosen or self.rounds >= _FIRST_SET_ROUNDS:
+            return True
+        return self.rounds > 0 and len(self.offers) >= self.quota
+
+
+def first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
+    """Yield each molecule's part of the initial and of the held-out set."""
+    trained_on = [m for m in state.molecules if not m.held_out]
+    initial_labels = campaign.rungs[state.index].initial_labels
+    yield from _shares(state, campaign, "initial", trained_on, initial_labels)
+    yield from _shares(state, campaign, "held_out", state.molecules, campaign.held_out.structures)
+
+
+def _shares(
+    state: RungState,
+    campaign: Campaign,
+    purpose: Literal["initial", "held_out"],
+    molecules: Sequence[MoleculeState],
+    total: int,
+) -> Iterator[FirstSet]:
+    """Divide a set evenly over molecules."""
+    for i, molecule in enumerate(molecules):
+        rounds = [
+            sample_tasks(campaign, state.index, purpose, molecule.molecule_id, sweep=k)
+            for k in range(_FIRST_SET_ROUNDS + 1)
+        ]
+        done = sum(all(t.key in state.finished_tasks for t in tasks) for tasks in rounds)
+        yield FirstSet(
+            purpose=purpose,
+            molecule_id=molecule.molecule_id,
+            has_starts=molecule.has_starts,
+            quota=total // len(molecules) + (i < total % len(molecules)),
+            offers=tuple(
+                c
+                for c in state.waiting
+                if c.purpose == purpose and c.structure.molecule_id == molecule.molecule_id
+            ),
+            n_chosen=state.chosen[purpose, molecule.molecule_id],
+            rounds=done,
+            next_tasks=rounds[min(done, _FIRST_SET_ROUNDS)],
+        )

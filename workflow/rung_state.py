@@ -1,0 +1,91 @@
+"""What the plan is told of a rung."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from chemistry.structure import Structure
+from workflow.records import Candidate, Purpose, Sweep, Training
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculeState:
+    """A molecule as the plan sees it: has conformers or not, is trained on or only tested on."""
+
+    molecule_id: str
+    held_out: bool
+    has_starts: bool
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RungState:
+    """What the store knows of a rung, and what is under way.
+
+    Attributes
+    ----------
+    index : int
+        Of the rung in the campaign.
+    molecules : tuple of MoleculeState
+    finished_tasks, tasks_in_flight : frozenset of str
+        Keys of sampling, training and judging tasks.
+    labels_in_flight : frozenset of str
+        structure_ids.
+    waiting : tuple of Candidate
+        Neither chosen nor dropped, in the order of structure_id.
+    chosen : Counter of (purpose, molecule_id)
+        Structures chosen for labelling so far, labelled or not.
+    chosen_by_newest : Counter of molecule_id
+        Of the active and random ones, those chosen since the last training.
+    to_label : tuple of Structure
+        Chosen, with neither label nor failure; those in flight included.
+    first_to_label : int
+        How many of them are of the initial or the held-out set.
+    n_training_labels : int
+        Labels that a training started now would see.
+    n_labels, n_failures : int
+        Labels made and labels that failed, for any purpose.
+    label_cpu_hours : float
+    trainings : tuple of Training
+        In order of version.
+    sweeps : tuple of Sweep
+        In order of version and number.
+    """
+
+    index: int
+    molecules: tuple[MoleculeState, ...]
+    finished_tasks: frozenset[str]
+    tasks_in_flight: frozenset[str]
+    labels_in_flight: frozenset[str]
+    waiting: tuple[Candidate, ...]
+    chosen: Counter[tuple[Purpose, str]]
+    chosen_by_newest: Counter[str]
+    to_label: tuple[Structure, ...]
+    first_to_label: int
+    n_training_labels: int
+    n_labels: int
+    n_failures: int
+    label_cpu_hours: float
+    trainings: tuple[Training, ...]
+    sweeps: tuple[Sweep, ...]
+
+    @property
+    def newest(self) -> Training | None:
+        """The last training, if there was one."""
+        return self.trainings[-1] if self.trainings else None
+
+    @property
+    def n_new_labels(self) -> int:
+        """Labels that the newest committee has not seen."""
+        return self.n_training_labels - (self.newest.n_labels if self.newest else 0)
+
+    @property
+    def n_chosen(self) -> int:
+        """Structures chosen to be trained on: what the label budget counts."""
+        return sum(n for (purpose, _), n in self.chosen.items() if purpose != "held_out")
+
+    def is_open(self, key: str) -> bool:
+        """Say whether a task is neither finished nor under way."""
+        return key not in self.finished_tasks and key not in self.tasks_in_flight
+
+    def is_training(self) -> bool:
+        """Say whether a training is under way."""
+        return any(key.startswith("train-") for key in self.tasks_in_flight)

@@ -1,0 +1,42 @@
+"""When a rung is done, and when going on is pointless: pure functions."""
+
+from workflow.campaign import Rung
+from workflow.rung_state import RungState
+
+
+def stop_reason(state: RungState, rung: Rung) -> str | None:
+    """Say why a rung needs no more labels; None while it does."""
+    budget, stop = rung.budget, rung.stop
+    if state.n_chosen >= budget.labels:
+        return f"label budget spent ({budget.labels})"
+    if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
+        return f"CPU budget spent ({budget.cpu_hours:g} h)"
+    if stop.trainings is not None and len(state.trainings) >= stop.trainings:
+        return f"{stop.trainings} trainings done"
+    errors = state.newest.errors if state.newest else None
+    for name, bound, unit in (
+        ("energy_mae_kcal_mol", stop.energy_mae_kcal_mol, "kcal/mol"),
+        ("force_mae_kcal_mol_angstrom", stop.force_mae_kcal_mol_angstrom, "kcal/mol/Å"),
+    ):
+        if bound is not None and errors is not None and errors[name] <= bound:
+            return f"held-out error reached ({errors[name]:.3g} <= {bound:g} {unit})"
+    return _certain(state, rung)
+
+
+def _certain(state: RungState, rung: Rung) -> str | None:
+    """Say whether the last sweeps found next to nothing uncertain."""
+    bound, k = rung.stop.uncertain_share, rung.stop.sweeps
+    last = [sweep for sweep in state.sweeps if sweep.is_complete][-k:]
+    if bound is None or len(last) < k:
+        return None
+    if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):
+        return f"at most {bound:.1%} of the explored structures over the threshold, {k} times"
+    return None
+
+
+def failure_reason(state: RungState) -> str | None:
+    """Say why going on is pointless; None while it is not."""
+    tried = state.n_labels + state.n_failures
+    if state.n_failures >= 10 and state.n_failures > tried / 2:
+        return f"{state.n_failures} of {tried} labels failed"
+    return None

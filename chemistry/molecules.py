@@ -215,14 +215,19 @@ def _read_xyz(
     path: Path, text: str, charge: int | None, multiplicity: int | None
 ) -> list[Molecule]:
     molecules: list[Molecule] = []
+    # Where molecules of the same atoms and electrons stand: only these can be the same.
+    alike: dict[tuple[bytes, int, int], list[int]] = {}
     for frame in read_xyz(path, text):
         structure = _structure_of(frame, charge, multiplicity)
-        for index, molecule in enumerate(molecules):
-            if is_geometry_of(structure, molecule):
-                known = replace(structure, molecule_id=molecule.molecule_id)
-                molecules[index] = replace(molecule, geometries=(*molecule.geometries, known))
+        key = (structure.atomic_numbers.tobytes(), structure.charge, structure.multiplicity)
+        for index in alike.setdefault(key, []):
+            if is_geometry_of(structure, molecules[index]):
+                known = replace(structure, molecule_id=molecules[index].molecule_id)
+                geometries = (*molecules[index].geometries, known)
+                molecules[index] = replace(molecules[index], geometries=geometries)
                 break
         else:
+            alike[key].append(len(molecules))
             name = frame.info.get("name")
             molecules.append(molecule_from_geometry(structure, name=name, source=frame.source))
     return molecules

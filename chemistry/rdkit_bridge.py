@@ -158,6 +158,13 @@ def atomic_numbers_of(mol: Any) -> IntArray:
     return np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64)
 
 
+def elements(molecule: Molecule) -> frozenset[int]:
+    """Return the atomic numbers that occur in a molecule."""
+    if molecule.mol_block is None:
+        return frozenset(molecule.geometries[0].atomic_numbers.tolist())
+    return frozenset(atomic_numbers_of(to_rdkit(molecule)).tolist())
+
+
 def bonds_of(mol: Any) -> IntArray:
     """Return the bonds of an RDKit Mol as pairs of atom indices, (B, 2)."""
     pairs = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]

@@ -32,7 +32,7 @@ class LangevinDynamics(SamplerSettings):
         default=(300.0, 1000.0), description="First and last temperature; linear in between."
     )
     timestep_fs: float = Field(default=0.5, gt=0, le=5, description="Time step.")
-    steps: int = Field(default=4000, ge=1, description="Steps of a trajectory, at most.")
+    steps: int = Field(default=2000, ge=1, description="Steps of a trajectory, at most.")
     friction_per_fs: float = Field(default=0.02, ge=0, description="Friction; 0: no thermostat.")
     trajectories: int = Field(
         default=8, ge=1, description="Trajectories in all, begun from the starts in turn."

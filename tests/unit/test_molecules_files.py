@@ -11,6 +11,7 @@ from rdkit.Chem import rdDepictor, rdDistGeom
 
 from chemistry.errors import InputError
 from chemistry.molecules import molecule_from_smiles, read_molecules
+from chemistry.rdkit_bridge import elements
 
 
 def put(folder: Path, name: str, text: str) -> Path:
@@ -109,6 +110,7 @@ def test_xyz_charge_and_multiplicity_come_from_the_comment_or_the_caller(tmp_pat
 def test_xyz_symbols_may_be_numbers_or_in_any_case(tmp_path):
     (molecule,) = read_molecules(put(tmp_path, "m.xyz", "2\n\ncl 0 0 0\n1 0 0 1.27\n"))
     assert molecule.name == "ClH"
+    assert elements(molecule) == {1, 17}
     assert molecule.molecule_id == molecule_from_smiles("Cl").molecule_id
 
 
@@ -155,6 +157,7 @@ def test_bonds_that_cannot_be_perceived_leave_a_molecule_with_its_geometry(tmp_p
     (molecule,) = read_molecules(put(tmp_path, "m.xyz", hypervalent * 2))
     assert molecule.mol_block is None
     assert molecule.name == "ClF3"
+    assert elements(molecule) == {9, 17}
     assert [g.molecule_id for g in molecule.geometries] == [molecule.molecule_id] * 2
 
 

@@ -129,17 +129,25 @@ def launch(
 
 
 @app.command()
-def status(run: Run) -> None:
+def status(
+    run: Run,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Also save what is shown as a picture.")
+    ] = None,
+) -> None:
     """Show what a run has done: labels, held-out errors, cost, files. Safe while it runs.
 
     Example: rung status runs/demo
     """
     from workflow.run_folder import RunFolder
-    from workflow.screen import new_console, summary_screen
+    from workflow.screen import new_console, save_picture, summary_screen
     from workflow.summary import summarize
 
     folder = RunFolder(run)
-    new_console().print(summary_screen(summarize(folder), folder))
+    screen = summary_screen(summarize(folder), folder)
+    new_console().print(screen)
+    if svg is not None:
+        save_picture(screen, svg, title=f"rung status {run}")
 
 
 @app.command()

@@ -16,7 +16,7 @@ from workflow.campaign import Campaign
 from workflow.commit import commit_result, lost_result
 from workflow.cost import PowerLaw
 from workflow.ordering import Submission, make_order
-from workflow.orders import LabelOrder, Order
+from workflow.orders import LabelOrder, Order, TrainOrder
 from workflow.plan import plan
 from workflow.results import Broken, TaskResult, result_spool
 from workflow.run_folder import RunFolder
@@ -157,6 +157,10 @@ class Driver:
             raise error
         result = self._spool.read(key) or lost_result(order, error)
         self._commit(key, result)
+        if isinstance(order, TrainOrder):
+            # The store can write them again.
+            order.training_set.unlink(missing_ok=True)
+            order.held_out.unlink(missing_ok=True)
 
     def _commit(self, key: str, result: TaskResult) -> None:
         said = commit_result(self._store, self._campaign, key, result)

@@ -1,6 +1,8 @@
 """What a person sees in the terminal: the summary of a run as tables."""
 
+import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -34,6 +36,13 @@ def new_console(*, stderr: bool = False) -> Console:
     """Return a console; in a pipe its lines are wide enough not to be folded."""
     console = Console(stderr=stderr, highlight=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=110)
+
+
+def save_picture(screen: RenderableType, path: Path, *, title: str) -> None:
+    """Save a screen as an SVG picture of a terminal."""
+    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    console.print(screen)
+    console.save_svg(str(path), title=title)
 
 
 def duration(seconds: float) -> str:

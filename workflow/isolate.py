@@ -32,6 +32,8 @@ from workflow.processes import adopt_orphans, die_with_parent, end_children, kil
 
 T = TypeVar("T")
 
+SCRATCH_VARIABLE = "RUNG_SCRATCH"
+
 _BYTES_PER_GB = 1e9
 _OUTPUT_CHARACTERS = 4000
 _POLL_SECONDS = 0.05
@@ -112,16 +114,18 @@ def run_isolated(
 ) -> Finished[T] | Raised | Died:
     """Call `function(*arguments)` in a child process and return how that went.
 
-    The child works in an empty scratch folder of its own, made in `scratch_root` (default: the
-    system's temporary folder) and deleted afterwards: its current folder, what `tempfile` uses, and
-    PYSCF_TMPDIR. Relative paths among the arguments therefore lead nowhere.
+    The child works in an empty scratch folder of its own, made in `scratch_root` (default: what
+    the environment names in RUNG_SCRATCH, else the system's temporary folder) and deleted
+    afterwards: its current folder, what `tempfile` uses, and PYSCF_TMPDIR. Relative paths among the
+    arguments therefore lead nowhere.
 
     KeyboardInterrupt and whatever else a signal handler raises in the caller ends the child and all
     that it started, then passes on. If the caller is killed, the kernel kills the child; what the
     child had started, and its scratch folder, are left to `workflow/leash.py`.
     """
+    root = scratch_root or os.environ.get(SCRATCH_VARIABLE)
     try:
-        scratch = Path(tempfile.mkdtemp(prefix="rung-", dir=scratch_root))
+        scratch = Path(tempfile.mkdtemp(prefix="rung-", dir=root))
     except OSError as error:
         return _not_run(error)
     try:

@@ -17,9 +17,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+from workflow.isolate import SCRATCH_VARIABLE
 from workflow.processes import (
     adopt_orphans,
     birth,
@@ -35,6 +37,7 @@ T = TypeVar("T")
 _LOOK_SECONDS = 0.25
 _SOON_SECONDS = 60.0
 _REST_SECONDS = 5.0
+_ENDING_SECONDS = 2.0
 
 
 def run_on_leash(
@@ -70,9 +73,11 @@ def hold(driver: str, command: Sequence[str]) -> int:
     adopt_orphans()
     leash = os.getpid()
     scratch = tempfile.mkdtemp(prefix="rung-")
+    # Python's multiprocessing puts sockets there, whose paths must not exceed 107 characters.
+    sockets = tempfile.mkdtemp(prefix="rung-", dir="/tmp")
     pool = subprocess.Popen(
         command,
-        env=os.environ | {"TMPDIR": scratch},
+        env=os.environ | {SCRATCH_VARIABLE: scratch, "TMPDIR": sockets},
         preexec_fn=lambda: die_with_parent(leash),
     )
     try:
@@ -83,7 +88,8 @@ def hold(driver: str, command: Sequence[str]) -> int:
         if pool.returncode is None:
             kill_tree(pool.pid)
         end_children()
-        shutil.rmtree(scratch, ignore_errors=True)
+        for folder in (scratch, sockets):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _watch(pool: "subprocess.Popen[bytes]", driver: str) -> int:
@@ -104,6 +110,8 @@ def _watch(pool: "subprocess.Popen[bytes]", driver: str) -> int:
         now = {pid: bool(children(pid)) for pid in children(pool.pid) if not has_ended(pid)}
         lost = workers.keys() - now.keys()
         if any(not workers[pid] for pid in lost):
+            with suppress(subprocess.TimeoutExpired):
+                return pool.wait(_ENDING_SECONDS)  # it is ending, and its workers go first
             print("a waiting worker was lost: this pool ends for another one", file=sys.stderr)
             return int(time.monotonic() - started < _SOON_SECONDS)
         has_lost_one = has_lost_one or bool(lost)

@@ -21,13 +21,27 @@ _STAGE_NAMES = {
 }
 
 
+_ERROR_NAMES = (
+    "energy_mae_kcal_mol",
+    "energy_rmse_kcal_mol",
+    "force_mae_kcal_mol_angstrom",
+    "force_rmse_kcal_mol_angstrom",
+)
+_ERROR_HEADINGS = (
+    "energy MAE\nkcal/mol",
+    "energy RMSE\nkcal/mol",
+    "force MAE\nkcal/mol/Å",
+    "force RMSE\nkcal/mol/Å",
+)
+
+
 def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
     """Return the whole summary: what `rung status` prints."""
     parts: list[RenderableType] = [_headline(summary)]
     for rung in summary.rungs:
         parts += [Text(), _labels_line(rung)]
         if rung.trainings:
-            parts.append(_trainings_table(rung))
+            parts += [_trainings_table(rung), *_molecules_table(summary, rung)]
     parts += [Text(), _cost_table(summary), _paths(summary, folder)]
     return Group(*parts)
 
@@ -60,7 +74,7 @@ def _headline(summary: RunSummary) -> Text:
     state = f"finished: {summary.finished}" if summary.finished else "not finished"
     return Text.assemble(
         (summary.name, "bold"),
-        f"  {summary.molecules} molecules, {duration(summary.wall_seconds)}, {state}",
+        f"  {len(summary.molecules)} molecules, {duration(summary.wall_seconds)}, {state}",
     )
 
 
@@ -77,17 +91,9 @@ def _labels_line(rung: RungSummary) -> Text:
     )
 
 
-def _trainings_table(rung: RungSummary) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, title_justify="left", title="Held-out error by training")
-    for heading in (
-        "training",
-        "labels",
-        "energy MAE\nkcal/mol",
-        "energy RMSE\nkcal/mol",
-        "force MAE\nkcal/mol/Å",
-        "force RMSE\nkcal/mol/Å",
-        "uncertain\nwhen exploring",
-    ):
+def _trainings_table(rung: RungSummary) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("training", "labels", *_ERROR_HEADINGS, "uncertain\nwhen exploring"):
         table.add_column(heading, justify="right")
     for training in rung.trainings:
         sweep = rung.first_sweep(training.version)
@@ -97,27 +103,34 @@ def _trainings_table(rung: RungSummary) -> Table:
             *_errors(training.errors),
             f"{sweep.uncertain_share:.0%} of {sweep.judged}" if sweep else "-",
         )
-    return table
+    return _titled("Held-out error by training", table)
 
 
 def _errors(errors: Mapping[str, Any] | None) -> list[str]:
-    names = (
-        "energy_mae_kcal_mol",
-        "energy_rmse_kcal_mol",
-        "force_mae_kcal_mol_angstrom",
-        "force_rmse_kcal_mol_angstrom",
-    )
-    found = [None if errors is None else errors.get(name) for name in names]
+    found = [None if errors is None else errors.get(name) for name in _ERROR_NAMES]
     return ["-" if value is None else f"{value:.2f}" for value in found]
 
 
-def _cost_table(summary: RunSummary) -> Table:
-    busy = "-" if summary.busy_share is None else f"{summary.busy_share:.0%}"
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        title=f"Cost by stage; workers busy until the last label: {busy}",
-    )
+def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableType]:
+    """Return the newest errors by molecule, if there is more than one."""
+    errors = rung.trainings[-1].errors
+    if errors is None or len(errors.get("by_molecule", {})) < 2:
+        return []
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("molecule")
+    for heading in ("held out", *_ERROR_HEADINGS):
+        table.add_column(heading, justify="right")
+    for molecule in summary.molecules:
+        found = errors["by_molecule"].get(molecule.molecule_id)
+        if found is not None:
+            name = f"{molecule.name} (only tested on)" if molecule.held_out else molecule.name
+            table.add_row(name, str(found["n_structures"]), *_errors(found))
+    title = f"Held-out error of training {rung.trainings[-1].version} by molecule"
+    return [_titled(title, table)]
+
+
+def _cost_table(summary: RunSummary) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD)
     for heading in ("stage", "tasks", "CPU time", "worker time"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for kind, stage in summary.stages.items():
@@ -127,7 +140,13 @@ def _cost_table(summary: RunSummary) -> Table:
             duration(stage.cpu_seconds),
             duration(stage.wall_seconds),
         )
-    return table
+    busy = "-" if summary.busy_share is None else f"{summary.busy_share:.0%}"
+    return _titled(f"Cost by stage; workers busy until the last label: {busy}", table)
+
+
+def _titled(title: str, table: Table) -> RenderableType:
+    # A table's own title would be folded to the width of the table.
+    return Group(Text(title, style="italic"), table)
 
 
 def _paths(summary: RunSummary, folder: RunFolder) -> Text:

@@ -20,6 +20,15 @@ class StageCost:
     wall_seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class MoleculeName:
+    """What people call a molecule, and whether it is only tested on."""
+
+    molecule_id: str
+    name: str
+    held_out: bool
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RungSummary:
     """What one rung has done so far.
@@ -67,7 +76,7 @@ class RunSummary:
 
     name: str
     finished: str | None
-    molecules: int
+    molecules: tuple[MoleculeName, ...]
     rungs: tuple[RungSummary, ...]
     stages: dict[str, StageCost]
     busy_share: float | None
@@ -89,7 +98,10 @@ def summarize(folder: RunFolder) -> RunSummary:
         return RunSummary(
             name=campaign.name,
             finished=store.meta("finished"),
-            molecules=len(store.molecules()),
+            molecules=tuple(
+                MoleculeName(molecule_id=m.molecule_id, name=m.name, held_out=held_out)
+                for m, held_out in store.molecules()
+            ),
             rungs=tuple(_rung(store, campaign, i) for i in range(len(campaign.rungs))),
             stages=_stages(tasks),
             busy_share=busy_share(tasks, spans),

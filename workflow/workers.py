@@ -56,15 +56,17 @@ class Workers:
         promise: Future[T] = Future()
         promise.set_running_or_notify_cancel()
         resources = {"priority": priority(role, expected_seconds)}
+        pool = self._backend.pool_name(role)
+        executor = self._kernel.executors[pool]
         future = self._kernel.submit(
             run_on_leash,
             app_args=(function, arguments),
-            executors=[self._backend.pool_name(role)],
+            executors=[pool],
             cache=False,
             ignore_for_cache=None,
             app_kwargs={"parsl_resource_specification": resources},
         )
-        future.add_done_callback(lambda done: _keep_promise(promise, done))
+        future.add_done_callback(lambda done: _keep_promise(promise, done, executor))
         return promise
 
 
@@ -97,21 +99,34 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
         _shut_down(kernel, executors)
 
 
-def _keep_promise(promise: "Future[Any]", done: "Future[Any]") -> None:
+def _keep_promise(
+    promise: "Future[Any]", done: "Future[Any]", executor: HighThroughputExecutor
+) -> None:
     error = done.exception()
     if error is None:
         promise.set_result(done.result())
-    elif isinstance(error, (ManagerLost, WorkerLost)):
-        lost = PoisonTask(f"lost its worker again and again ({error})")
-        lost.__cause__ = error
-        promise.set_exception(lost)
+        return
+    told: BaseException = error
+    if isinstance(error, (ManagerLost, WorkerLost)):
+        told = PoisonTask(f"lost its worker again and again ({error})")
     elif isinstance(error, (BadStateException, TooManyJobFailuresError, InterchangeLost)):
-        reason = getattr(error, "reason", str(error))
-        failed = CampaignFailed(f"the workers are gone: {reason}; launch again to go on")
-        failed.__cause__ = error
-        promise.set_exception(failed)
-    else:
-        promise.set_exception(error)
+        told = CampaignFailed(_why_unusable(executor))
+    if told is not error:
+        told.__cause__ = error
+    promise.set_exception(told)
+
+
+def _why_unusable(executor: HighThroughputExecutor) -> str:
+    """Say why a pool can run nothing any more, with the last words of what failed."""
+    pool = f"the workers of pool `{executor.label}`"
+    if isinstance(executor.executor_exception, InterchangeLost):
+        return f"{pool} are lost, for Parsl's interchange was killed: launch again to go on"
+    for status in reversed(list(executor.status_facade.values())):
+        words = (status.stderr_summary or status.message or "").strip().splitlines()
+        if words:
+            where = f" (more in {status.stderr_path})" if status.stderr_path else ""
+            return f"{pool} cannot be started, the last attempt said: {words[-1]}{where}"
+    return f"{pool} cannot be started: {executor.executor_exception}"
 
 
 def _watch_interchange(executor: HighThroughputExecutor, is_closing: threading.Event) -> None:

@@ -17,7 +17,8 @@ _RELAXATION_STEPS = 5000
 def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
     """Make geometries of a molecule, relaxed and most stable first where MMFF94 covers it.
 
-    ETKDGv3 (Wang, Witek, Landrum and Riniker, doi:10.1021/acs.jcim.0c00025).
+    ETKDGv3 (Wang, Witek, Landrum and Riniker, doi:10.1021/acs.jcim.0c00025); plain distance
+    geometry where it fails.
 
     Parameters
     ----------
@@ -36,15 +37,8 @@ def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
     mol = to_rdkit(molecule)
     if len(Chem.GetMolFrags(mol)) > 1:
         return None
-    parameters: Any = rdDistGeom.ETKDGv3()
-    parameters.randomSeed = int(np.random.default_rng(seed).integers(2**31 - 1))
-    parameters.numThreads = 1
     with rdBase.BlockLogs():
-        ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
-        if not ids:
-            # Strained cages embed from random coordinates only, which is slower.
-            parameters.useRandomCoords = True
-            ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
+        ids = _embed_conformers(mol, count, seed)
         if not ids:
             return None
         if mmff94_covers(molecule):
@@ -54,3 +48,17 @@ def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
             energies = np.array([energy for _, energy in relaxed])
             ids = [ids[row] for row in np.argsort(energies, kind="stable")]
     return np.array([mol.GetConformer(i).GetPositions() for i in ids], dtype=np.float64)
+
+
+def _embed_conformers(mol: Any, count: int, seed: int) -> list[int]:
+    """Add conformers to an RDKit Mol and return their ids; empty where none can be embedded."""
+    # What ETKDG knows of flat rings and straight triple bonds is not true of strained rings such
+    # as cyclooctyne: those embed by distances alone.
+    methods: tuple[Any, ...] = (rdDistGeom.ETKDGv3(), rdDistGeom.EmbedParameters())
+    for parameters in methods:
+        parameters.randomSeed = int(np.random.default_rng(seed).integers(2**31 - 1))
+        parameters.numThreads = 1
+        # One first: failure is slow, and fifty failures are fifty times as slow.
+        if rdDistGeom.EmbedMolecule(Chem.Mol(mol), parameters) >= 0:
+            return list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
+    return []

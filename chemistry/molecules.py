@@ -101,7 +101,7 @@ def read_molecules(
     if reader is None:
         raise InputError(f"{path}: molecules are read from {', '.join(READERS)} files only")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -28,6 +28,17 @@ def test_smi_has_names_comments_triple_bonds_and_blank_lines(tmp_path):
     assert all(m.mol_block and not m.geometries for m in molecules)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("m.smi", "C methane\n"), ("m.xyz", "1\nname=methane multiplicity=1\nHe 0 0 0\n")],
+)
+def test_files_from_windows_are_read(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    (molecule,) = read_molecules(path)
+    assert molecule.name == "methane"
+
+
 def test_smi_reports_all_bad_lines_at_once(tmp_path):
     path = put(tmp_path, "m.smi", "CCO\nC(C\nCO\nXX bad\nCC.C\n")
     with pytest.raises(InputError) as caught:

@@ -83,7 +83,18 @@ def test_the_geometries_of_the_file_come_first_and_once():
     ]
 
 
-@pytest.mark.parametrize("smiles", ["C1[C@H]2C[C@H]12", "C1CC#CC1"])
-def test_what_cannot_be_embedded_and_was_not_given_is_refused(smiles):
+def test_a_strained_ring_is_embedded():
+    # ETKDG holds triple bonds straight and fails on cyclooctyne.
+    molecule = molecule_from_smiles("C1CCC#CCCC1")
+    found = conformers(molecule, embeddings=3)
+    assert found
+    axis = found[0].positions[[2, 3, 4, 5]]
+    bend = np.diff(axis, axis=0)
+    cosine = bend[0] @ bend[1] / np.linalg.norm(bend[0]) / np.linalg.norm(bend[1])
+    assert np.degrees(np.arccos(cosine)) > 10.0
+
+
+def test_what_cannot_be_embedded_and_was_not_given_is_refused():
+    # Two rings of three share a bond that their stereochemistry says they cannot share.
     with pytest.raises(InputError, match=r"no geometry of .* give one in an \.sdf or \.xyz file"):
-        conformers(molecule_from_smiles(smiles), embeddings=3)
+        conformers(molecule_from_smiles("C1[C@H]2C[C@H]12"), embeddings=3)

@@ -139,6 +139,15 @@ def test_a_trajectory_stops_at_the_first_judged_structure_over_the_threshold():
         assert threshold.exceeded_by(offer.prediction)
 
 
+def test_the_last_step_is_judged_even_between_judgements():
+    committee = FakeCommittee(mean=Springs(rest=WATER))
+    sampler = LangevinDynamics(steps=7, frames=1, judge_every=100, trajectories=2)
+    sample = sampler.sample(
+        water(), [WATER], committee, seed=2, threshold=Threshold(rho_kcal_mol=1e-6)
+    )
+    assert [offer.reason.split()[5] for offer in sample.offers] == ["3.5", "3.5"]
+
+
 def test_a_trajectory_goes_the_same_way_alone_and_beside_others():
     committee = FakeCommittee(mean=Springs(rest=WATER))
     settings = {"steps": 2000, "judge_every": 1, "temperature_k": (600.0, 600.0)}

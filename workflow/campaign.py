@@ -43,7 +43,10 @@ def _smiles_shorthand(value: Any) -> Any:
     return {"smiles": value} if isinstance(value, str) else value
 
 
-MoleculeField = Annotated[MoleculeEntry, BeforeValidator(_smiles_shorthand)]
+MoleculeField = Annotated[
+    MoleculeEntry,
+    BeforeValidator(_smiles_shorthand, json_schema_input_type=str | MoleculeEntry),
+]
 
 
 class Budget(StrictModel):
@@ -84,6 +87,15 @@ class Rung(StrictModel):
     )
     budget: Budget = Budget()
     stop: StopRules = StopRules()
+
+    @model_validator(mode="after")
+    def _budget_covers_the_initial_set(self) -> Self:
+        if self.initial_labels > self.budget.labels:
+            raise ValueError(
+                f"initial_labels ({self.initial_labels}) exceeds budget.labels "
+                f"({self.budget.labels}), which includes them: lower the one or raise the other"
+            )
+        return self
 
 
 class HeldOut(StrictModel):

@@ -47,8 +47,8 @@ def check_campaign(campaign: Campaign, backend: Backend, console: Console) -> No
         for name in ("spool", "logs"):
             (folder / name).mkdir()
         with start_workers(backend, folder) as workers:
-            for index, rung in enumerate(campaign.rungs):
-                level, engine = rung_level(rung)
+            for index in range(len(campaign.rungs)):
+                level, engine = rung_level(campaign, index)
                 console.print(f"level     {level.name} by {engine.name} {engine.version()}")
                 trial = _try(min(starts, key=n_electrons), level, engine, workers, backend, folder)
                 console.print(_forecast(campaign, index, starts, trial, backend.slots))

@@ -1,6 +1,7 @@
 """From a campaign file to molecules and levels that can be worked on; refuses what cannot."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from ase.data import chemical_symbols
@@ -14,7 +15,7 @@ from chemistry.molecule import Molecule
 from chemistry.molecules import merge_molecules, molecule_from_smiles, read_molecules
 from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
 from chemistry.structure import Origin, Structure
-from workflow.campaign import Campaign, MoleculeEntry, Rung
+from workflow.campaign import Campaign, MoleculeEntry
 from workflow.yaml_file import nearest
 
 # The most stable of so many is near enough to a minimum for a trial label.
@@ -63,7 +64,7 @@ def _read_entry(entry: MoleculeEntry, number: int) -> Iterator[Molecule]:
         yield molecule if entry.name is None else replace(molecule, name=entry.name)
 
 
-def rung_level(rung: Rung) -> tuple[LevelOfTheory, type[Engine]]:
+def rung_level(campaign: Campaign, index: int) -> tuple[LevelOfTheory, type[Engine]]:
     """Return the level of a rung and the engine that will compute it.
 
     Raises
@@ -73,13 +74,25 @@ def rung_level(rung: Rung) -> tuple[LevelOfTheory, type[Engine]]:
     EngineNotInstalled
         The message says how to install it.
     """
-    level = find_level(rung.level)
-    engine = find_engine(rung.engine or default_engine(level))
-    engine.version()
+    rung = campaign.rungs[index]
+    with _said_of(f"rungs.{index}.level"):
+        level = find_level(rung.level)
+    with _said_of(f"rungs.{index}.engine"):
+        engine = find_engine(rung.engine or default_engine(level))
+        engine.version()
     refusal = engine.refuse(level)
     if refusal is not None:
-        raise InputError(f"rungs: {refusal}")
+        raise InputError(f"rungs.{index}.level: {refusal}")
     return level, engine
+
+
+@contextmanager
+def _said_of(field: str) -> Iterator[None]:
+    """Name the field of the campaign file in the message of what is raised."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(f"{field}: {error}") from error
 
 
 def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
@@ -90,8 +103,8 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
     InputError
     """
     molecules = list(molecules)
-    for rung in campaign.rungs:
-        level, engine = rung_level(rung)
+    for index in range(len(campaign.rungs)):
+        level, engine = rung_level(campaign, index)
         for molecule in molecules:
             numbers = {atom.GetAtomicNum() for atom in to_rdkit(molecule).GetAtoms()}
             lacking = engine.unsupported_elements(level, numbers)

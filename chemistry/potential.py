@@ -88,9 +88,13 @@ class Threshold:
     rho_kcal_mol: float
     force_sigma_kcal_mol_angstrom: float | None = None
 
-    def exceeded_by(self, prediction: Prediction) -> bool:
-        """Say whether the committee is uncertain of this structure."""
-        if prediction.rho_kcal_mol > self.rho_kcal_mol:
+    def is_exceeded(self, rho_kcal_mol: float, force_sigma_kcal_mol_angstrom: float) -> bool:
+        """Say whether so much disagreement is too much."""
+        if rho_kcal_mol > self.rho_kcal_mol:
             return True
         limit = self.force_sigma_kcal_mol_angstrom
-        return limit is not None and prediction.force_sigma_kcal_mol_angstrom > limit
+        return limit is not None and force_sigma_kcal_mol_angstrom > limit
+
+    def exceeded_by(self, prediction: Prediction) -> bool:
+        """Say whether the committee is uncertain of this structure."""
+        return self.is_exceeded(prediction.rho_kcal_mol, prediction.force_sigma_kcal_mol_angstrom)

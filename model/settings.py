@@ -1,6 +1,11 @@
 """What a person sets about a training: the `train:` section of a campaign file. No torch here."""
 
+from typing import Literal, TypeAlias
+
 from pydantic import BaseModel, ConfigDict, Field
+
+TransferMode: TypeAlias = Literal["freeze", "full", "delta", "scratch", "auto"]
+"""How a committee climbs from one level of theory to the next; see `model.transfer`."""
 
 
 class TrainingSettings(BaseModel):

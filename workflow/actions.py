@@ -16,6 +16,11 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Inheriting:
+    """Take over, as candidates, what the rung below has labelled."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Choosing:
     """Mark waiting structures for labelling."""
 
@@ -50,4 +55,4 @@ class Finishing:
     reason: str
 
 
-Action: TypeAlias = Sampling | Choosing | Labelling | TrainingNow | Judging | Finishing
+Action: TypeAlias = Inheriting | Sampling | Choosing | Labelling | TrainingNow | Judging | Finishing

@@ -3,6 +3,7 @@
 Nothing here says where the work runs: that is the machine file, `workflow/backend.py`.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from chemistry.errors import InputError
 from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes
-from model.settings import TrainingSettings
+from model.settings import TrainingSettings, TransferMode
 from workflow.yaml_file import StrictModel, read_yaml_model
 
 ExportFormat = Literal["extxyz", "ani-hdf5"]
@@ -84,6 +85,16 @@ class Rung(StrictModel):
     )
     labels_per_training: int = Field(
         30, ge=1, description="New labels after which the committee is trained again."
+    )
+    held_out_structures: int | None = Field(
+        None, ge=2, description="Default: as many as held_out.structures."
+    )
+    transfer: TransferMode = Field(
+        "freeze",
+        description="How the committee climbs to this rung from the one below; the first rung has "
+        "none below. freeze: first and third layer of each network stay (ANI-1ccx); full: all "
+        "weights move; delta: the correction is learned on its own; scratch: nothing is carried "
+        "over; auto: all four are tried, the one with the least held-out error is kept.",
     )
     budget: Budget = Budget()
     stop: StopRules = StopRules()
@@ -165,11 +176,9 @@ class Campaign(StrictModel):
         False, description="Classical rounds: explore, then label, then train; reproducible."
     )
 
-    @model_validator(mode="after")
-    def _one_rung_for_now(self) -> Self:
-        if len(self.rungs) > 1:
-            raise ValueError("climbing is not in this version yet: give one rung")
-        return self
+    def held_out_structures(self, rung: int) -> int:
+        """Return how many structures judge the potential of a rung."""
+        return self.rungs[rung].held_out_structures or self.held_out.structures
 
 
 def read_campaign(path: Path) -> Campaign:
@@ -218,7 +227,7 @@ def _short(value: Any) -> str:
 
 
 # What may change between two launches of one run: how much to do, never what the data mean.
-_EXTENDABLE = ("rungs.0.budget.", "rungs.0.stop.", "exports")
+_EXTENDABLE = re.compile(r"rungs\.\d+\.(budget|stop)\.|exports")
 
 
 def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> None:
@@ -231,7 +240,7 @@ def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> Non
     InputError
         Says what differs.
     """
-    refused = [line for line in differences(old, new) if not line.startswith(_EXTENDABLE)]
+    refused = [line for line in differences(old, new) if not _EXTENDABLE.match(line)]
     if refused:
         raise InputError(
             f"{run_folder} was made by another campaign file ({'; '.join(refused[:4])}"

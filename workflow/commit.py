@@ -28,12 +28,10 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
         case Trained():
             return _commit_training(store, key, result.answer, result.cost)
         case Judged():
-            rung, version = parse_version(key)
-            disagreements = result.answer.disagreements
-            store.commit_judgement(key, rung, version, disagreements, result.cost)
+            _commit_judgement(store, campaign, key, result.answer, result.cost)
             return ""
         case Broken():
-            return _commit_broken(store, key, result.answer, result.cost)
+            return _commit_broken(store, campaign, key, result.answer, result.cost)
 
 
 def lost_result(order: Order, error: BaseException | None) -> TaskResult:
@@ -129,7 +127,16 @@ def _commit_training(store: Store, key: str, trained: Trained, cost: Cost) -> st
     )
 
 
-def _commit_broken(store: Store, key: str, broken: Broken, cost: Cost) -> str:
+def _commit_judgement(
+    store: Store, campaign: Campaign, key: str, judged: Judged, cost: Cost
+) -> None:
+    rung, version = parse_version(key)
+    threshold = campaign.select.threshold
+    over = sum(threshold.is_exceeded(rho, sigma) for _, rho, sigma in judged.disagreements)
+    store.commit_judgement(key, rung, version, judged.disagreements, over_threshold=over, cost=cost)
+
+
+def _commit_broken(store: Store, campaign: Campaign, key: str, broken: Broken, cost: Cost) -> str:
     """Note a task that could not be done; a training stays open for the next launch."""
     said = f"{key} could not be done ({broken.kind}): {broken.message}"
     store.add_event("broken task", said)
@@ -138,6 +145,5 @@ def _commit_broken(store: Store, key: str, broken: Broken, cost: Cost) -> str:
         nothing = Sampled(offers=(), judged=0, over_threshold=0, rejected={})
         _commit_sample(store, task, nothing, cost)
     elif key.startswith("judge-"):
-        rung, version = parse_version(key)
-        store.commit_judgement(key, rung, version, [], cost)
+        _commit_judgement(store, campaign, key, Judged(disagreements=()), cost)
     return said

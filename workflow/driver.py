@@ -10,7 +10,7 @@ from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from chemistry.level import LevelOfTheory, find_level
-from workflow.actions import Choosing, Finishing, Labelling
+from workflow.actions import Choosing, Finishing, Inheriting, Labelling
 from workflow.backend import Backend
 from workflow.campaign import Campaign
 from workflow.commit import commit_result, lost_result
@@ -25,6 +25,7 @@ from workflow.snapshot import cost_model, rung_state
 from workflow.stop_rules import failure_reason
 from workflow.store import Store
 from workflow.submission import Workers, submit_order
+from workflow.task_keys import inherit_key
 
 _WAIT_SECONDS = 1.0
 
@@ -105,9 +106,11 @@ class Driver:
                 if isinstance(action, Choosing):
                     newest = state.newest.version if state.newest else 0
                     self._store.choose(index, action.choices, newest)
+                elif isinstance(action, Inheriting):
+                    self._store.inherit(inherit_key(index), index)
                 else:
                     self._submit(index, level, action, cost)
-            if not any(isinstance(action, Choosing) for action in actions):
+            if not any(isinstance(action, Choosing | Inheriting) for action in actions):
                 self._take_in_next()
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:

@@ -25,7 +25,7 @@ class FirstSet:
         What the samplers have found so far.
     n_chosen : int
     rounds : int
-        How many times all samplers have run.
+        How many times all samplers have run; a rung that climbs has no samplers.
     next_tasks : tuple of SampleTask
         The next round.
     """
@@ -52,7 +52,8 @@ def first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
     trained_on = [m for m in state.molecules if not m.held_out]
     initial_labels = campaign.rungs[state.index].initial_labels
     yield from _shares(state, campaign, "initial", trained_on, initial_labels)
-    yield from _shares(state, campaign, "held_out", state.molecules, campaign.held_out.structures)
+    held_out = campaign.held_out_structures(state.index)
+    yield from _shares(state, campaign, "held_out", state.molecules, held_out)
 
 
 def _shares(
@@ -66,9 +67,11 @@ def _shares(
     for i, molecule in enumerate(molecules):
         rounds = [
             sample_tasks(campaign, state.index, purpose, molecule.molecule_id, sweep=k)
-            for k in range(_FIRST_SET_ROUNDS + 1)
+            for k in range(_FIRST_SET_ROUNDS)
         ]
         done = sum(all(t.key in state.finished_tasks for t in tasks) for tasks in rounds)
+        if state.climbs:
+            done = _FIRST_SET_ROUNDS
         yield FirstSet(
             purpose=purpose,
             molecule_id=molecule.molecule_id,
@@ -81,5 +84,5 @@ def _shares(
             ),
             n_chosen=state.chosen[purpose, molecule.molecule_id],
             rounds=done,
-            next_tasks=rounds[min(done, _FIRST_SET_ROUNDS)],
+            next_tasks=() if done == _FIRST_SET_ROUNDS else rounds[done],
         )

@@ -1,5 +1,6 @@
 """From an action of the plan to an order that a worker can carry out."""
 
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -103,6 +104,18 @@ def _train(
         level=level,
         elements=store.elements(),
         seed=derive_seed(campaign, train_key(rung, version)),
-        start=folder.checkpoint(rung, version - 1) if version > 1 else None,
+        start=_go_on_from(version, store, folder, rung),
+        transfer=campaign.rungs[rung].transfer if rung else None,
         checkpoint=checkpoint,
     )
+
+
+def _go_on_from(version: int, store: Store, folder: RunFolder, rung: int) -> Path | None:
+    """Return the committee that a training starts from, or None.
+
+    On the first rung it is the one before. A rung that climbs starts each time from the last of
+    the rung below: what is frozen or corrected is that one.
+    """
+    if rung:
+        return folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version)
+    return folder.checkpoint(rung, version - 1) if version > 1 else None

@@ -13,7 +13,7 @@ from chemistry.molecule import Molecule
 from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler
 from chemistry.structure import Structure
-from model.settings import TrainingSettings
+from model.settings import TrainingSettings, TransferMode
 
 PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
 """A bootstrap potential by name, or the checkpoint of a committee."""
@@ -50,6 +50,8 @@ class TrainOrder:
         Files of `workflow.training_set`.
     start : Path or None
         Checkpoint of the committee to go on from.
+    transfer : TransferMode or None
+        How, if `start` is of another level; None if it is of the same.
     checkpoint : Path
         Where the new committee is written.
     elements : tuple of int
@@ -63,6 +65,7 @@ class TrainOrder:
     elements: tuple[int, ...]
     seed: int
     start: Path | None
+    transfer: TransferMode | None
     checkpoint: Path
 
 

@@ -10,8 +10,10 @@ The loop of one rung, in the order in which things become possible:
 5. *sweep*: every exploring sampler over every molecule with the newest committee;
 6. *choose* the waiting structures on which it disagrees, and a few at random; label; go to 3.
 
-All of it overlaps. `synchronous` adds two barriers: labels are chosen only when a sweep is over,
-all at once, and nothing else is done until they are in.
+A rung that climbs has for candidates what the rung below labelled: it begins with the choice of
+the first sets, and judging takes the place of sweeping. All of it overlaps. `synchronous` adds two
+barriers: labels are chosen only when a sweep is over, all at once, and nothing else is done until
+they are in.
 """
 
 from collections.abc import Iterator
@@ -20,6 +22,7 @@ from workflow.actions import (
     Action,
     Choosing,
     Finishing,
+    Inheriting,
     Judging,
     Labelling,
     Sampling,
@@ -29,7 +32,14 @@ from workflow.campaign import Campaign, Rung
 from workflow.first_sets import first_sets
 from workflow.records import Candidate
 from workflow.rung_state import RungState
-from workflow.selection import CostModel, choose_even, choose_random, choose_uncertain, excess
+from workflow.selection import (
+    CostModel,
+    choose_diverse,
+    choose_even,
+    choose_random,
+    choose_uncertain,
+    excess,
+)
 from workflow.stop_rules import stop_reason
 from workflow.task_keys import derive_seed, judge_key, sample_tasks
 
@@ -57,6 +67,8 @@ def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -
         Empty where there is nothing to do but wait. A Choosing changes the state, so that a
         further plan follows it at once.
     """
+    if state.climbs and not state.has_inherited:
+        return [Inheriting()]
     labelling = _label(state, slots=slots, cost=cost)
     reason = stop_reason(state, campaign.rungs[state.index])
     if reason is not None:
@@ -93,6 +105,8 @@ def _label(state: RungState, *, slots: int, cost: CostModel) -> list[Action]:
 
 def _prepare(state: RungState, campaign: Campaign) -> Iterator[Action]:
     """Sample conformers, then the initial and the held-out set around them."""
+    if state.climbs:
+        return
     for molecule in state.molecules:
         for task in sample_tasks(campaign, state.index, "start", molecule.molecule_id):
             if state.is_open(task.key):
@@ -110,7 +124,8 @@ def _choose_first(state: RungState, campaign: Campaign) -> Iterator[Action]:
         if first_set.n_chosen or not first_set.is_sampled:
             continue
         seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
-        choices = choose_even(first_set.offers, first_set.purpose, first_set.quota, seed=seed)
+        choose = choose_diverse if state.climbs else choose_even
+        choices = choose(first_set.offers, first_set.purpose, first_set.quota, seed=seed)
         if choices:
             yield Choosing(choices=tuple(choices))
 
@@ -150,6 +165,12 @@ def _explore(
         c.judged_by != newest.version for c in _trainable(state)
     ):
         yield Judging(version=newest.version)
+    if state.climbs:
+        # The judgement of all that waits takes the place of a sweep.
+        if state.is_judged:
+            room = _room(state, campaign, slots)
+            yield from _choose(state, campaign, room=room, cost=cost)
+        return
     done = [s for s in state.sweeps if s.version == newest.version and s.is_complete]
     sweep = list(_sweep(state, campaign, newest.version, number=0))
     judged = not any(key.startswith("judge-") for key in state.tasks_in_flight)

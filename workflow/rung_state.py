@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from chemistry.structure import Structure
 from workflow.records import Candidate, Purpose, Sweep, Training
+from workflow.task_keys import judge_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,10 @@ class RungState:
     Attributes
     ----------
     index : int
-        Of the rung in the campaign.
+        Of the rung in the campaign. All but the first climb: their candidates are what the rung
+        below has labelled, and nothing is explored.
+    has_inherited : bool
+        Whether a climbing rung has taken its candidates over.
     molecules : tuple of MoleculeState
     finished_tasks, tasks_in_flight : frozenset of str
         Keys of sampling, training and judging tasks.
@@ -51,6 +55,7 @@ class RungState:
     """
 
     index: int
+    has_inherited: bool
     molecules: tuple[MoleculeState, ...]
     finished_tasks: frozenset[str]
     tasks_in_flight: frozenset[str]
@@ -66,6 +71,11 @@ class RungState:
     label_cpu_hours: float
     trainings: tuple[Training, ...]
     sweeps: tuple[Sweep, ...]
+
+    @property
+    def climbs(self) -> bool:
+        """Whether there is a rung below."""
+        return self.index > 0
 
     @property
     def newest(self) -> Training | None:
@@ -85,6 +95,13 @@ class RungState:
     def is_open(self, key: str) -> bool:
         """Say whether a task is neither finished nor under way."""
         return key not in self.finished_tasks and key not in self.tasks_in_flight
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the newest committee has judged what waits, or there is nothing to judge."""
+        if self.newest is None:
+            return False
+        return judge_key(self.index, self.newest.version) in self.finished_tasks
 
     def is_training(self) -> bool:
         """Say whether a training is under way."""

@@ -44,6 +44,18 @@ def choose_even(
     return [_choice(candidate, purpose, candidate.reason) for candidate in in_turn[:quota]]
 
 
+def choose_diverse(
+    waiting: Sequence[Candidate], purpose: Purpose, quota: int, *, seed: int
+) -> list[Choice]:
+    """Choose `quota` structures of one molecule: the first by lot, then always the farthest."""
+    order = np.random.default_rng(seed).permutation(len(waiting))
+    shuffled = [waiting[i] for i in order]
+    return [
+        _choice(shuffled[i], purpose, "random and diverse")
+        for i in _farthest_points(shuffled, quota)
+    ]
+
+
 def choose_random(waiting: Sequence[Candidate], n: int, *, seed: int) -> list[Choice]:
     """Choose up to `n` structures by lot."""
     generator = np.random.default_rng(seed)
@@ -91,9 +103,10 @@ def choose_uncertain(
         if taken[candidate.structure.molecule_id] < molecule_cap:
             taken[candidate.structure.molecule_id] += 1
             shortlist.append((ratio, candidate))
+    thinned = _farthest_points([candidate for _, candidate in shortlist], n)
     return [
         _choice(candidate, "active", f"{candidate.reason}; {ratio:.1f} x the threshold")
-        for ratio, candidate in _farthest_points(shortlist, n)
+        for ratio, candidate in (shortlist[i] for i in thinned)
     ]
 
 
@@ -106,18 +119,16 @@ def excess(candidate: Candidate, threshold: Threshold) -> float:
     return ratio
 
 
-def _farthest_points(
-    ranked: Sequence[tuple[float, Candidate]], n: int
-) -> list[tuple[float, Candidate]]:
-    """Thin to `n`, best first, then each time the one farthest from all that are taken.
+def _farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:
+    """Thin to `n` places: the best, then each time the one farthest from all that are taken.
 
     The distance between two geometries of a molecule is the root mean square difference of their
     sorted interatomic distances; different molecules are infinitely far apart.
     """
     if len(ranked) <= n:
-        return list(ranked)
-    prints = [_fingerprint(candidate.structure) for _, candidate in ranked]
-    molecules = np.array([candidate.structure.molecule_id for _, candidate in ranked])
+        return list(range(len(ranked)))
+    prints = [_fingerprint(candidate.structure) for candidate in ranked]
+    molecules = np.array([candidate.structure.molecule_id for candidate in ranked])
     nearest = np.full(len(ranked), np.inf)
     taken: list[int] = []
     for _ in range(n):
@@ -128,7 +139,7 @@ def _farthest_points(
             distance = float(np.sqrt(np.mean((prints[i] - prints[pick]) ** 2)))
             nearest[i] = min(nearest[i], distance)
         nearest[taken] = -1.0
-    return [ranked[i] for i in taken]
+    return taken
 
 
 def _fingerprint(structure: Structure) -> FloatArray:

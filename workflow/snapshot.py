@@ -9,7 +9,7 @@ from workflow.cost import PowerLaw, fit_cost, n_electrons
 from workflow.records import Sweep
 from workflow.rung_state import MoleculeState, RungState
 from workflow.store import Store
-from workflow.task_keys import sample_tasks
+from workflow.task_keys import inherit_key, sample_tasks
 
 
 def rung_state(
@@ -24,11 +24,12 @@ def rung_state(
     """Return the state of a rung: all from the store but what is under way."""
     finished = store.finished_tasks(index)
     trainings = tuple(store.trainings(index))
-    molecules = _molecules(store, campaign, index, finished)
+    molecules = _molecules(store, campaign)
     counts = store.count_labels(index, level.level_id)
     to_label = store.to_label(index, level.level_id)
     return RungState(
         index=index,
+        has_inherited=inherit_key(index) in finished,
         molecules=molecules,
         finished_tasks=finished,
         tasks_in_flight=frozenset(tasks_in_flight),
@@ -53,11 +54,10 @@ def cost_model(store: Store, level: LevelOfTheory) -> PowerLaw:
     return fit_cost([n_electrons(s) for s, _ in costs], [seconds for _, seconds in costs])
 
 
-def _molecules(
-    store: Store, campaign: Campaign, index: int, finished: frozenset[str]
-) -> tuple[MoleculeState, ...]:
+def _molecules(store: Store, campaign: Campaign) -> tuple[MoleculeState, ...]:
     """Return the molecules that can be worked on: not those for which no conformer was found."""
     with_starts = store.molecules_with_starts()
+    finished = store.finished_tasks(0)
     states = (
         MoleculeState(
             molecule_id=molecule.molecule_id,
@@ -72,7 +72,7 @@ def _molecules(
         if state.has_starts
         or any(
             task.key not in finished
-            for task in sample_tasks(campaign, index, "start", state.molecule_id)
+            for task in sample_tasks(campaign, 0, "start", state.molecule_id)
         )
     )
 
@@ -80,7 +80,12 @@ def _molecules(
 def sweeps(
     store: Store, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
 ) -> tuple[Sweep, ...]:
-    """Add up what the finished explorations of a rung found, by committee and sweep."""
+    """Add up what the finished explorations of a rung found, by committee and sweep.
+
+    On a rung that climbs, each judgement of all that waits is a sweep.
+    """
+    if index > 0:
+        return _judgements(store, index)
     totals: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
     finished: set[str] = set()
     for key, _, detail, _ in store.tasks("sample"):
@@ -105,4 +110,18 @@ def sweeps(
             ),
         )
         for (version, number), found in sorted(totals.items())
+    )
+
+
+def _judgements(store: Store, index: int) -> tuple[Sweep, ...]:
+    return tuple(
+        Sweep(
+            version=detail["version"],
+            number=0,
+            judged=detail["judged"],
+            over_threshold=detail["over_threshold"],
+            is_complete=True,
+        )
+        for _, _, detail, _ in store.tasks("judge")
+        if detail["rung"] == index
     )

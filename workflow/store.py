@@ -65,6 +65,22 @@ class Store(StoreReader):
 
     # Finished tasks
 
+    def inherit(self, key: str, rung: int) -> None:
+        """Make candidates of a rung what the rung below has labelled; held-out stays held-out."""
+        now = time.time()
+        cost = Cost(worker="driver", started_at=now, finished_at=now, cpu_seconds=0.0)
+        with self._write() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO candidates"
+                " SELECT ?, structure_id,"
+                "  CASE purpose WHEN 'held_out' THEN 'held_out' ELSE 'initial' END,"
+                "  'waiting', NULL, NULL, NULL, 'labelled on the rung below', NULL"
+                " FROM candidates WHERE rung = ? AND status = 'chosen' AND structure_id IN"
+                "  (SELECT structure_id FROM labels)",
+                (rung, rung - 1),
+            )
+            _insert_task(db, key, rung, "inherit", {}, cost)
+
     def commit_sample(
         self,
         key: str,
@@ -127,6 +143,8 @@ class Store(StoreReader):
         rung: int,
         version: int,
         disagreements: Sequence[tuple[str, float, float]],
+        *,
+        over_threshold: int,
         cost: Cost,
     ) -> None:
         """Keep what a committee says of waiting candidates: (structure_id, rho, force sigma)."""
@@ -136,7 +154,13 @@ class Store(StoreReader):
                 " judged_by = ? WHERE rung = ? AND structure_id = ? AND status = 'waiting'",
                 [(rho, force, version, rung, i) for i, rho, force in disagreements],
             )
-            _insert_task(db, key, rung, "judge", {"judged": len(disagreements)}, cost)
+            detail = {
+                "rung": rung,
+                "version": version,
+                "judged": len(disagreements),
+                "over_threshold": over_threshold,
+            }
+            _insert_task(db, key, rung, "judge", detail, cost)
 
     # Candidates
 

@@ -67,6 +67,11 @@ def judge_key(rung: int, version: int) -> str:
     return f"judge-{rung}-{version}"
 
 
+def inherit_key(rung: int) -> str:
+    """Name the take-over of candidates from the rung below."""
+    return f"inherit-{rung}"
+
+
 def parse_version(key: str) -> tuple[int, int]:
     """Return (rung, version) of the key of a training or a judgement."""
     _, rung, version = key.split("-")

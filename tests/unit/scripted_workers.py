@@ -44,6 +44,7 @@ class ScriptedWorkers:
     def __init__(self, run_folder: Path, *, slots=2, failing=None, stop_after=None):
         self._slots = slots
         self.labelled: list[str] = []
+        self.trainings: list[TrainOrder] = []
         self.roles: list[tuple[Role, str]] = []
         self._spool = result_spool(run_folder)
         self._failing = failing or (lambda structure_id: False)
@@ -79,6 +80,7 @@ class ScriptedWorkers:
             case SampleOrder():
                 return sampled(order)
             case TrainOrder():
+                self.trainings.append(order)
                 n_labels = len(read_labelled(order.training_set))
                 assert not held_out_ids(order) & training_ids(order)
                 mae = 10.0 / n_labels

@@ -44,7 +44,7 @@ def campaign(**changes) -> Campaign:
     fields = {
         "name": "scripted",
         "molecules": ["O"],
-        "rungs": [rung],
+        "rungs": changes.pop("rungs", [rung]),
         "held_out": {"structures": 4},
         **changes,
     }
@@ -166,3 +166,55 @@ def test_held_out_trajectories_are_never_trained_on(tmp_path):
     assert trained
     assert held_out
     assert not trained & held_out
+
+
+def climbing_campaign(**upper) -> Campaign:
+    lower = {
+        "level": "gfn2-xtb",
+        "initial_labels": 10,
+        "labels_per_training": 10,
+        "budget": {"labels": 30},
+        "stop": {"uncertain_share": None},
+    }
+    upper = {
+        "level": "hf/sto-3g",
+        "initial_labels": 4,
+        "labels_per_training": 3,
+        "held_out_structures": 5,
+        "budget": {"labels": 10},
+        "stop": {"uncertain_share": None},
+        **upper,
+    }
+    return campaign(rungs=[lower, upper], held_out={"structures": 8})
+
+
+def test_climbs_on_structures_that_the_rung_below_has_labelled(tmp_path):
+    the_campaign = climbing_campaign()
+    path = tmp_path / "run"
+    workers, _ = run(the_campaign, path)
+    with Store.open(path / "store.sqlite") as store:
+        sets = {
+            (rung, held): {
+                row.structure.structure_id
+                for row in store.labelled(rung, find_level(name).level_id, held_out=held)
+            }
+            for rung, name in enumerate(("gfn2-xtb", "hf/sto-3g"))
+            for held in (False, True)
+        }
+    assert len(sets[0, False]) == 30
+    assert len(sets[1, False]) == 10
+    assert len(sets[1, True]) == 5
+    assert sets[1, False] < sets[0, False]
+    assert sets[1, True] < sets[0, True]
+    starts = [order.start.name for order in workers.trainings if order.transfer == "freeze"]
+    assert len(starts) >= 3
+    assert set(starts) == {f"rung0-v{len(workers.trainings) - len(starts):03d}.safetensors"}
+
+
+def test_climbing_ends_when_nothing_is_left_to_label(tmp_path):
+    the_campaign = climbing_campaign(budget={"labels": 1000})
+    run(the_campaign, tmp_path / "run")
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        assert "nothing more to label" in store.meta("finished")
+        upper = find_level("hf/sto-3g").level_id
+        assert len(store.labelled(1, upper, held_out=False)) == 30

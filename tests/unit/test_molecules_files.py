@@ -85,6 +85,7 @@ NITROGEN = "2\n{}\nN 0 0 0\nN 0 0 1.1\n"
     ("text", "line", "words"),
     [
         ("3\n\nH 0 0 0\n", 1, "announces 3 atoms, but the file ends after 1"),
+        ("2\n\nN 0 0 0\n", 1, "announces 2 atoms, but the file ends after 1"),
         ("3", 1, "announces 3 atoms, but the file ends after 0"),
         ("hello\n\nH 0 0 0\n", 1, "expected a number of atoms, found 'hello'"),
         (NITROGEN.format("") + "\n" + NITROGEN.format(""), 5, "expected a number of atoms"),

@@ -49,7 +49,7 @@ def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
 def new_console(*, stderr: bool = False) -> Console:
     """Return a console; in a pipe its lines are wide enough not to be folded."""
     console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=110)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
 
 
 def save_picture(screen: RenderableType, path: Path, *, title: str) -> None:

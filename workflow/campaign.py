@@ -160,7 +160,7 @@ class Campaign(StrictModel):
         "gfn2-xtb", description="Potential that explores before there is a committee."
     )
     initial: tuple[AnySampler, ...] = Field(
-        (NormalModes(), LangevinDynamics()),
+        (NormalModes(), LangevinDynamics(steps=500, trajectories=2, frames=10)),
         min_length=1,
         description="Samplers of the initial and the held-out set.",
     )

@@ -46,6 +46,11 @@ class FirstSet:
             return True
         return self.rounds > 0 and len(self.offers) >= self.quota
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more will be chosen for it."""
+        return self.n_chosen > 0 or (self.is_sampled and not self.offers)
+
 
 def first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
     """Yield each molecule's part of the initial and of the held-out set."""

@@ -13,7 +13,7 @@ from chemistry.errors import InputError
 from chemistry.level import LevelOfTheory, find_level
 from chemistry.molecule import Molecule
 from chemistry.molecules import merge_molecules, molecule_from_smiles, read_molecules
-from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.rdkit_bridge import atomic_numbers_of, elements, to_rdkit
 from chemistry.structure import Origin, Structure
 from workflow.campaign import Campaign, MoleculeEntry
 from workflow.yaml_file import nearest
@@ -106,8 +106,7 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
     for index in range(len(campaign.rungs)):
         level, engine = rung_level(campaign, index)
         for molecule in molecules:
-            numbers = {atom.GetAtomicNum() for atom in to_rdkit(molecule).GetAtoms()}
-            lacking = engine.unsupported_elements(level, numbers)
+            lacking = engine.unsupported_elements(level, elements(molecule))
             if lacking:
                 symbols = ", ".join(chemical_symbols[z] for z in lacking)
                 raise InputError(

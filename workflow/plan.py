@@ -131,8 +131,8 @@ def _choose_first(state: RungState, campaign: Campaign) -> Iterator[Action]:
 
 
 def _first_set_labelled(state: RungState, campaign: Campaign) -> bool:
-    sampled = all(first_set.is_sampled for first_set in first_sets(state, campaign))
-    return sampled and state.first_to_label == 0
+    settled = all(first_set.is_settled for first_set in first_sets(state, campaign))
+    return settled and state.first_to_label == 0
 
 
 def _train(state: RungState, campaign: Campaign) -> list[Action]:

@@ -45,6 +45,7 @@ class ScriptedWorkers:
         self._slots = slots
         self.labelled: list[str] = []
         self.trainings: list[TrainOrder] = []
+        self.held_out_sizes: list[int] = []
         self.roles: list[tuple[Role, str]] = []
         self._spool = result_spool(run_folder)
         self._failing = failing or (lambda structure_id: False)
@@ -81,6 +82,7 @@ class ScriptedWorkers:
                 return sampled(order)
             case TrainOrder():
                 self.trainings.append(order)
+                self.held_out_sizes.append(len(held_out_ids(order)))
                 n_labels = len(read_labelled(order.training_set))
                 assert not held_out_ids(order) & training_ids(order)
                 mae = 10.0 / n_labels

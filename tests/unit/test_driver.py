@@ -218,3 +218,10 @@ def test_climbing_ends_when_nothing_is_left_to_label(tmp_path):
         assert "nothing more to label" in store.meta("finished")
         upper = find_level("hf/sto-3g").level_id
         assert len(store.labelled(1, upper, held_out=False)) == 30
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_every_training_is_judged_by_the_whole_held_out_set(tmp_path, synchronous):
+    the_campaign = campaign(synchronous=synchronous, held_out={"structures": 12})
+    workers, _ = run(the_campaign, tmp_path / "run")
+    assert workers.held_out_sizes == [12] * len(workers.trainings)

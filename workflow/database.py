@@ -10,6 +10,14 @@ from typing import Any, Self
 from chemistry.errors import StoreError
 
 SCHEMA_VERSION = 1
+_ABOUT_THE_FOLDER = (
+    "SQLITE_BUSY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_IOERR",
+    "SQLITE_LOCKED",
+    "SQLITE_PERM",
+    "SQLITE_READONLY",
+)
 
 
 class Database:
@@ -32,7 +40,8 @@ class Database:
             raise StoreError(f"{path} exists already: it is not overwritten")
         # Made under another name, so that a crash leaves a whole store or none.
         unfinished = path.with_name(f"{path.name}.new")
-        unfinished.unlink(missing_ok=True)
+        for leftover in path.parent.glob(f"{unfinished.name}*"):
+            leftover.unlink()
         with cls(unfinished, _connect(unfinished, read_only=False)) as store, store._write() as db:
             db.executescript(files("workflow").joinpath("schema.sql").read_text("utf-8"))
             db.executemany(
@@ -54,7 +63,10 @@ class Database:
         if not path.is_file():
             raise StoreError(f"{path.parent} is not a run folder: it has no {path.name}")
         store = cls(path, _connect(path, read_only=read_only))
-        with _explained(path):
+        with explained(path):
+            if not read_only:
+                # Not before: a file that is renamed must not have a part of it in another one.
+                store._one("PRAGMA journal_mode = WAL")
             found = store.meta("schema_version")
             # Reads the whole file: worth it before writing, not for a look at the status.
             check = "ok" if read_only else store._one("PRAGMA quick_check(1)")[0]
@@ -79,26 +91,25 @@ class Database:
         return None if row is None else str(row[0])
 
     def _one(self, sql: str, *values: Any) -> Any:
-        with _explained(self.path):
+        with explained(self.path):
             return self._connection.execute(sql, values).fetchone()
 
     def _all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with _explained(self.path):
+        with explained(self.path):
             return self._connection.execute(sql, values).fetchall()
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with _explained(self.path), self._connection as db:
+        with explained(self.path), self._connection as db:
             yield db
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    with _explained(path):
+    with explained(path):
         uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
         connection = sqlite3.connect(uri, uri=True, timeout=30.0)
         connection.row_factory = sqlite3.Row
         if not read_only:
-            connection.execute("PRAGMA journal_mode = WAL")
             # FULL: a committed label survives a power cut, not only a crash of the process.
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -106,7 +117,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into one sentence that says what to do."""
     try:
         yield
@@ -114,7 +125,7 @@ def _explained(path: Path) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "")
         if name == "SQLITE_FULL":
             advice = "make room on the disk and launch again; all committed labels are kept"
-        elif isinstance(error, sqlite3.OperationalError):
+        elif name.startswith(_ABOUT_THE_FOLDER):
             advice = "check the folder's permissions and its disk, then launch again"
         else:
             advice = "it is damaged; put back a copy, or recover it with `sqlite3 FILE .recover`"

@@ -11,7 +11,7 @@ from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_json
 from chemistry.structure import Structure
 from workflow import rows
-from workflow.database import Database
+from workflow.database import Database, explained
 from workflow.records import Candidate, Cost, ExportRow, Purpose, Training
 
 _TRAINED_ON = "purpose != 'held_out'"
@@ -159,24 +159,24 @@ class StoreReader(Database):
 
     def export_rows(self, rung: int | None = None) -> Iterator[ExportRow]:
         """Yield every label, of one rung or of all, those of one structure together."""
-        cursor = self._connection.execute(
+        sql = (
             "SELECT structures.*, labels.*, levels.name AS level_name, purpose,"
             " molecules.name AS molecule_name FROM labels JOIN structures USING (structure_id)"
             " JOIN levels USING (level_id) JOIN molecules USING (molecule_id)"
             " JOIN candidates USING (structure_id)"
             " WHERE status = 'chosen' AND rung = coalesce(?, rung)"
-            " GROUP BY structure_id, level_id ORDER BY structure_id, level_name",
-            (rung,),
+            " GROUP BY structure_id, level_id ORDER BY structure_id, level_name"
         )
-        for row in cursor:
-            yield ExportRow(
-                structure=rows.structure_from(row),
-                label=rows.label_from(row),
-                level_name=row["level_name"],
-                molecule_name=row["molecule_name"],
-                split="test" if row["purpose"] == "held_out" else "train",
-                purpose=row["purpose"],
-            )
+        with explained(self.path):
+            for row in self._connection.execute(sql, (rung,)):
+                yield ExportRow(
+                    structure=rows.structure_from(row),
+                    label=rows.label_from(row),
+                    level_name=row["level_name"],
+                    molecule_name=row["molecule_name"],
+                    split="test" if row["purpose"] == "held_out" else "train",
+                    purpose=row["purpose"],
+                )
 
     def label_cpu_seconds(self, level_id: str) -> float:
         """Add up the CPU seconds of a level's labels, failed ones included."""

@@ -1,0 +1,465 @@
+"""The store: what goes in comes out bit for bit, and what is wrong with the file is said."""
+
+import sqlite3
+import struct
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from chemistry.errors import StoreError
+from chemistry.label import Label, LabelFailure, Provenance
+from chemistry.level import find_level
+from chemistry.molecules import molecule_from_smiles
+from chemistry.structure import Origin, Structure
+from workflow.records import Candidate, Cost, Training
+from workflow.selection import Choice
+from workflow.store import Store
+
+LEVEL = find_level("hf/sto-3g")
+WATER = molecule_from_smiles("O", name="water")
+METHANE = molecule_from_smiles("C", name="methane")
+COST = Cost(worker="here:1", started_at=0.1 + 0.2, finished_at=1e9 + 1 / 3, cpu_seconds=1e-300)
+
+finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
+EXTREMES = [
+    np.pi,
+    -0.0,
+    5e-324,
+    -123456.789,
+    0.1 + 0.2,
+    1 / 3,
+    -2e3 - 2**-40,
+    1.0,
+    1e9,
+]
+
+
+@contextmanager
+def new_store(path: Path):
+    """A store with two molecules and a level."""
+    with Store.create(path, "{}") as store:
+        store.add_molecules([(WATER, False), (METHANE, True)])
+        store.add_level(LEVEL)
+        yield store
+
+
+def bits(values) -> list[bytes]:
+    """Equality that tells -0.0 from 0.0."""
+    return [struct.pack("<d", float(x)) for x in np.ravel(values)]
+
+
+def water(positions=EXTREMES, **changes) -> Structure:
+    return Structure(
+        atomic_numbers=np.array([8, 1, 1]),
+        positions=np.reshape(positions, (3, 3)),
+        molecule_id=WATER.molecule_id,
+        **changes,
+    )
+
+
+def label(structure: Structure, **changes) -> Label:
+    fields = {
+        "energy": -2079.0 - 2**-41,
+        "forces": -np.asarray(structure.positions),
+        "dipole": np.array([1e-300, -0.0, 1 / 3]),
+        "components": {"hf": -1.1, "mp2/tz": 0.1 + 0.2},
+        "diagnostics": {"s2": 0.75},
+        "provenance": Provenance(
+            program="pyscf",
+            version="2.14",
+            host="a host",
+            cpu_seconds=0.1 + 0.7,
+            wall_seconds=1 / 3,
+            attempts=("diis", "newton"),
+            finished_at=1.7e9 + 1 / 7,
+        ),
+        **changes,
+    }
+    return Label(structure_id=structure.structure_id, level_id=LEVEL.level_id, **fields)
+
+
+def keep(store: Store, structure: Structure, *, purpose="initial", key="s-1", are_starts=False):
+    candidate = Candidate(structure=structure, purpose=purpose, reason="because")
+    store.commit_sample(key, 0, [candidate], are_starts=are_starts, detail={}, cost=COST)
+
+
+def choose(store: Store, structure: Structure, purpose="initial", version=0):
+    choice = Choice(structure_id=structure.structure_id, purpose=purpose, reason="why")
+    store.choose(0, [choice], version)
+
+
+def dump(path: Path) -> list[str]:
+    """Everything in the store but the diary's clock."""
+    with sqlite3.connect(path) as db:
+        return list(db.iterdump())
+
+
+# Round trips
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    positions=arrays(np.float64, (3, 3), elements=st.floats(-1e6, 1e6)),
+    forces=st.none() | arrays(np.float64, (3, 3), elements=finite),
+    dipole=st.none() | arrays(np.float64, (3,), elements=finite),
+    energy=finite.map(lambda x: x + 0.0),  # SQLite has no -0.0; nor has an energy
+    components=st.dictionaries(st.text(max_size=5), finite, max_size=2),
+    seed=st.none() | st.integers(0, 2**32 - 1),
+    charge=st.integers(-3, 3),
+)
+def test_structures_and_labels_come_back_bit_for_bit(
+    tmp_path_factory, positions, forces, dipole, energy, components, seed, charge
+):
+    structure = water(
+        positions, charge=charge, origin=Origin(sampler="modes", parent_id="p", seed=seed)
+    )
+    given_label = label(
+        structure, forces=forces, dipole=dipole, energy=energy, components=components
+    )
+    path = tmp_path_factory.mktemp("store") / "store.sqlite"
+    with new_store(path) as store:
+        keep(store, structure)
+        choose(store, structure)
+        store.commit_label("label-1", 0, given_label, COST)
+    with Store.open(path) as store:
+        (row,) = store.labelled(0, LEVEL.level_id, held_out=False)
+    assert bits(row.structure.positions) == bits(positions)
+    assert row.structure.structure_id == structure.structure_id
+    assert row.structure.origin == structure.origin
+    assert (row.structure.charge, row.structure.molecule_id) == (charge, WATER.molecule_id)
+    assert bits(row.label.energy) == bits(energy)
+    for read, written in ((row.label.forces, forces), (row.label.dipole, dipole)):
+        assert (read is None) == (written is None)
+        assert read is None or bits(read) == bits(written)
+    assert row.label.components == components
+    assert row.label.diagnostics == given_label.diagnostics
+    assert row.label.provenance == given_label.provenance
+
+
+def test_candidates_failures_trainings_and_costs_come_back(tmp_path):
+    structure = water()
+    candidate = Candidate(
+        structure=structure,
+        purpose="active",
+        rho_kcal_mol=0.1 + 0.2,
+        force_sigma_kcal_mol_angstrom=1 / 3,
+        judged_by=3,
+        reason='"quoted" — Å',
+    )
+    failure = LabelFailure(
+        structure_id=structure.structure_id,
+        level_id=LEVEL.level_id,
+        kind="convergence",
+        message="SCF not converged: try …",
+        attempts=("diis",),
+        cpu_seconds=1 / 3,
+    )
+    training = Training(
+        version=1,
+        checkpoint="models/a",
+        n_labels=7,
+        errors={"energy_mae_kcal_mol": 0.1 + 0.2, "force_mae_kcal_mol_angstrom": None},
+        history={"members": [1.5, None]},
+    )
+    with new_store(tmp_path / "s") as store:
+        store.commit_sample("s-1", 0, [candidate], are_starts=False, detail={"n": 1}, cost=COST)
+        store.commit_failure("l-1", 0, failure, COST)
+        store.commit_training("t-1", 0, training, COST)
+    with Store.open(tmp_path / "s", read_only=True) as store:
+        (read,) = store.waiting(0)
+        assert read.structure.structure_id == structure.structure_id
+        assert vars(read) | {"structure": None} == vars(candidate) | {"structure": None}
+        assert store.failures() == [failure]
+        assert store.trainings(0) == [training]
+        tasks = {key: (kind, detail, cost) for key, kind, detail, cost in store.tasks()}
+    assert tasks["s-1"] == ("sample", {"n": 1}, COST)
+    assert set(tasks) == {"s-1", "l-1", "t-1"}
+
+
+def test_molecules_come_back_in_the_order_of_the_campaign(tmp_path):
+    with new_store(tmp_path / "s") as store:
+        store.add_molecules([(METHANE, False), (WATER, True)])
+        found = store.molecules()
+    assert [(m.name, held_out) for m, held_out in found] == [("water", False), ("methane", True)]
+    assert found[0][0].mol_block == WATER.mol_block
+
+
+# What the campaign asks of it
+
+
+def test_committing_twice_changes_nothing(tmp_path):
+    path = tmp_path / "s"
+    first, second = water(), water(np.arange(9.0))
+    failure = LabelFailure(
+        structure_id=second.structure_id, level_id=LEVEL.level_id, kind="resource", message="m"
+    )
+    training = Training(version=1, checkpoint="models/a", n_labels=1)
+
+    def commit_all(store: Store) -> None:
+        keep(store, first, key="s-1")
+        keep(store, second, key="s-2")
+        judged = [(second.structure_id, 0.3, 2.0)]
+        store.commit_judgement("j-1", 0, 1, judged, over_threshold=1, cost=COST)
+        store.commit_label("l-1", 0, label(first), COST)
+        store.commit_failure("l-2", 0, failure, COST)
+        store.commit_training("t-1", 0, training, COST)
+
+    with new_store(path) as store:
+        commit_all(store)
+        choose(store, first)
+    once = dump(path)
+    with Store.open(path) as store:
+        commit_all(store)
+        # Another answer to the same question does not replace the first one either.
+        store.commit_label("l-1", 0, label(first, energy=1.0), COST)
+        keep(store, first, purpose="held_out", key="s-3")
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM tasks WHERE key = 's-3'")
+    assert dump(path) == once
+
+
+def test_a_held_out_structure_is_never_in_the_training_set(tmp_path):
+    trained, held_out, waiting = (water(np.arange(9.0) * k) for k in (1, 2, 3))
+    with new_store(tmp_path / "s") as store:
+        for i, structure in enumerate((trained, held_out, waiting)):
+            keep(store, structure, key=f"s-{i}")
+            store.commit_label(f"l-{i}", 0, label(structure), COST)
+        choose(store, trained, "random")
+        choose(store, held_out, "held_out")
+        sets = [
+            [row.structure.structure_id for row in store.labelled(0, LEVEL.level_id, held_out=held)]
+            for held in (False, True)
+        ]
+        assert sets == [[trained.structure_id], [held_out.structure_id]]
+        assert store.count_labels(0, LEVEL.level_id) == {"random": 1, "held_out": 1}
+        splits = {row.structure.structure_id: row.split for row in store.export_rows()}
+    assert splits == {trained.structure_id: "train", held_out.structure_id: "test"}
+
+
+def test_what_is_chosen_is_to_be_labelled_until_it_has_an_answer(tmp_path):
+    one, two, three = sorted(
+        (water(np.arange(9.0) * k) for k in (1, 2, 3)), key=lambda s: s.structure_id
+    )
+    with new_store(tmp_path / "s") as store:
+        for i, structure in enumerate((one, two, three)):
+            keep(store, structure, key=f"s-{i}")
+            choose(store, structure, "active", version=i)
+
+        def left() -> list[str]:
+            return [c.structure.structure_id for c in store.to_label(0, LEVEL.level_id)]
+
+        assert left() == [one.structure_id, two.structure_id, three.structure_id]
+        assert store.waiting(0) == []
+        assert store.chosen(0) == {("active", WATER.molecule_id): 3}
+        assert store.chosen_by(0, 2) == {WATER.molecule_id: 1}
+        store.commit_label("l-1", 0, label(one), COST)
+        ids = {"structure_id": two.structure_id, "level_id": LEVEL.level_id}
+        store.commit_failure(
+            "l-2", 0, LabelFailure(**ids, kind="infrastructure", message="lost"), COST
+        )
+        assert left() == [three.structure_id]
+        store.forget_lost_labels()
+        assert left() == [two.structure_id, three.structure_id]
+        store.commit_failure("l-2", 0, LabelFailure(**ids, kind="convergence", message="no"), COST)
+        store.forget_lost_labels()
+        assert left() == [three.structure_id]
+
+
+def test_costs_of_failed_labels_count(tmp_path):
+    one, two = water(), water(np.arange(9.0))
+    with new_store(tmp_path / "s") as store:
+        for i, structure in enumerate((one, two)):
+            keep(store, structure, key=f"s-{i}")
+        store.commit_label("l-1", 0, label(one), COST)
+        store.commit_failure(
+            "l-2",
+            0,
+            LabelFailure(
+                structure_id=two.structure_id,
+                level_id=LEVEL.level_id,
+                kind="resource",
+                message="m",
+                cpu_seconds=2.0,
+            ),
+            COST,
+        )
+        assert store.label_cpu_seconds(LEVEL.level_id) == 2.0 + (0.1 + 0.7)
+        assert store.label_cpu_seconds("another level") == 0.0
+
+
+def test_starts_and_elements(tmp_path):
+    start, other = water(), water(np.arange(9.0))
+    with new_store(tmp_path / "s") as store:
+        assert store.molecules_with_starts() == frozenset()
+        keep(store, start, key="s-1", are_starts=True)
+        keep(store, other, key="s-2")
+        assert [s.structure_id for s in store.starts(WATER.molecule_id)] == [start.structure_id]
+        assert store.molecules_with_starts() == {WATER.molecule_id}
+        assert store.elements() == (1, 8)
+
+
+def test_facts_and_launches(tmp_path):
+    with new_store(tmp_path / "s") as store:
+        assert store.meta("campaign") == "{}"
+        assert store.meta("finished") is None
+        store.set_meta("finished", "so")
+        store.set_meta("finished", "otherwise")
+        assert store.meta("finished") == "otherwise"
+        started = store.begin_launch(3)
+        assert store.launches() == [(started, None, 3)]
+        store.end_launch(started)
+        ((_, ended, _),) = store.launches()
+        assert ended >= started
+        store.add_event("kind", "text")
+        assert [event[1:] for event in store.events()] == [("kind", "text")]
+
+
+# The file
+
+
+def test_readers_see_what_is_committed_while_the_writer_writes(tmp_path):
+    one, two = water(), water(np.arange(9.0))
+    path = tmp_path / "s"
+    with new_store(path) as writer, Store.open(path, read_only=True) as reader:
+        keep(writer, one, key="s-1")
+        assert len(reader.waiting(0)) == 1
+        with writer._write() as db:
+            db.execute("DELETE FROM candidates")
+            assert len(reader.waiting(0)) == 1
+            db.rollback()
+        keep(writer, two, key="s-2")
+        assert len(reader.waiting(0)) == 2
+        with pytest.raises(StoreError, match="readonly"):
+            reader.set_meta("finished", "no")
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path):
+    path = tmp_path / "s"
+    stranger = Structure(
+        atomic_numbers=np.array([1]), positions=np.zeros((1, 3)), molecule_id="unknown"
+    )
+    candidates = [Candidate(structure=s, purpose="initial", reason="") for s in (water(), stranger)]
+    with new_store(path) as store:
+        with pytest.raises(StoreError, match="FOREIGN KEY"):
+            store.commit_sample("s-1", 0, candidates, are_starts=False, detail={}, cost=COST)
+        assert store.waiting(0) == []
+        assert store.finished_tasks(0) == frozenset()
+
+
+def test_a_store_is_never_overwritten(tmp_path):
+    with new_store(tmp_path / "s"):
+        pass
+    with pytest.raises(StoreError, match="exists already"):
+        Store.create(tmp_path / "s", "{}")
+
+
+def test_what_an_interrupted_creation_left_is_replaced(tmp_path):
+    for name in ("s.new", "s.new-wal", "s.new-journal"):
+        (tmp_path / name).write_bytes(b"half a store")
+    with new_store(tmp_path / "s") as store:
+        assert store.meta("campaign") == "{}"
+    assert [file.name for file in tmp_path.iterdir()] == ["s"]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_no_store_is_no_run_folder(tmp_path, read_only):
+    with pytest.raises(StoreError, match=r"is not a run folder: it has no store\.sqlite"):
+        Store.open(tmp_path / "store.sqlite", read_only=read_only)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", ["0", "2", "x", None])
+def test_another_schema_version_is_refused(tmp_path, version):
+    path = tmp_path / "s"
+    with new_store(path):
+        pass
+    with sqlite3.connect(path) as db:
+        db.execute("DELETE FROM meta WHERE key = 'schema_version'")
+        if version is not None:
+            db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (version,))
+    db.close()
+    with pytest.raises(StoreError, match=f"schema version {version}, this rung reads 1: use the"):
+        Store.open(path)
+
+
+def full_store(path: Path) -> int:
+    """A store of many pages; returns its size."""
+    with new_store(path) as store:
+        for i in range(25):
+            structure = water(np.random.default_rng(i).normal(size=9))
+            keep(store, structure, key=f"s-{i}")
+            choose(store, structure)
+            store.commit_label(f"l-{i}", 0, label(structure), COST)
+    return path.stat().st_size
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("left", [0, 10, 5000, 0.5])
+def test_a_cut_file_is_called_damaged(tmp_path, left, read_only):
+    path = tmp_path / "store.sqlite"
+    size = full_store(path)
+    with path.open("r+b") as file:
+        file.truncate(int(left * size) if isinstance(left, float) else left)
+    with (
+        pytest.raises(StoreError, match=r"store\.sqlite cannot be used .*it is damaged; put back"),
+        Store.open(path, read_only=read_only) as store,
+    ):
+        list(store.export_rows())
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but text\n" * 99, b"\0" * 8192])
+def test_another_kind_of_file_is_called_damaged(tmp_path, content):
+    (tmp_path / "s").write_bytes(content)
+    with pytest.raises(StoreError, match="it is damaged"):
+        Store.open(tmp_path / "s")
+
+
+def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
+    path = tmp_path / "s"
+    full_store(path)
+    with sqlite3.connect(path) as db:
+        ((page, page_size),) = db.execute(
+            "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'labels'"
+        )
+    db.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * page_size)
+        file.write(b"\xff" * page_size)
+    damaged = path.read_bytes()
+    with pytest.raises(StoreError, match="it is damaged"):
+        Store.open(path)
+    with (
+        Store.open(path, read_only=True) as store,
+        pytest.raises(StoreError, match="it is damaged"),
+    ):
+        list(store.export_rows())
+    assert path.read_bytes() == damaged
+
+
+def fill(store: Store) -> None:
+    for i in range(10_000):
+        keep(store, water(np.random.default_rng(i).normal(size=9)), key=f"more-{i}")
+
+
+def test_a_full_disk_is_said_and_keeps_what_was_committed(tmp_path):
+    path = tmp_path / "s"
+    with new_store(path) as store:
+        keep(store, water(), key="s-1")
+        store._connection.execute(f"PRAGMA max_page_count = {store._one('PRAGMA page_count')[0]}")
+        with pytest.raises(StoreError, match="make room on the disk and launch again"):
+            fill(store)
+    with Store.open(path) as store:
+        kept = len(store.finished_tasks(0))
+        assert kept == len(store.waiting(0)) >= 1
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path):
+    with pytest.raises(StoreError, match="check the folder's permissions and its disk"):
+        Store.create(tmp_path / "missing" / "s", "{}")

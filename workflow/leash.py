@@ -9,15 +9,18 @@ a worker, it ends all that is left of COMMAND and deletes its scratch folder. DR
 pid:birth (`workflow.processes.birth`).
 """
 
+import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -72,12 +75,12 @@ def hold(driver: str, command: Sequence[str]) -> int:
         signal.signal(number, _end)
     adopt_orphans()
     leash = os.getpid()
-    scratch = tempfile.mkdtemp(prefix="rung-")
+    scratch = _own_folder(Path(tempfile.gettempdir()))
     # Python's multiprocessing puts sockets there, whose paths must not exceed 107 characters.
-    sockets = tempfile.mkdtemp(prefix="rung-", dir="/tmp")
+    sockets = _own_folder(Path("/tmp"))
     pool = subprocess.Popen(
         command,
-        env=os.environ | {SCRATCH_VARIABLE: scratch, "TMPDIR": sockets},
+        env=os.environ | {SCRATCH_VARIABLE: str(scratch), "TMPDIR": str(sockets)},
         preexec_fn=lambda: die_with_parent(leash),
     )
     try:
@@ -125,10 +128,22 @@ def _watch(pool: "subprocess.Popen[bytes]", driver: str) -> int:
     return pool.returncode
 
 
+def _own_folder(parent: Path) -> Path:
+    """Return this process's folder in `parent`, and delete those that killed ones have left."""
+    host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    prefix = f"rung-{host}-"
+    for folder in parent.glob(f"{prefix}*:*"):
+        if not is_alive(folder.name.removeprefix(prefix)):
+            shutil.rmtree(folder, ignore_errors=True)
+    own = parent / f"{prefix}{this_process()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    return own
+
+
 def is_alive(driver: str) -> bool:
     """Return whether the process that `this_process` named still runs."""
     pid, _, started = driver.partition(":")
-    return birth(int(pid)) == int(started)
+    return pid.isdecimal() and str(birth(int(pid))) == started
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:

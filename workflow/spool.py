@@ -23,8 +23,6 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from chemistry.errors import StoreError
-from chemistry.label import Label, LabelFailure
-from workflow.label_json import label_from_json, label_to_json
 
 T = TypeVar("T")
 
@@ -178,25 +176,6 @@ class Spool(Generic[T]):
                 os.write(log, line.encode())
             finally:
                 os.close(log)
-
-
-def label_spool(run_folder: Path) -> Spool[Label | LabelFailure]:
-    """Return the spool of a run's labels; its folders are made, closed to other users."""
-    folder, logs = run_folder.resolve() / "spool", run_folder.resolve() / "logs"
-    with _said_as_store_errors(run_folder):
-        for made in (folder, logs):
-            made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Spool(
-        folder=folder,
-        log=logs / "labels.log",
-        to_json=label_to_json,
-        from_json=label_from_json,
-        is_failure=_is_label_failure,
-    )
-
-
-def _is_label_failure(record: Label | LabelFailure) -> bool:
-    return isinstance(record, LabelFailure)
 
 
 def _is_still(file: Path, descriptor: int) -> bool:

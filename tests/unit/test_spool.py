@@ -16,7 +16,7 @@ import pytest
 from chemistry.errors import StoreError
 from chemistry.label import Label, LabelFailure, Provenance
 from workflow.label_json import label_from_json, label_to_json
-from workflow.spool import Spool, label_spool
+from workflow.spool import Spool
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -55,6 +55,17 @@ _FAILURE = LabelFailure(
 )
 
 
+def _labels(folder: Path) -> Spool[Label | LabelFailure]:
+    folder.joinpath("spool").mkdir(parents=True, exist_ok=True)
+    return Spool(
+        folder=folder / "spool",
+        log=folder / "labels.log",
+        to_json=label_to_json,
+        from_json=label_from_json,
+        is_failure=lambda record: isinstance(record, LabelFailure),
+    )
+
+
 def _numbers(folder: Path) -> Spool[float]:
     folder.joinpath("spool").mkdir(parents=True, exist_ok=True)
     return Spool(folder=folder / "spool", log=folder / "labels.log", to_json=float, from_json=float)
@@ -91,7 +102,7 @@ def test_what_was_not_computed_stays_none() -> None:
 
 
 def test_a_label_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
-    spool = label_spool(tmp_path)
+    spool = _labels(tmp_path)
     file = spool.folder / "key.json"
     file.write_text(json.dumps(label_to_json(_FAILURE) | {"schema": 99}))
     with pytest.raises(StoreError, match="newer rung"):
@@ -100,7 +111,7 @@ def test_a_label_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) ->
 
 
 def test_a_result_is_computed_once_collected_and_removed(tmp_path: Path) -> None:
-    spool = label_spool(tmp_path)
+    spool = _labels(tmp_path)
     calls = []
 
     def compute() -> Label | LabelFailure:
@@ -119,10 +130,10 @@ def test_a_result_is_computed_once_collected_and_removed(tmp_path: Path) -> None
     assert int(spool.log.read_text().split()[3]) == os.getpid()
 
 
-def test_the_spool_is_closed_to_other_users(tmp_path: Path) -> None:
-    spool = label_spool(tmp_path)
+def test_results_and_log_are_closed_to_other_users(tmp_path: Path) -> None:
+    spool = _labels(tmp_path)
     spool.compute_once("k", lambda: _FAILURE)
-    for path in (spool.folder, spool.folder / "k.json", spool.log):
+    for path in (spool.folder / "k.json", spool.log):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
@@ -137,7 +148,7 @@ def test_an_exception_of_the_computation_passes_and_leaves_no_claim(tmp_path: Pa
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"schema": 1}', b"\x00" * 50, b"[1, 2]", b"\xff"])
 def test_a_torn_file_is_set_aside_and_computed_anew(tmp_path: Path, content: bytes) -> None:
-    spool = label_spool(tmp_path)
+    spool = _labels(tmp_path)
     (spool.folder / "k.json").write_bytes(content)
     (spool.folder / "other.json").write_text(json.dumps(label_to_json(_FAILURE)))
     assert [key for key, _ in spool.collect()] == ["other"]
@@ -146,7 +157,7 @@ def test_a_torn_file_is_set_aside_and_computed_anew(tmp_path: Path, content: byt
 
 
 def test_every_cut_of_a_file_is_noticed(tmp_path: Path) -> None:
-    spool = label_spool(tmp_path)
+    spool = _labels(tmp_path)
     whole = json.dumps(label_to_json(_label())).encode()
     for length in range(0, len(whole), 37):
         (spool.folder / "k.json").write_bytes(whole[:length])

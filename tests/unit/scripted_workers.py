@@ -39,9 +39,13 @@ class ScriptedWorkers:
         Says of a structure_id whether its label fails.
     stop_after : int or None
         Raises KeyboardInterrupt instead of taking the order after so many labels.
+    held_out_after : int
+        Held-out structures are sampled only after so many labels.
     """
 
-    def __init__(self, run_folder: Path, *, slots=2, failing=None, stop_after=None):
+    def __init__(
+        self, run_folder: Path, *, slots=2, failing=None, stop_after=None, held_out_after=0
+    ):
         self._slots = slots
         self.labelled: list[str] = []
         self.trainings: list[TrainOrder] = []
@@ -50,6 +54,8 @@ class ScriptedWorkers:
         self._spool = result_spool(run_folder)
         self._failing = failing or (lambda structure_id: False)
         self._stop_after = stop_after
+        self._held_out_after = held_out_after
+        self._held_back: list[tuple[str, Order, Future[None]]] = []
         self._clock = 1000.0
 
     def slots(self, role: Role) -> int:
@@ -59,10 +65,20 @@ class ScriptedWorkers:
         if self._stop_after is not None and len(self.labelled) >= self._stop_after:
             raise KeyboardInterrupt
         self.roles.append((role, key))
-        self._spool.compute_once(key, lambda: self._result(order))
         future: Future[None] = Future()
-        future.set_result(None)
+        self._held_back.append((key, order, future))
+        is_late = "-held_out-" in key and len(self.labelled) < self._held_out_after
+        if not is_late:
+            self._carry_out_last()
+        if len(self.labelled) >= self._held_out_after:
+            while self._held_back:
+                self._carry_out_last()
         return future
+
+    def _carry_out_last(self) -> None:
+        key, order, future = self._held_back.pop()
+        self._spool.compute_once(key, lambda: self._result(order))
+        future.set_result(None)
 
     def _result(self, order: Order) -> TaskResult:
         self._clock += 1.0

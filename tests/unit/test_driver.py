@@ -223,5 +223,5 @@ def test_climbing_ends_when_nothing_is_left_to_label(tmp_path):
 @pytest.mark.parametrize("synchronous", [False, True])
 def test_every_training_is_judged_by_the_whole_held_out_set(tmp_path, synchronous):
     the_campaign = campaign(synchronous=synchronous, held_out={"structures": 12})
-    workers, _ = run(the_campaign, tmp_path / "run")
+    workers, _ = run(the_campaign, tmp_path / "run", held_out_after=6)
     assert workers.held_out_sizes == [12] * len(workers.trainings)

@@ -14,38 +14,52 @@ from chemistry.structure import Structure
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AtomBatch:
-    """Atoms of B structures, one after the other.
+    """The A atoms of B structures, sorted by element: each element's networks see one slice.
 
     Attributes
     ----------
-    species : (A,) int64
-        Index into the architecture's elements.
     positions : (A, 3) float64, Å
+    species : (A,) int64
+        Index into the architecture's elements, ascending.
     owner : (A,) int64
-        Index of the structure of each atom.
+        Index of the structure of each atom; within a structure and element, atoms keep their order.
+    place : (A,) int64
+        Where the atoms of the structures, laid end to end, are found here.
     sizes : tuple of int
         Atoms of each structure.
+    element_ends : tuple of int
+        End of each element's slice.
     """
 
-    species: Tensor
     positions: Tensor
+    species: Tensor
     owner: Tensor
+    place: Tensor
     sizes: tuple[int, ...]
+    element_ends: tuple[int, ...]
 
     @classmethod
     def of(cls, structures: Sequence[Structure], elements: Sequence[int]) -> "AtomBatch":
-        """Lay structures end to end; they have passed `check_structures`."""
-        sizes = tuple(len(structure) for structure in structures)
+        """Lay structures out; they have passed `check_structures`."""
+        sizes = [len(structure) for structure in structures]
         index_of = np.full(len(chemical_symbols), -1, dtype=np.int64)
         index_of[list(elements)] = np.arange(len(elements))
-        numbers = np.concatenate([structure.atomic_numbers for structure in structures])
-        positions = np.concatenate([structure.positions for structure in structures])
+        species = index_of[np.concatenate([s.atomic_numbers for s in structures])]
+        order = np.argsort(species, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        positions = np.concatenate([s.positions for s in structures])
         return cls(
-            species=torch.from_numpy(index_of[numbers]),
-            positions=torch.from_numpy(positions),
-            owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)),
-            sizes=sizes,
+            positions=torch.from_numpy(positions[order]),
+            species=torch.from_numpy(species[order]),
+            owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)[order]),
+            place=torch.from_numpy(place),
+            sizes=tuple(sizes),
+            element_ends=tuple(np.cumsum(np.bincount(species, minlength=len(elements))).tolist()),
         )
+
+    def __len__(self) -> int:
+        return len(self.species)
 
 
 def check_structures(structures: Sequence[Structure], elements: Sequence[int]) -> None:

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from chemistry.errors import InputError
 from chemistry.potential import Prediction
 from chemistry.structure import FloatArray, Structure
 from model.architecture import Architecture
 from model.batch import AtomBatch, check_structures
-from model.descriptor import Environments, environments
-from model.network import StackedNetworks, atomic_energies
+from model.descriptor import environments
+from model.forces import energies_and_forces
+from model.network import StackedNetworks
 from model.self_energies import element_counts
 
 _ATOMS_AT_ONCE = 512  # bounds memory, and keeps intermediate arrays within the processor's caches
@@ -72,6 +72,7 @@ class Committee:
         with torch.no_grad():
             surroundings = environments(batch, self.architecture, self.networks.weights.dtype)
             energies, forces = energies_and_forces(self.networks, batch, surroundings)
+        forces = forces[:, batch.place]
         shifts = element_counts(structures, self.elements) @ self.self_energies_ev
         members = energies.numpy() + shifts
         by_structure = np.split(forces.double().numpy(), np.cumsum(batch.sizes)[:-1], axis=1)
@@ -85,30 +86,6 @@ class Committee:
             Prediction(member_energies=members[:, index].copy(), member_forces=structure_forces)
             for index, structure_forces in enumerate(by_structure)
         ]
-
-
-def energies_and_forces(
-    networks: StackedNetworks, batch: AtomBatch, surroundings: Environments
-) -> tuple[Tensor, Tensor]:
-    """Return energies without self-energies (M, B), summed in float64, and forces (M, A, 3).
-
-    Differentiable by the weights.
-    """
-    architecture = networks.architecture
-    energies = torch.zeros(networks.n_members, len(batch.sizes), dtype=torch.float64)
-    gradients, rows = [], []
-    for index, layers in enumerate(networks.layers):
-        atoms = torch.nonzero(batch.species == index).flatten()
-        if len(atoms):
-            atomic, gradient = atomic_energies(
-                layers, surroundings.features[atoms], architecture.celu_alpha
-            )
-            energies = energies.index_add(1, batch.owner[atoms], atomic.double())
-            gradients.append(gradient)
-            rows.append(atoms)
-    back = torch.argsort(torch.cat(rows))
-    gradient = torch.cat(gradients, dim=1)[:, back]
-    return energies, surroundings.forces(gradient, architecture)
 
 
 def chunks(structures: Sequence[Structure]) -> Iterator[Sequence[Structure]]:

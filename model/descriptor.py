@@ -14,6 +14,7 @@ from torch import Tensor
 
 from model.architecture import Architecture, SymmetryFunctions
 from model.batch import AtomBatch
+from model.jacobian import PairJacobian
 
 _COSINE_SCALE = 0.95
 
@@ -57,76 +58,33 @@ class Pairs:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Environments:
-    """Environment vectors G of a batch and what is needed to turn dE/dG into forces.
+    """Environment vectors of a batch and their derivatives by positions.
 
     Attributes
     ----------
     features : (A, F)
-    radial, angular : Pairs
-        Within the radial and within the angular cutoff.
-    radial_slope : (P, R)
-        Derivative of a pair's radial functions by its distance, 1/Å.
-    angular_jacobian : (Q, n_elements * S, 3)
-        Derivative of the centre's angular functions by the position of the neighbour, 1/Å: for
-        each element of the other neighbour the S functions of that pair of elements.
+    radial, angular : PairJacobian
     """
 
     features: Tensor
-    radial: Pairs
-    angular: Pairs
-    radial_slope: Tensor
-    angular_jacobian: Tensor
-
-    def forces(self, gradient: Tensor, architecture: Architecture) -> Tensor:
-        """Return forces (M, A, 3) from dE/dG (M, A, F); differentiable by the latter."""
-        members, n_atoms, _ = gradient.shape
-        n_elements = len(architecture.elements)
-        n_radial = architecture.n_radial_features
-        by_radial = gradient[:, :, :n_radial].reshape(members, n_atoms * n_elements, -1)
-        by_radial = by_radial[:, self.radial.centre * n_elements + self.radial.element]
-        scalar = (by_radial * self.radial_slope).sum(2)
-        radial = scalar[:, :, None] * self.radial.direction  # (M, P, 3)
-
-        pair_table = torch.tensor(architecture.pair_table)
-        blocks = self.angular.centre[:, None] * architecture.n_element_pairs
-        blocks = blocks + pair_table[self.angular.element]  # (Q, n_elements)
-        by_angular = gradient[:, :, n_radial:].reshape(
-            members, n_atoms * architecture.n_element_pairs, -1
-        )
-        by_angular = by_angular[:, blocks].flatten(2).transpose(0, 1)  # (Q, M, n_elements * S)
-        angular = torch.bmm(by_angular, self.angular_jacobian).transpose(0, 1)
-
-        forces = gradient.new_zeros(members, n_atoms, 3)
-        for pairs, push in ((self.radial, radial), (self.angular, angular)):
-            forces = forces.index_add(1, pairs.centre, push).index_add(1, pairs.neighbour, -push)
-        return forces
+    radial: PairJacobian
+    angular: PairJacobian
 
 
-def environments(
-    batch: AtomBatch, architecture: Architecture, dtype: torch.dtype, *, derivatives: bool = True
-) -> Environments:
-    """Compute environment vectors and, unless told not to, their derivatives.
+def environments(batch: AtomBatch, architecture: Architecture, dtype: torch.dtype) -> Environments:
+    """Compute environment vectors and their derivatives.
 
     Where two atoms coincide, the derivatives are NaN.
     """
     functions = architecture.symmetry_functions
-    radial = find_pairs(batch, functions.radial_cutoff_angstrom, dtype)
-    angular = radial.within(functions.angular_cutoff_angstrom)
-    n_atoms, n_elements = len(batch.species), len(architecture.elements)
-
-    values, slopes = _radial_functions(radial.distance, functions)
-    radial_features = values.new_zeros(n_atoms * n_elements, functions.n_radial)
-    radial_features.index_add_(0, radial.centre * n_elements + radial.element, values)
-
-    angular_features, jacobian = _angular(angular, n_atoms, architecture, derivatives)
+    near = find_pairs(batch, functions.radial_cutoff_angstrom, dtype)
+    nearer = near.within(functions.angular_cutoff_angstrom)
+    radial_features, radial = _radial(near, len(batch), architecture)
+    angular_features, angular = _angular(nearer, len(batch), architecture)
     return Environments(
-        features=torch.cat(
-            [radial_features.view(n_atoms, -1), angular_features.view(n_atoms, -1)], dim=1
-        ),
+        features=torch.cat([radial_features, angular_features], dim=1),
         radial=radial,
         angular=angular,
-        radial_slope=slopes,
-        angular_jacobian=jacobian,
     )
 
 
@@ -134,12 +92,12 @@ def find_pairs(batch: AtomBatch, cutoff_angstrom: float, dtype: torch.dtype) -> 
     """Find all ordered pairs within a cutoff, in the same structure; distances in float64 first."""
     sizes = torch.tensor(batch.sizes)
     starts = torch.cumsum(sizes, 0) - sizes
-    # Within each structure, sort atoms by element, so that each centre's neighbours are sorted too.
-    order = torch.argsort(batch.owner * (int(batch.species.max()) + 1) + batch.species, stable=True)
-    per_atom = sizes[batch.owner]
-    centre = torch.repeat_interleave(torch.arange(len(batch.species)), per_atom)
-    rank = torch.arange(len(centre)) - (torch.cumsum(per_atom, 0) - per_atom)[centre]
-    neighbour = order[starts[batch.owner[centre]] + rank]
+    atoms = torch.argsort(batch.owner, stable=True)  # by structure, then by element
+    per_atom = sizes[batch.owner[atoms]]
+    centre = torch.repeat_interleave(atoms, per_atom)
+    first = torch.repeat_interleave(torch.cumsum(per_atom, 0) - per_atom, per_atom)
+    rank = torch.arange(len(centre)) - first
+    neighbour = atoms[starts[batch.owner[centre]] + rank]
     vectors = batch.positions[neighbour] - batch.positions[centre]
     distance = torch.linalg.vector_norm(vectors, dim=1)
     keep = torch.nonzero((distance < cutoff_angstrom) & (centre != neighbour)).flatten()
@@ -159,32 +117,41 @@ def _cutoff(distance: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
     return 0.5 * torch.cos(scaled) + 0.5, torch.sin(scaled) * (-0.5 * pi / cutoff)
 
 
-def _radial_functions(distance: Tensor, functions: SymmetryFunctions) -> tuple[Tensor, Tensor]:
-    """Return the radial functions of pairs (eq. 3) and their slopes, both (P, R)."""
-    eta = functions.radial_eta_per_angstrom2
-    cutoff, cutoff_slope = _cutoff(distance, functions.radial_cutoff_angstrom)
-    offset = distance[:, None] - distance.new_tensor(functions.radial_shifts_angstrom)
+def _radial(pairs: Pairs, n_atoms: int, architecture: Architecture) -> tuple[Tensor, PairJacobian]:
+    """Return radial features (A, ...) and their Jacobian (eq. 3)."""
+    functions = architecture.symmetry_functions
+    eta, n_elements = functions.radial_eta_per_angstrom2, len(architecture.elements)
+    cutoff, cutoff_slope = _cutoff(pairs.distance, functions.radial_cutoff_angstrom)
+    offset = pairs.distance[:, None] - pairs.distance.new_tensor(functions.radial_shifts_angstrom)
     gaussian = 0.25 * torch.exp(-eta * offset**2)
+    features = gaussian.new_zeros(n_atoms * n_elements, functions.n_radial)
+    rows = pairs.centre * n_elements + pairs.element
+    features.index_add_(0, rows, gaussian * cutoff[:, None])
     slope = gaussian * (cutoff_slope[:, None] - 2 * eta * offset * cutoff[:, None])
-    return gaussian * cutoff[:, None], slope
+    return features.view(n_atoms, -1), PairJacobian.of(
+        centre=pairs.centre,
+        neighbour=pairs.neighbour,
+        element=pairs.element,
+        blocks_of_element=torch.arange(n_elements)[:, None],
+        n_blocks=n_elements,
+        derivatives=pairs.direction[:, :, None] * slope[:, None, :],
+    )
 
 
 def _triples(pairs: Pairs) -> tuple[Tensor, Tensor]:
     """Return all (first, second) indices of two pairs with the same centre, first < second."""
-    counts = torch.bincount(pairs.centre) if len(pairs) else pairs.centre
-    ends = torch.cumsum(counts, 0)[pairs.centre] if len(pairs) else pairs.centre
+    _, counts = torch.unique_consecutive(pairs.centre, return_counts=True)
+    ends = torch.repeat_interleave(torch.cumsum(counts, 0), counts)
     later = ends - torch.arange(len(pairs)) - 1
     first = torch.repeat_interleave(torch.arange(len(pairs)), later)
     rank = torch.arange(len(first)) - (torch.cumsum(later, 0) - later)[first]
     return first, first + 1 + rank
 
 
-def _angular(
-    pairs: Pairs, n_atoms: int, architecture: Architecture, derivatives: bool
-) -> tuple[Tensor, Tensor]:
-    """Return angular features (A * element pairs, S) and the Jacobian of `Environments`."""
+def _angular(pairs: Pairs, n_atoms: int, architecture: Architecture) -> tuple[Tensor, PairJacobian]:
+    """Return angular features (A, ...) and their Jacobian (eq. 4)."""
     functions = architecture.symmetry_functions
-    n_elements, n_angular = len(architecture.elements), functions.n_angular
+    n_elements, n_blocks = len(architecture.elements), architecture.n_element_pairs
     first, second = _triples(pairs)
     block = torch.tensor(architecture.pair_table)[pairs.element[first], pairs.element[second]]
 
@@ -201,26 +168,32 @@ def _angular(
     def outer(a: Tensor, b: Tensor) -> Tensor:
         return (a[:, :, None] * b[:, None, :]).flatten(1)  # (T, shifts * sections)
 
-    features = distance.new_zeros(n_atoms * architecture.n_element_pairs, n_angular)
-    centre = pairs.centre[first]
-    features.index_add_(
-        0, centre * architecture.n_element_pairs + block, outer(stretch * weight, bend)
+    features = distance.new_zeros(n_atoms * n_blocks, functions.n_angular)
+    features.index_add_(0, pairs.centre[first] * n_blocks + block, outer(stretch * weight, bend))
+    jacobian = distance.new_zeros(len(pairs) * n_elements, 3, functions.n_angular)
+    by_mean = -eta * offset * stretch * weight  # half of it belongs to each distance
+    by_cosine = outer(stretch * weight, bend_slope)
+    for one, other in ((first, second), (second, first)):
+        slope = (cutoff_slope[one] * cutoff[other])[:, None] * stretch
+        by_distance = outer(by_mean + slope, bend)
+        turn = direction[other] - cosine[:, None] * direction[one]
+        turn = turn / distance[one, None]  # derivative of the cosine by the neighbour, (T, 3)
+        blocks = (
+            direction[one, :, None] * by_distance[:, None, :]
+            + turn[:, :, None] * by_cosine[:, None, :]
+        )
+        jacobian.index_add_(0, one * n_elements + pairs.element[other], blocks)
+    # (pair, element of the other neighbour, xyz, S) -> (pair, xyz, all functions)
+    derivatives_by_pair = jacobian.view(len(pairs), n_elements, 3, functions.n_angular)
+    derivatives_by_pair = derivatives_by_pair.transpose(1, 2).flatten(2)
+    return features.view(n_atoms, -1), PairJacobian.of(
+        centre=pairs.centre,
+        neighbour=pairs.neighbour,
+        element=pairs.element,
+        blocks_of_element=torch.tensor(architecture.pair_table),
+        n_blocks=n_blocks,
+        derivatives=derivatives_by_pair,
     )
-    jacobian = distance.new_zeros(len(pairs) * n_elements if derivatives else 0, n_angular, 3)
-    if derivatives:
-        by_mean = -eta * offset * stretch * weight  # half of it belongs to each distance
-        by_cosine = outer(stretch * weight, bend_slope)
-        for one, other in ((first, second), (second, first)):
-            slope = (cutoff_slope[one] * cutoff[other])[:, None] * stretch
-            by_distance = outer(by_mean + slope, bend)
-            turn = direction[other] - cosine[:, None] * direction[one]
-            turn = turn / distance[one, None]  # derivative of the cosine by the neighbour, (T, 3)
-            blocks = (
-                by_distance[:, :, None] * direction[one, None, :]
-                + by_cosine[:, :, None] * turn[:, None, :]
-            )
-            jacobian.index_add_(0, one * n_elements + pairs.element[other], blocks)
-    return features, jacobian.view(-1, n_elements * n_angular, 3)
 
 
 def _bend_functions(cosine: Tensor, functions: SymmetryFunctions) -> tuple[Tensor, Tensor]:

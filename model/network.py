@@ -105,22 +105,92 @@ def split_layers(architecture: Architecture, weights: Tensor) -> tuple[tuple[Lay
     return tuple(elements)
 
 
-def atomic_energies(
-    layers: Sequence[Layer], features: Tensor, celu_alpha: float
-) -> tuple[Tensor, Tensor]:
-    """Return energies (M, n) of n atoms of one element, and their gradient by features (M, n, F).
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pass:
+    """One evaluation of the networks of one element on n atoms, and what its derivatives need.
 
-    Both are differentiable by the weights.
+    Attributes
+    ----------
+    energies : (M, n)
+    gradient : (M, n, F)
+        Derivative of each energy by the features of its atom.
+    inputs : tuple of (M, n, inputs)
+        What went into each layer.
+    slopes : tuple of (M, n, outputs)
+        Slope of CELU after each hidden layer.
+    deltas : tuple of (M, n, outputs)
+        Derivative of the energy by what came out of each hidden layer, before CELU.
     """
-    alpha, signal, slopes = celu_alpha, features.expand(len(layers[0].weight), -1, -1), []
+
+    energies: Tensor
+    gradient: Tensor
+    inputs: tuple[Tensor, ...]
+    slopes: tuple[Tensor, ...]
+    deltas: tuple[Tensor, ...]
+
+
+def evaluate(layers: Sequence[Layer], features: Tensor, celu_alpha: float) -> Pass:
+    """Evaluate the networks of one element on features (n, F)."""
+    signal = features.expand(len(layers[0].weight), -1, -1)
+    inputs, slopes = [signal], []
     for layer in layers[:-1]:
         raw = torch.baddbmm(layer.bias, signal, layer.weight)
-        # exp(min(x, 0) / alpha) is the slope of CELU on both sides of zero.
-        slope = torch.exp(raw.clamp(max=0) / alpha)
-        signal = raw.clamp(min=0) + alpha * (slope - 1)
+        # exp(min(x, 0) / alpha) is the slope of CELU on both sides of zero, and CELU itself is
+        # max(x, 0) + alpha (slope - 1).
+        slope = raw.clamp(max=0).div_(celu_alpha).exp_()
+        signal = raw.clamp_(min=0).add_(slope, alpha=celu_alpha).sub_(celu_alpha)
+        inputs.append(signal)
         slopes.append(slope)
-    energies = torch.baddbmm(layers[-1].bias, signal, layers[-1].weight)
-    gradient = layers[-1].weight.transpose(1, 2)  # (M, 1, last hidden)
+    last = layers[-1]
+    energies = torch.baddbmm(last.bias, signal, last.weight).squeeze(2)
+    arriving = last.weight.transpose(1, 2)  # (M, 1, last hidden)
+    deltas = []
     for layer, slope in zip(reversed(layers[:-1]), reversed(slopes), strict=True):
-        gradient = torch.bmm(gradient * slope, layer.weight.transpose(1, 2))
-    return energies.squeeze(2), gradient
+        deltas.append(arriving * slope)
+        arriving = torch.bmm(deltas[-1], layer.weight.transpose(1, 2))
+    return Pass(
+        energies=energies,
+        gradient=arriving,
+        inputs=tuple(inputs),
+        slopes=tuple(slopes),
+        deltas=tuple(reversed(deltas)),
+    )
+
+
+def backpropagate(
+    layers: Sequence[Layer],
+    done: Pass,
+    by_energies: Tensor,
+    by_gradient: Tensor,
+    celu_alpha: float,
+) -> list[Layer]:
+    """Turn the derivatives of a loss by energies and gradient into those by the weights.
+
+    This is the backward pass through `evaluate`, whose second half is itself a backward pass; so
+    derivatives first run forwards through it (`tangent`), then backwards through its first half.
+
+    Parameters
+    ----------
+    by_energies : (M, n)
+    by_gradient : (M, n, F)
+    """
+    hidden = range(len(layers) - 1)
+    weights, curvatures, tangent = [], [], by_gradient
+    for k in hidden:
+        weights.append(torch.bmm(tangent.transpose(1, 2), done.deltas[k]))
+        tangent = torch.bmm(tangent, layers[k].weight)
+        # CELU'' = CELU' / alpha below zero, where the slope is less than one, and 0 above.
+        bent = torch.lt(done.slopes[k], 1.0, out=torch.empty_like(tangent))
+        curvatures.append((tangent * done.deltas[k]).mul_(bent).div_(celu_alpha))
+        tangent = tangent.mul_(done.slopes[k])
+    weights.append(tangent.sum(1).unsqueeze(2))
+    biases: list[Tensor] = []
+    arriving = by_energies.unsqueeze(2)  # (M, n, 1)
+    for k in reversed(range(len(layers))):
+        if k < len(hidden):
+            arriving = arriving.mul_(done.slopes[k]).add_(curvatures[k])
+        weights[k].baddbmm_(done.inputs[k].transpose(1, 2), arriving)
+        biases.append(arriving.sum(1, keepdim=True))
+        if k > 0:
+            arriving = torch.bmm(arriving, layers[k].weight.transpose(1, 2))
+    return [Layer(weight=w, bias=b) for w, b in zip(weights, reversed(biases), strict=True)]

@@ -16,9 +16,10 @@ from chemistry.level import LevelOfTheory
 from chemistry.structure import FloatArray
 from model.architecture import Architecture
 from model.batch import AtomBatch, check_structures
-from model.committee import Committee, energies_and_forces
+from model.committee import Committee
 from model.descriptor import Environments, environments
 from model.folds import Folds, assign_folds
+from model.forces import energies_and_forces
 from model.network import StackedNetworks
 from model.self_energies import element_counts, fit_self_energies
 from model.settings import TrainingSettings
@@ -235,7 +236,7 @@ def _minibatches(
             _Minibatch(
                 atoms=atoms,
                 energies=torch.from_numpy(energies),
-                forces=torch.from_numpy(np.concatenate(forces)).float(),
+                forces=torch.from_numpy(np.concatenate(forces)).float()[torch.argsort(atoms.place)],
                 has_forces=has_forces[atoms.owner],
                 n_atoms=torch.tensor(atoms.sizes, dtype=torch.float32),
                 learns=1 - validates,

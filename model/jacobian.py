@@ -1,0 +1,121 @@
+"""PairJacobian: derivatives of environment vectors, in blocks that small matrix products like.
+
+A centre's functions that a neighbour moves are those of the neighbour's element: its radial
+functions, and the angular ones of its element paired with each element. So one row is a centre with
+an element, and holds the derivatives by all its neighbours of that element; rows with equally many
+neighbours are multiplied at once, without padding. Against one dense block a centre this is a
+third of the memory and of the work.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowGroup:
+    """Rows that have K neighbours each.
+
+    Attributes
+    ----------
+    centre : (R,) int64
+    neighbours : (R, K) int64
+    feature_blocks : (R * n) int64
+        For each row, the n blocks of functions that it moves, in the batch's (A * blocks, S) list.
+    derivatives : (R, 3 K, n S)
+        Of those functions, by the positions of the neighbours, 1/Å.
+    """
+
+    centre: Tensor
+    neighbours: Tensor
+    feature_blocks: Tensor
+    derivatives: Tensor
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PairJacobian:
+    """Derivatives of one part (radial or angular) of environment vectors by positions.
+
+    Attributes
+    ----------
+    groups : tuple of RowGroup
+    n_blocks : int
+        Blocks of functions that a centre has.
+    block_size : int
+        S, functions in a block.
+    """
+
+    groups: tuple[RowGroup, ...]
+    n_blocks: int
+    block_size: int
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        centre: Tensor,
+        neighbour: Tensor,
+        element: Tensor,
+        blocks_of_element: Tensor,
+        n_blocks: int,
+        derivatives: Tensor,
+    ) -> "PairJacobian":
+        """Group pairs that are sorted by centre, then by element of the neighbour.
+
+        Parameters
+        ----------
+        centre, neighbour, element : (P,) int64
+        blocks_of_element : (n_elements, n) int64
+            The blocks of a centre's functions that a neighbour of each element moves.
+        n_blocks : int
+        derivatives : (P, 3, n S)
+        """
+        n_elements, n = blocks_of_element.shape
+        rows, counts = torch.unique_consecutive(centre * n_elements + element, return_counts=True)
+        starts = torch.cumsum(counts, 0) - counts
+        groups = []
+        for size in torch.unique(counts).tolist():
+            chosen = torch.nonzero(counts == size).flatten()
+            pairs = starts[chosen, None] + torch.arange(size)  # (R, K)
+            row_centre = torch.div(rows[chosen], n_elements, rounding_mode="floor")
+            blocks = blocks_of_element[rows[chosen] % n_elements]
+            groups.append(
+                RowGroup(
+                    centre=row_centre,
+                    neighbours=neighbour[pairs],
+                    feature_blocks=(row_centre[:, None] * n_blocks + blocks).flatten(),
+                    derivatives=derivatives[pairs.flatten()]
+                    .flatten(0, 1)
+                    .view(len(chosen), 3 * size, derivatives.shape[2]),
+                )
+            )
+        return cls(groups=tuple(groups), n_blocks=n_blocks, block_size=derivatives.shape[2] // n)
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of the derivatives."""
+        return sum(g.derivatives.numel() * g.derivatives.element_size() for g in self.groups)
+
+    def add_forces(self, gradient: Tensor, forces: Tensor) -> None:
+        """Add minus dE/dR to forces (A, M, 3), given dE/dG of this part, (M, A * blocks, S)."""
+        members = len(gradient)
+        for group in self.groups:
+            rows, size = group.neighbours.shape
+            by_row = gradient.index_select(1, group.feature_blocks).view(members, rows, -1)
+            pull = torch.bmm(by_row.transpose(0, 1), group.derivatives.transpose(1, 2))
+            pull = pull.view(rows, members, size, 3)
+            forces.index_add_(0, group.centre, pull.sum(2))
+            by_neighbour = pull.transpose(1, 2).reshape(rows * size, members, 3)
+            forces.index_add_(0, group.neighbours.flatten(), by_neighbour, alpha=-1)
+
+    def add_by_gradient(self, by_forces: Tensor, by_gradient: Tensor) -> None:
+        """Transpose of `add_forces`: from dL/dF (A, M, 3), add dL/d(dE/dG), (M, A * blocks, S)."""
+        members = by_forces.shape[1]
+        for group in self.groups:
+            rows, size = group.neighbours.shape
+            push = by_forces[group.centre, None] - by_forces[group.neighbours]  # (R, K, M, 3)
+            push = push.transpose(1, 2).reshape(rows, members, 3 * size)
+            by_row = torch.bmm(push, group.derivatives).transpose(0, 1)
+            blocks = by_row.reshape(members, -1, self.block_size)
+            by_gradient.index_add_(1, group.feature_blocks, blocks)

@@ -1,0 +1,55 @@
+"""The hand-written double backward against finite differences and against autograd."""
+
+import torch
+from model_examples import ELEMENTS, cluster
+
+from model.architecture import Architecture, SymmetryFunctions
+from model.batch import AtomBatch
+from model.descriptor import environments
+from model.forces import energies_and_forces
+from model.network import StackedNetworks, evaluate
+
+TINY = Architecture(
+    elements=ELEMENTS,
+    hidden_sizes=((4, 3), (5,), (3, 2), (4, 2, 3)),
+    symmetry_functions=SymmetryFunctions(
+        radial_shifts_angstrom=(1.0, 2.0),
+        angular_shifts_angstrom=(1.2,),
+        angular_sections_radian=(0.5, 1.5, 2.5),
+    ),
+)
+
+
+def example():
+    batch = AtomBatch.of([cluster(n, seed=n) for n in (1, 4, 6)], ELEMENTS)
+    networks = StackedNetworks.random(TINY, [0, 1], torch.float64)
+    # Wide enough that both sides of CELU's kink are met.
+    weights = networks.weights + 0.3 * torch.randn(
+        networks.weights.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
+    return batch, environments(batch, TINY, torch.float64), weights
+
+
+def test_gradients_by_weights_pass_gradcheck():
+    batch, surroundings, weights = example()
+
+    def outputs(weights):
+        networks = StackedNetworks(architecture=TINY, weights=weights)
+        return energies_and_forces(networks, batch, surroundings)
+
+    assert torch.autograd.gradcheck(outputs, (weights.requires_grad_(),))
+
+
+def test_gradient_of_energies_by_features_is_that_of_autograd():
+    batch, surroundings, weights = example()
+    layers = StackedNetworks(architecture=TINY, weights=weights).layers[0]
+    features = surroundings.features[: batch.element_ends[0]].requires_grad_()
+    done = evaluate(layers, features.detach(), TINY.celu_alpha)
+    for member in range(len(weights)):
+        signal = features
+        for layer in layers[:-1]:
+            signal = torch.celu(signal @ layer.weight[member] + layer.bias[member], TINY.celu_alpha)
+        energies = (signal @ layers[-1].weight[member] + layers[-1].bias[member]).squeeze(1)
+        [gradient] = torch.autograd.grad(energies.sum(), features)
+        torch.testing.assert_close(done.energies[member], energies)
+        torch.testing.assert_close(done.gradient[member], gradient)

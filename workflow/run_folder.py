@@ -12,11 +12,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
+from pydantic import ValidationError
 
-from chemistry.errors import InputError, RunInUse
+from chemistry.errors import InputError, RunInUse, StoreError
 from workflow.campaign import Campaign, require_same_campaign
 from workflow.store import Store
 
+_BEFORE_THE_STORE = ("run.lock", "spool", "models", "exports", "logs")
 _PROGRAMS = ("rung", "parsl", "pyscf", "tblite", "rdkit", "torch", "ase", "numpy", "scipy")
 
 
@@ -76,25 +78,61 @@ def open_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> RunF
         something else.
     """
     folder = RunFolder(path)
-    if force_new and path.exists():
-        set_aside = path.with_name(f"{path.name}.{time.strftime('%Y%m%d-%H%M%S')}")
-        path.rename(set_aside)
-    if folder.store.exists():
-        with Store.open(folder.store, read_only=True) as store:
-            known = Campaign.model_validate_json(store.meta("campaign") or "")
-        require_same_campaign(known, campaign, path)
-        return folder
-    if path.exists() and any(path.iterdir()):
-        strangers = [entry.name for entry in path.iterdir() if entry.name != "run.lock"]
-        if strangers:
-            raise InputError(
-                f"{path} exists and is not a run folder (it holds {strangers[0]}): "
-                "give the campaign another name"
-            )
-    # Only the owner may write into the spool: what lies there is taken into the store.
-    for part in (path, folder.spool, folder.models, folder.exports, folder.logs):
-        part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        if force_new and path.exists():
+            _set_aside(folder)
+        if folder.store.exists():
+            with Store.open(folder.store, read_only=True) as store:
+                require_same_campaign(stored_campaign(store), campaign, path)
+        else:
+            _refuse_strangers(path)
+        # Only the owner may write into the spool: what lies there is taken into the store.
+        for part in (path, folder.spool, folder.models, folder.exports, folder.logs):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be a run folder ({error.strerror}): "
+            "name another one with --run-folder, or free it"
+        ) from error
     return folder
+
+
+def _set_aside(folder: RunFolder) -> None:
+    """Rename a folder, unless another launch works in it."""
+    with locked(folder):
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        folder.path.rename(folder.path.with_name(f"{folder.path.name}.{stamp}"))
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Refuse a folder that holds more than what a launch makes before the store is there."""
+    strangers = [
+        entry.name
+        for entry in (path.iterdir() if path.exists() else ())
+        if entry.name not in _BEFORE_THE_STORE and not entry.name.startswith("store.sqlite.new")
+    ]
+    if strangers:
+        raise InputError(
+            f"{path} exists and is not a run folder (it holds {min(strangers)}): "
+            "give the campaign another name"
+        )
+
+
+def stored_campaign(store: Store) -> Campaign:
+    """Return the campaign of a run as it was last launched.
+
+    Raises
+    ------
+    StoreError
+        Another version of rung wrote it.
+    """
+    try:
+        return Campaign.model_validate_json(store.meta("campaign") or "")
+    except ValidationError as error:
+        raise StoreError(
+            f"{store.path} holds a campaign that this rung cannot read: "
+            f"use the version of rung in {store.path.parent / 'versions.json'}"
+        ) from error
 
 
 def write_facts(folder: RunFolder, campaign: Campaign) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from chemistry.level import LevelOfTheory, find_level
 from workflow.campaign import Campaign
 from workflow.records import Cost, Purpose, Sweep, Training
-from workflow.run_folder import RunFolder
+from workflow.run_folder import RunFolder, stored_campaign
 from workflow.snapshot import rung_state
 from workflow.store import Store
 
@@ -92,7 +92,7 @@ def summarize(folder: RunFolder) -> RunSummary:
         The folder has no readable store.
     """
     with Store.open(folder.store, read_only=True) as store:
-        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
+        campaign = stored_campaign(store)
         tasks = [(kind, cost) for _, kind, _, cost in store.tasks()]
         spans = _spans(store, [cost for _, cost in tasks])
         return RunSummary(

@@ -87,6 +87,16 @@ def layer_sizes(architecture: Architecture) -> list[list[tuple[int, int]]]:
     return result
 
 
+def free_weights(architecture: Architecture, frozen_layers: Sequence[int]) -> Tensor:
+    """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1."""
+    parts = [
+        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers))
+        for sizes in layer_sizes(architecture)
+        for index, (inputs, outputs) in enumerate(sizes)
+    ]
+    return torch.cat(parts)
+
+
 def split_layers(architecture: Architecture, weights: Tensor) -> tuple[tuple[Layer, ...], ...]:
     """View (M, W) weights as layers, by element."""
     members, start, elements = len(weights), 0, []

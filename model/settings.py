@@ -33,6 +33,9 @@ class TrainingSettings(BaseModel):
         le=1,
         description="Multiplies the learning rate when going on from a committee.",
     )
+    transfer_learning_rate_factor: float = Field(
+        0.2, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
+    )
     batch_size: int = Field(default=32, ge=1, description="Structures in one step.")
     force_weight: float = Field(
         default=0.5,

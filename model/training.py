@@ -20,7 +20,7 @@ from model.committee import Committee
 from model.descriptor import Environments, environments
 from model.folds import Folds, assign_folds
 from model.forces import energies_and_forces
-from model.network import StackedNetworks
+from model.network import StackedNetworks, free_weights
 from model.self_energies import element_counts, fit_self_energies
 from model.settings import TrainingSettings
 
@@ -69,14 +69,37 @@ class TrainingResult:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class TransferPlan:
+    """What of a committee of another level of theory stays as it is.
+
+    Attributes
+    ----------
+    frozen_layers : tuple of int
+        Layers of each network whose weights do not move, counted from 0.
+    learning_rate_factor : float or None
+        Multiplies the learning rate; None takes the settings' factor of a warm start.
+    baseline : Committee or None
+        Only the difference to it is learned: member m learns what is missing from its member m.
+    """
+
+    frozen_layers: tuple[int, ...] = ()
+    learning_rate_factor: float | None = None
+    baseline: Committee | None = None
+
+
+SAME_LEVEL = TransferPlan()
+"""Nothing stays: the data are of the level that the committee knows."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Minibatch:
     """Structures of one step, with targets and masks.
 
     Attributes
     ----------
-    energies : (B,) float64, eV
-        Without self-energies.
-    forces : (A, 3)
+    energies : (T, B) float64, eV
+        Without self-energies; T is 1, or M where members have targets of their own.
+    forces : (T, A, 3)
         Zero where unknown.
     has_forces : (A,)
         1 or 0.
@@ -106,6 +129,7 @@ def train_committee(
     level: LevelOfTheory,
     seed: int,
     start: Committee | None = None,
+    plan: TransferPlan = SAME_LEVEL,
 ) -> TrainingResult:
     """Train a committee on labelled structures.
 
@@ -123,6 +147,8 @@ def train_committee(
     seed : int
     start : Committee or None
         Go on from its weights, with its elements; None starts from random weights.
+    plan : TransferPlan
+        What stays as it is, where `start` is of another level of theory.
 
     Raises
     ------
@@ -135,15 +161,23 @@ def train_committee(
     _check(rows, level, networks.architecture.elements)
     structures = [row.structure for row in rows]
     folds = assign_folds(structures, members=settings.members, folds=settings.folds, seed=seed)
-    energies = np.array([row.label.energy for row in rows])
+    targets = _targets(rows, plan.baseline)
+    energies = targets.energies.mean(axis=0)
     if start is not None:
         known = start.predict(structures)
         energies = energies - [p.energy for p in known]
     self_energies = fit_self_energies(structures, energies, networks.architecture.elements)
     if start is not None:
         self_energies = self_energies + start.self_energies_ev
-    batches = _minibatches(rows, networks.architecture, self_energies, folds, settings, seed)
-    networks, histories = _Trainer(networks, batches, settings, warm=start is not None).run(seed)
+    batches = _minibatches(
+        rows, targets, networks.architecture, self_energies, folds, settings, seed
+    )
+    rate = settings.learning_rate
+    if start is not None:
+        factor = plan.learning_rate_factor
+        rate *= settings.warm_start_learning_rate_factor if factor is None else factor
+    trainer = _Trainer(networks, batches, settings, rate=rate, frozen=plan.frozen_layers)
+    networks, histories = trainer.run(seed)
     return TrainingResult(
         committee=Committee(
             networks=networks,
@@ -209,8 +243,44 @@ def _atomic_number(symbol: str) -> int:
     return int(atomic_numbers[symbol])
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Targets:
+    """What each structure's energy and forces should be.
+
+    Attributes
+    ----------
+    energies : (T, S) float64, eV
+        T is 1, or M where members have targets of their own.
+    forces : S times (T, N, 3) float64, eV/Å
+        Zero where unknown.
+    """
+
+    energies: FloatArray
+    forces: Sequence[FloatArray]
+
+
+def _targets(rows: Sequence[LabelledStructure], baseline: Committee | None) -> _Targets:
+    """Return the labels, less what the baseline's members predict."""
+    energies = np.array([[row.label.energy for row in rows]])
+    forces = [
+        np.zeros((1, len(row.structure), 3)) if row.label.forces is None else row.label.forces[None]
+        for row in rows
+    ]
+    if baseline is None:
+        return _Targets(energies=energies, forces=forces)
+    known = baseline.predict([row.structure for row in rows])
+    return _Targets(
+        energies=energies - np.stack([p.member_energies for p in known], axis=1),
+        forces=[
+            f - p.member_forces * (row.label.forces is not None)
+            for f, p, row in zip(forces, known, rows, strict=True)
+        ],
+    )
+
+
 def _minibatches(
     rows: Sequence[LabelledStructure],
+    targets: _Targets,
     architecture: Architecture,
     self_energies: FloatArray,
     folds: Folds,
@@ -224,19 +294,16 @@ def _minibatches(
     batches = []
     for chosen in np.array_split(order, n_batches):
         chosen_rows = [rows[i] for i in chosen]
-        forces = [
-            np.zeros((len(r.structure), 3)) if r.label.forces is None else r.label.forces
-            for r in chosen_rows
-        ]
+        forces = np.concatenate([targets.forces[k] for k in chosen], axis=1)
         atoms = AtomBatch.of([r.structure for r in chosen_rows], architecture.elements)
         has_forces = torch.tensor([float(r.label.forces is not None) for r in chosen_rows])
-        energies = np.array([r.label.energy for r in chosen_rows]) - shifts[chosen]
+        energies = targets.energies[:, chosen] - shifts[chosen]
         validates = torch.from_numpy(folds.validates[:, chosen]).float()
         batches.append(
             _Minibatch(
                 atoms=atoms,
                 energies=torch.from_numpy(energies),
-                forces=torch.from_numpy(np.concatenate(forces)).float()[torch.argsort(atoms.place)],
+                forces=torch.from_numpy(forces).float()[:, torch.argsort(atoms.place)],
                 has_forces=has_forces[atoms.owner],
                 n_atoms=torch.tensor(atoms.sizes, dtype=torch.float32),
                 learns=1 - validates,
@@ -266,13 +333,14 @@ class _Trainer:
         batches: Sequence[_Minibatch],
         settings: TrainingSettings,
         *,
-        warm: bool,
+        rate: float,
+        frozen: Sequence[int],
     ) -> None:
         self.architecture = networks.architecture
         self.settings = settings
         self.batches = batches
-        factor = settings.warm_start_learning_rate_factor if warm else 1.0
-        self.first_rate = settings.learning_rate * factor
+        self.first_rate = rate
+        self.moves = free_weights(networks.architecture, frozen)
         self.rows = [row.clone().requires_grad_() for row in networks.weights]
         # One parameter group a member, so that each has its own learning rate.
         self.optimizer = torch.optim.Adam(
@@ -333,6 +401,8 @@ class _Trainer:
         self.optimizer.zero_grad()
         torch.autograd.backward((losses * share).sum())
         for row in self.rows:
+            assert row.grad is not None, "every member takes part in the loss"
+            row.grad *= self.moves
             torch.nn.utils.clip_grad_norm_([row], self.settings.max_gradient_norm)
         self.optimizer.step()
         self.steps += 1

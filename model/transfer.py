@@ -84,14 +84,11 @@ def climb(
     if mode != "auto":
         result = _climb(data, settings, mode, level, seed, below)
         return Climb(result=result, mode=mode, tried={})
+    if not held_out:
+        raise InputError("transfer: auto needs a held-out set to decide by; name a way instead")
     results = {m: _climb(data, settings, m, level, seed, below) for m in MODES}
-    tried: dict[TransferMode, float] = {}
-    for m, result in results.items():
-        errors = held_out_errors(result.committee, held_out)
-        if errors is None:
-            raise InputError("transfer: auto needs a held-out set to decide by; name a way instead")
-        tried[m] = errors.energy_mae_kcal_mol
-    best = min(tried, key=lambda m: tried[m])
+    tried = {m: _energy_mae(result.committee, held_out) for m, result in results.items()}
+    best = min(MODES, key=lambda m: tried[m])
     return Climb(result=results[best], mode=best, tried=tried)
 
 
@@ -118,6 +115,12 @@ def _climb(
     if mode == "delta":
         return replace(result, committee=add_committees(below, result.committee))
     return result
+
+
+def _energy_mae(committee: Committee, held_out: Sequence[LabelledStructure]) -> float:
+    errors = held_out_errors(committee, held_out)
+    assert errors is not None, "the held-out set is not empty"
+    return errors.energy_mae_kcal_mol
 
 
 def shifted(below: Committee, data: Sequence[LabelledStructure], level: LevelOfTheory) -> Committee:

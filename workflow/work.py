@@ -177,17 +177,33 @@ def _train(order: TrainOrder) -> Trained:
     from model.checkpoint import load_committee, save_committee
     from model.evaluation import held_out_errors
     from model.training import train_committee
+    from model.transfer import climb
 
     data = read_labelled(order.training_set)
     held_out = read_labelled(order.held_out)
-    result = train_committee(
-        data,
-        order.settings,
-        elements=order.elements,
-        level=order.level,
-        seed=order.seed,
-        start=None if order.start is None else load_committee(order.start),
-    )
+    start = None if order.start is None else load_committee(order.start)
+    transfer: dict[str, object] = {}
+    if start is not None and order.transfer is not None:
+        climbed = climb(
+            data,
+            order.settings,
+            mode=order.transfer,
+            level=order.level,
+            seed=order.seed,
+            below=start,
+            held_out=held_out,
+        )
+        result = climbed.result
+        transfer = {"transfer": climbed.mode, "tried": dict(climbed.tried)}
+    else:
+        result = train_committee(
+            data,
+            order.settings,
+            elements=order.elements,
+            level=order.level,
+            seed=order.seed,
+            start=start,
+        )
     save_committee(result.committee, order.checkpoint)
     errors = held_out_errors(result.committee, held_out)
     return Trained(
@@ -198,6 +214,7 @@ def _train(order: TrainOrder) -> Trained:
             "n_with_forces": result.n_with_forces,
             "notes": list(result.notes),
             "seconds": result.seconds,
+            **transfer,
         },
     )
 

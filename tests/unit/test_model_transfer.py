@@ -1,0 +1,112 @@
+"""Transfer from one level of theory to another: what stays, what adds up, what is gained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
+
+from chemistry.errors import InputError
+from chemistry.level import find_level
+from model import TrainingSettings, held_out_errors, train_committee
+from model.network import free_weights
+from model.transfer import add_committees, climb, shifted
+
+SETTINGS = TrainingSettings(members=2, max_epochs=25, hidden_layers=SMALL, batch_size=16)
+GOLD = find_level("hf/sto-3g")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def below():
+    return train_committee(toy_data(80), SETTINGS, elements=ELEMENTS, level=LEVEL, seed=0).committee
+
+
+def gold(count: int, seed: int):
+    """Return energies without forces of a level that differs a little from the one below."""
+    rows = []
+    for row in toy_data(count, seed=seed):
+        label = toy_label(row.structure, forces=False).label
+        energy = 1.05 * label.energy - 3.0 * len(row.structure)
+        label = replace(label, energy=energy, level_id=GOLD.level_id)
+        rows.append(replace(row, label=label))
+    return rows
+
+
+def taught(below, mode, data, held_out=()):
+    return climb(data, SETTINGS, mode=mode, level=GOLD, seed=0, below=below, held_out=held_out)
+
+
+def test_frozen_layers_stay_bit_for_bit_and_the_others_move(below):
+    after = taught(below, "freeze", gold(20, seed=5)).result.committee
+    moves = free_weights(below.architecture, (0, 2)).bool()
+    old, new = below.networks.weights, after.networks.weights
+    assert torch.equal(old[:, ~moves], new[:, ~moves])
+    assert not torch.equal(old[:, moves], new[:, moves])
+    for before_layers, after_layers in zip(
+        below.networks.layers, after.networks.layers, strict=True
+    ):
+        same = [
+            torch.equal(a.weight, b.weight)
+            for a, b in zip(before_layers, after_layers, strict=True)
+        ]
+        assert same == [k in (0, 2) for k in range(len(before_layers))]
+
+
+def test_the_sum_of_two_committees_predicts_their_sum(below):
+    other = train_committee(
+        toy_data(30, seed=3), SETTINGS, elements=ELEMENTS, level=LEVEL, seed=7
+    ).committee
+    structures = [row.structure for row in toy_data(6, seed=11)]
+    double = torch.float64
+    both = add_committees(below, other).to(double).predict(structures)
+    one, two = (c.to(double).predict(structures) for c in (below, other))
+    for total, a, b in zip(both, one, two, strict=True):
+        np.testing.assert_allclose(
+            total.member_energies,
+            a.member_energies + b.member_energies,
+            rtol=0,
+            atol=1e-7,  # biases add in float32
+        )
+        np.testing.assert_allclose(
+            total.member_forces, a.member_forces + b.member_forces, rtol=0, atol=1e-9
+        )
+
+
+@pytest.mark.parametrize("mode", ["full", "freeze", "delta"])
+def test_what_is_known_below_pays(below, mode):
+    data, held_out = gold(25, seed=5), gold(40, seed=6)
+    direct = held_out_errors(taught(below, "scratch", data).result.committee, held_out)
+    carried = held_out_errors(taught(below, mode, data).result.committee, held_out)
+    assert carried.energy_mae_kcal_mol < 0.8 * direct.energy_mae_kcal_mol
+
+
+def test_auto_keeps_the_way_with_the_least_error_and_says_what_it_tried(below):
+    data, held_out = gold(25, seed=5), gold(40, seed=6)
+    climbed = taught(below, "auto", data, held_out)
+    assert set(climbed.tried) == {"scratch", "full", "freeze", "delta"}
+    assert climbed.mode == min(climbed.tried, key=climbed.tried.get)
+    errors = held_out_errors(climbed.result.committee, held_out)
+    assert errors.energy_mae_kcal_mol == pytest.approx(climbed.tried[climbed.mode])
+
+
+def test_auto_without_a_held_out_set_is_refused(below):
+    with pytest.raises(InputError, match="needs a held-out set"):
+        taught(below, "auto", gold(20, seed=5))
+
+
+def test_the_shift_takes_out_what_atoms_alone_explain(below):
+    data = gold(25, seed=5)
+    committee = shifted(below, data, GOLD)
+    assert committee.level_name == "hf/sto-3g"
+    assert torch.equal(committee.networks.weights, below.networks.weights)
+    raw = held_out_errors(below, data).energy_mae_kcal_mol
+    assert held_out_errors(committee, data).energy_mae_kcal_mol < 0.1 * raw

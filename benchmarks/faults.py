@@ -1,0 +1,149 @@
+"""Labels lost or computed twice while random processes of a campaign are killed.
+
+    python benchmarks/faults.py [--kills 100] [--seed 1]
+
+Runs small real campaigns (hf/sto-3g) one after the other. Every few seconds a random process among
+driver, interchange, leash, manager, workers and tasks gets SIGKILL; a driver that ended is launched
+again. At the end the log that workers write beside each computation is held against the stores.
+"""
+
+import argparse
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+_CAMPAIGN = """
+name: faults
+seed: {seed}
+molecules:
+  - {{smiles: "O", name: water}}
+  - {{smiles: "CO", name: methanol}}
+  - {{smiles: "C=O", name: formaldehyde}}
+rungs:
+  - level: hf/sto-3g
+    initial_labels: 30
+    labels_per_training: 30
+    budget: {{labels: 90}}
+    stop: {{uncertain_share: null}}
+held_out: {{structures: 20}}
+initial: [{{kind: normal_modes, temperature_k: 600}}]
+explore: [{{kind: normal_modes, temperature_k: 800, made_per_start: 20}}]
+train: {{members: 2, folds: 2}}
+"""
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What happened over all campaigns."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    launches: int = 0
+    labels: int = 0
+    lost: int = 0
+    twice: int = 0
+    left_behind: int = 0
+
+
+def processes(driver: psutil.Process, run: Path) -> dict[str, list[psutil.Process]]:
+    """Return the living processes of a run by what they are."""
+    found: dict[str, list[psutil.Process]] = {"driver": [driver]}
+    for process in psutil.process_iter():
+        try:
+            command = " ".join(process.cmdline())
+            if "HTEX interchange" in command and process.ppid() == driver.pid:
+                found.setdefault("interchange", []).append(process)
+            elif f"--logdir={run}/" in command and "workflow.leash" in command:
+                found.setdefault("leash", []).append(process)
+            elif f"--logdir={run}/" in command and "bash" not in command:
+                found.setdefault("manager", []).append(process)
+                for worker in process.children():
+                    if "spawn_main" in " ".join(worker.cmdline()):
+                        found.setdefault("worker", []).append(worker)
+                        found.setdefault("task", []).extend(worker.children())
+        except psutil.Error:
+            continue
+    return {kind: alive for kind, alive in found.items() if alive}
+
+
+def run_campaign(folder: Path, seed: int, kills: int, chance: random.Random, tally: Tally) -> None:
+    """Run one campaign to its end, killing at most `kills` processes on the way."""
+    (folder / "campaign.yaml").write_text(_CAMPAIGN.format(seed=seed))
+    run = folder / "run"
+    command = [str(Path(sys.executable).parent / "rung"), "launch", "campaign.yaml"]
+    status = None
+    while status != 0:
+        tally.launches += 1
+        with (folder / "output.txt").open("ab") as output:
+            driver = subprocess.Popen(
+                [*command, "--run-folder", str(run)],
+                cwd=folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+            while kills > 0 and driver.poll() is None:
+                time.sleep(chance.uniform(1.0, 6.0))
+                alive = processes(psutil.Process(driver.pid), run)
+                if driver.poll() is None:
+                    kind = chance.choice(sorted(alive))
+                    victim = chance.choice(alive[kind])
+                    if victim.is_running():
+                        victim.kill()
+                        tally.kills[kind] += 1
+                        kills -= 1
+            status = driver.wait()
+    time.sleep(3)
+    left = processes(psutil.Process(), run)
+    tally.left_behind += sum(len(found) for kind, found in left.items() if kind != "driver")
+    count(run, tally)
+
+
+def count(run: Path, tally: Tally) -> None:
+    """Hold the log of computations against the store."""
+    finished: Counter[str] = Counter()
+    for line in (run / "logs" / "tasks.log").read_text().splitlines():
+        _, key, event, *_ = line.split()
+        if key.startswith("label-") and event in ("finished", "failed"):
+            finished[key] += 1
+    with sqlite3.connect(run / "store.sqlite") as store:
+        known = {
+            f"label-{structure_id}-{level_id}"
+            for table in ("labels", "failures")
+            for structure_id, level_id in store.execute(
+                f"SELECT structure_id, level_id FROM {table}"
+            )
+        }
+    tally.labels += len(finished)
+    tally.lost += len(set(finished) - known)
+    tally.twice += sum(n > 1 for n in finished.values())
+
+
+def main() -> None:
+    """Kill, count, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    chance, tally, seed = random.Random(arguments.seed), Tally(), arguments.seed
+    while (left := arguments.kills - tally.kills.total()) > 0:
+        with tempfile.TemporaryDirectory(prefix="rung-faults-") as folder:
+            run_campaign(Path(folder), seed, min(left, 25), chance, tally)
+        seed += 1
+        print(f"{tally.kills.total():4d} kills {tally}", flush=True)
+    print(f"\nkilled        {dict(tally.kills)}")
+    print(f"launches      {tally.launches}")
+    print(f"labels        {tally.labels}")
+    print(f"FIGURE labels_lost {tally.lost}")
+    print(f"FIGURE labels_computed_twice {tally.twice}")
+    print(f"FIGURE processes_left_behind {tally.left_behind}")
+
+
+if __name__ == "__main__":
+    main()

@@ -35,13 +35,15 @@ class AniHDF5:
         """
         count = 0
         previous = None
+        prefixes: set[str] = set()
         with h5py.File(path, "w") as file:
             for row in rows:
                 count += 1
                 _write_row(file, row, is_new=row.structure.structure_id != previous)
                 previous = row.structure.structure_id
+                prefixes.add(column_name(row.level_name))
             for group in file.values():
-                _pad(group)
+                _complete(group, prefixes)
         return count
 
 
@@ -101,9 +103,16 @@ def _put(group: Any, name: str, place: int, value: Any, dtype: Any = "f8") -> No
     column[place] = value
 
 
-def _pad(group: Any) -> None:
-    """Make all columns as long as `coordinates`: a level may lack labels of the last rows."""
-    n_rows = len(group["coordinates"])
+def _complete(group: Any, prefixes: Iterable[str]) -> None:
+    """Give a group the columns of all levels, as long as `coordinates`; NaN where no label is.
+
+    Published loaders ask every group for the levels that they want.
+    """
+    n_rows, *shape = group["coordinates"].shape
+    for prefix in sorted(prefixes):
+        for name, row_shape in ((f"{prefix}.energy", ()), (f"{prefix}.forces", tuple(shape))):
+            if name not in group:
+                _column(group, name, row_shape, "f8")
     for name, column in group.items():
         if name != "atomic_numbers":
             column.resize(n_rows, axis=0)

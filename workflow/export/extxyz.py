@@ -4,6 +4,8 @@ ASE's own writer rounds positions and forces to eight decimals; this one writes 
 that a data set equals the store.
 """
 
+import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,23 +37,23 @@ def frame(row: ExportRow) -> str:
     if label.forces is not None:
         columns.append(label.forces)
         properties += ":forces:R:3"
-    facts: dict[str, object] = {
+    facts = {
         "Properties": properties,
-        "energy": label.energy,
-        "pbc": "F F F",
-        "charge": structure.charge,
-        "multiplicity": structure.multiplicity,
-        "structure_id": structure.structure_id,
-        "level": row.level_name,
-        "molecule": row.molecule_name,
-        "molecule_id": structure.molecule_id,
-        "sampler": structure.origin.sampler,
-        "split": row.split,
-        "purpose": row.purpose,
+        "energy": repr(float(label.energy)),
+        "pbc": '"F F F"',
+        "charge": str(structure.charge),
+        "multiplicity": str(structure.multiplicity),
+        "structure_id": _text(structure.structure_id),
+        "level": _text(row.level_name),
+        "molecule": _text(row.molecule_name),
+        "molecule_id": _text(structure.molecule_id),
+        "sampler": _text(structure.origin.sampler),
+        "split": _text(row.split),
+        "purpose": _text(row.purpose),
     }
     if label.dipole is not None:
-        facts["dipole"] = " ".join(repr(float(x)) for x in label.dipole)
-    comment = " ".join(f"{key}={_quoted(value)}" for key, value in facts.items())
+        facts["dipole"] = '"' + " ".join(repr(float(x)) for x in label.dipole) + '"'
+    comment = " ".join(f"{key}={value}" for key, value in facts.items())
     lines = [str(len(structure)), comment]
     for i, number in enumerate(structure.atomic_numbers):
         numbers = [repr(float(x)) for column in columns for x in column[i]]
@@ -59,9 +61,30 @@ def frame(row: ExportRow) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quoted(value: object) -> str:
-    text = repr(value) if isinstance(value, float) else str(value)
-    # Quotes also keep a name such as 1234 or T from being read as a number or a truth value.
-    if isinstance(value, str) and not value.startswith("species:"):
-        text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return text
+def _text(value: str) -> str:
+    """Quote a text so that it is read as one.
+
+    Quotes are not enough: readers such as ASE's turn into numbers and truth values what looks like
+    them, a molecule named 1234, or one identity in some thousands that is all digits but for an e.
+    """
+    text = value if _reads_as_text(value) else f"_JSON {json.dumps(value, ensure_ascii=False)}"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _reads_as_text(value: str) -> bool:
+    parts = re.findall(r"[^\s,]+", value)
+    return (
+        value.isprintable()
+        and not value.startswith("_JSON")
+        and not all(_looks_like_a_number_or_truth(part) for part in parts)
+    )
+
+
+def _looks_like_a_number_or_truth(part: str) -> bool:
+    if part.lower() in ("t", "f", "true", "false"):
+        return True
+    try:
+        float(part)
+    except ValueError:
+        return False
+    return True

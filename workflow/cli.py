@@ -126,6 +126,8 @@ def launch(
         return
     folder = launch_campaign(read, machine, path, Progress(console, read), force_new=force_new)
     console.print(summary_screen(summarize(folder), folder))
+    if len(read.rungs) > 1:
+        climb_report(folder.path)
 
 
 @app.command()
@@ -148,6 +150,23 @@ def status(
     new_console().print(screen)
     if svg is not None:
         save_picture(screen, svg, title=f"rung status {run}")
+
+
+@app.command("climb-report")
+def climb_report(run: Run) -> None:
+    """Compare ways of climbing on the highest rung's held-out labels; trains each of them.
+
+    Example: rung climb-report runs/demo
+    """
+    from workflow.climb_report import climb_report, report_screen, save_plot
+    from workflow.screen import new_console
+
+    console = new_console()
+    report = climb_report(run)
+    plot = run / "climb-report.svg"
+    save_plot(report, plot)
+    console.print(report_screen(report))
+    console.print(f"plot        {plot}")
 
 
 @app.command()

@@ -1,210 +1,143 @@
-"""Atomic environment vectors (ANI symmetry functions) and their derivatives.
+"""Atomic environment vectors of a batch, and forces from derivatives of the energy by them.
 
-Neither depends on weights, so all members of a committee share them, and training computes them
-once. Equations: Smith, Isayev, Roitberg, doi:10.1039/C6SC05720A, eqs. 2 to 4, with the factors of
-the authors' program: 0.25 on radial functions, and 0.95 on the cosine of the angle, which keeps
-the angle's derivative finite for three atoms in a line.
+Environment vectors do not depend on weights, so all members of a committee share them.
 """
 
 from dataclasses import dataclass
-from math import pi
 
 import torch
 from torch import Tensor
 
-from model.architecture import Architecture, SymmetryFunctions
+from model import symmetry
+from model.architecture import Architecture
 from model.batch import AtomBatch
-from model.jacobian import PairJacobian
-
-_COSINE_SCALE = 0.95
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Pairs:
-    """Ordered pairs of a centre and a neighbour within a cutoff, sorted by centre.
-
-    Attributes
-    ----------
-    centre, neighbour : (P,) int64
-        Atoms.
-    element : (P,) int64
-        Species index of the neighbour; within a centre, neighbours are sorted by it.
-    distance : (P,)
-        Å.
-    direction : (P, 3)
-        Unit vector from the centre to the neighbour.
-    """
-
-    centre: Tensor
-    neighbour: Tensor
-    element: Tensor
-    distance: Tensor
-    direction: Tensor
-
-    def __len__(self) -> int:
-        return len(self.centre)
-
-    def within(self, cutoff_angstrom: float) -> "Pairs":
-        """Return the pairs that are closer than a cutoff."""
-        keep = torch.nonzero(self.distance < cutoff_angstrom).flatten()
-        return Pairs(
-            centre=self.centre[keep],
-            neighbour=self.neighbour[keep],
-            element=self.element[keep],
-            distance=self.distance[keep],
-            direction=self.direction[keep],
-        )
+from model.jacobian import FixedEnvironments, PairJacobian
+from model.neighbours import Pairs, Triples, find_pairs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Environments:
-    """Environment vectors of a batch and their derivatives by positions.
+    """Environment vectors of a batch, and what each pair and triple of atoms has to do with them.
 
     Attributes
     ----------
+    architecture : Architecture
     features : (A, F)
-    radial, angular : PairJacobian
+        Of each atom: for each element the radial functions, then for each pair of elements the
+        angular functions.
+    pairs : Pairs
+        Within the radial cutoff.
+    near : (Q,) int64
+        Those within the angular cutoff.
+    triples : Triples
+        Of the pairs within the angular cutoff.
+    radial_block : (P,) int64
+        The block of radial functions that a pair adds to, in the list (A * n_elements, R).
+    radial_slopes : (P, R)
+        Of these functions by the distance of the pair.
+    angular_block : (T,) int64
+        The block of angular functions that a triple adds to, in the list (A * element pairs, S).
+    angular_slopes : (T, 3, S)
+        Of these functions by both distances and by the cosine of the angle.
     """
 
+    architecture: Architecture
     features: Tensor
-    radial: PairJacobian
-    angular: PairJacobian
+    pairs: Pairs
+    near: Tensor
+    triples: Triples
+    radial_block: Tensor
+    radial_slopes: Tensor
+    angular_block: Tensor
+    angular_slopes: Tensor
+
+    def forces(self, gradient: Tensor) -> Tensor:
+        """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
+        members, n_atoms, _ = gradient.shape
+        n_radial = self.architecture.n_radial_features
+        by_radial, by_angular = (
+            part.reshape(members, -1, slopes.shape[-1]).index_select(1, block).permute(1, 2, 0)
+            for part, slopes, block in (
+                (gradient[:, :, :n_radial], self.radial_slopes, self.radial_block),
+                (gradient[:, :, n_radial:], self.angular_slopes, self.angular_block),
+            )
+        )
+        along = torch.bmm(self.radial_slopes[:, None, :], by_radial)  # (P, 1, M)
+        pull = along * self.pairs.direction[:, :, None]  # on each pair's neighbour, (P, 3, M)
+        pull[self.near] += self.triples.pulls(torch.bmm(self.angular_slopes, by_angular))
+        forces = gradient.new_zeros(n_atoms, 3 * members)
+        forces.index_add_(0, self.pairs.centre, pull.flatten(1))
+        forces.index_add_(0, self.pairs.neighbour, pull.flatten(1), alpha=-1)
+        return forces.view(n_atoms, 3, members).transpose(1, 2)
+
+    def fixed(self) -> FixedEnvironments:
+        """Return the same with derivatives by positions, for use with one set of weights after
+        the other."""
+        n_elements = len(self.architecture.elements)
+        pairs = self.pairs
+        radial = PairJacobian.of(
+            pairs,
+            blocks_of_element=torch.arange(n_elements)[:, None],
+            n_blocks=n_elements,
+            derivatives=pairs.direction[:, :, None] * self.radial_slopes[:, None, :],
+        )
+        triples, pairs = self.triples, self.triples.pairs
+        by_triple = torch.bmm(triples.motions().transpose(1, 2), self.angular_slopes)  # (T, 6, S)
+        # (pair, element of the other neighbour, xyz, S) -> (pair, xyz, all functions)
+        by_pair = by_triple.new_zeros(len(pairs) * n_elements, 3, by_triple.shape[2])
+        for side, other, half in (
+            (triples.first, triples.second, by_triple[:, :3]),
+            (triples.second, triples.first, by_triple[:, 3:]),
+        ):
+            by_pair.index_add_(0, side * n_elements + pairs.element[other], half)
+        angular = PairJacobian.of(
+            pairs,
+            blocks_of_element=torch.tensor(self.architecture.pair_table),
+            n_blocks=self.architecture.n_element_pairs,
+            derivatives=by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
+            .transpose(1, 2)
+            .flatten(2),
+        )
+        return FixedEnvironments(features=self.features, radial=radial, angular=angular)
 
 
 def environments(batch: AtomBatch, architecture: Architecture, dtype: torch.dtype) -> Environments:
-    """Compute environment vectors and their derivatives.
+    """Compute environment vectors; where two atoms coincide, derivatives are NaN."""
+    functions, n_elements = architecture.symmetry_functions, len(architecture.elements)
+    pairs = find_pairs(batch, functions.radial_cutoff_angstrom, dtype)
+    radial_values, radial_slopes = symmetry.radial(pairs.distance, functions)
+    radial_block = pairs.centre * n_elements + pairs.element
 
-    Where two atoms coincide, the derivatives are NaN.
-    """
-    functions = architecture.symmetry_functions
-    near = find_pairs(batch, functions.radial_cutoff_angstrom, dtype)
-    nearer = near.within(functions.angular_cutoff_angstrom)
-    radial_features, radial = _radial(near, len(batch), architecture)
-    angular_features, angular = _angular(nearer, len(batch), architecture)
-    return Environments(
-        features=torch.cat([radial_features, angular_features], dim=1),
-        radial=radial,
-        angular=angular,
+    near = torch.nonzero(pairs.distance < functions.angular_cutoff_angstrom).flatten()
+    triples = Triples.of(pairs[near])
+    first, second = triples.first, triples.second
+    angular_values, angular_slopes = symmetry.angular(
+        triples.pairs.distance[first], triples.pairs.distance[second], triples.cosine, functions
     )
-
-
-def find_pairs(batch: AtomBatch, cutoff_angstrom: float, dtype: torch.dtype) -> Pairs:
-    """Find all ordered pairs within a cutoff, in the same structure; distances in float64 first."""
-    sizes = torch.tensor(batch.sizes)
-    starts = torch.cumsum(sizes, 0) - sizes
-    atoms = torch.argsort(batch.owner, stable=True)  # by structure, then by element
-    per_atom = sizes[batch.owner[atoms]]
-    centre = torch.repeat_interleave(atoms, per_atom)
-    first = torch.repeat_interleave(torch.cumsum(per_atom, 0) - per_atom, per_atom)
-    rank = torch.arange(len(centre)) - first
-    neighbour = atoms[starts[batch.owner[centre]] + rank]
-    vectors = batch.positions[neighbour] - batch.positions[centre]
-    distance = torch.linalg.vector_norm(vectors, dim=1)
-    keep = torch.nonzero((distance < cutoff_angstrom) & (centre != neighbour)).flatten()
-    centre, neighbour, distance = centre[keep], neighbour[keep], distance[keep]
-    return Pairs(
-        centre=centre,
-        neighbour=neighbour,
-        element=batch.species[neighbour],
-        distance=distance.to(dtype),
-        direction=(vectors[keep] / distance[:, None]).to(dtype),
-    )
-
-
-def _cutoff(distance: Tensor, cutoff: float) -> tuple[Tensor, Tensor]:
-    """Return the cosine cutoff function (eq. 2) and its slope."""
-    scaled = distance * (pi / cutoff)
-    return 0.5 * torch.cos(scaled) + 0.5, torch.sin(scaled) * (-0.5 * pi / cutoff)
-
-
-def _radial(pairs: Pairs, n_atoms: int, architecture: Architecture) -> tuple[Tensor, PairJacobian]:
-    """Return radial features (A, ...) and their Jacobian (eq. 3)."""
-    functions = architecture.symmetry_functions
-    eta, n_elements = functions.radial_eta_per_angstrom2, len(architecture.elements)
-    cutoff, cutoff_slope = _cutoff(pairs.distance, functions.radial_cutoff_angstrom)
-    offset = pairs.distance[:, None] - pairs.distance.new_tensor(functions.radial_shifts_angstrom)
-    gaussian = 0.25 * torch.exp(-eta * offset**2)
-    features = gaussian.new_zeros(n_atoms * n_elements, functions.n_radial)
-    rows = pairs.centre * n_elements + pairs.element
-    features.index_add_(0, rows, gaussian * cutoff[:, None])
-    slope = gaussian * (cutoff_slope[:, None] - 2 * eta * offset * cutoff[:, None])
-    return features.view(n_atoms, -1), PairJacobian.of(
-        centre=pairs.centre,
-        neighbour=pairs.neighbour,
-        element=pairs.element,
-        blocks_of_element=torch.arange(n_elements)[:, None],
-        n_blocks=n_elements,
-        derivatives=pairs.direction[:, :, None] * slope[:, None, :],
-    )
-
-
-def _triples(pairs: Pairs) -> tuple[Tensor, Tensor]:
-    """Return all (first, second) indices of two pairs with the same centre, first < second."""
-    _, counts = torch.unique_consecutive(pairs.centre, return_counts=True)
-    ends = torch.repeat_interleave(torch.cumsum(counts, 0), counts)
-    later = ends - torch.arange(len(pairs)) - 1
-    first = torch.repeat_interleave(torch.arange(len(pairs)), later)
-    rank = torch.arange(len(first)) - (torch.cumsum(later, 0) - later)[first]
-    return first, first + 1 + rank
-
-
-def _angular(pairs: Pairs, n_atoms: int, architecture: Architecture) -> tuple[Tensor, PairJacobian]:
-    """Return angular features (A, ...) and their Jacobian (eq. 4)."""
-    functions = architecture.symmetry_functions
-    n_elements, n_blocks = len(architecture.elements), architecture.n_element_pairs
-    first, second = _triples(pairs)
-    block = torch.tensor(architecture.pair_table)[pairs.element[first], pairs.element[second]]
-
-    distance, direction = pairs.distance, pairs.direction
-    cutoff, cutoff_slope = _cutoff(distance, functions.angular_cutoff_angstrom)
-    cosine = (direction[first] * direction[second]).sum(1)
-    bend, bend_slope = _bend_functions(cosine, functions)
-    eta = functions.angular_eta_per_angstrom2
-    mean = 0.5 * (distance[first] + distance[second])
-    offset = mean[:, None] - distance.new_tensor(functions.angular_shifts_angstrom)
-    stretch = torch.exp(-eta * offset**2)
-    weight = (cutoff[first] * cutoff[second])[:, None]
-
-    def outer(a: Tensor, b: Tensor) -> Tensor:
-        return (a[:, :, None] * b[:, None, :]).flatten(1)  # (T, shifts * sections)
-
-    features = distance.new_zeros(n_atoms * n_blocks, functions.n_angular)
-    features.index_add_(0, pairs.centre[first] * n_blocks + block, outer(stretch * weight, bend))
-    jacobian = distance.new_zeros(len(pairs) * n_elements, 3, functions.n_angular)
-    by_mean = -eta * offset * stretch * weight  # half of it belongs to each distance
-    by_cosine = outer(stretch * weight, bend_slope)
-    for one, other in ((first, second), (second, first)):
-        slope = (cutoff_slope[one] * cutoff[other])[:, None] * stretch
-        by_distance = outer(by_mean + slope, bend)
-        turn = direction[other] - cosine[:, None] * direction[one]
-        turn = turn / distance[one, None]  # derivative of the cosine by the neighbour, (T, 3)
-        blocks = (
-            direction[one, :, None] * by_distance[:, None, :]
-            + turn[:, :, None] * by_cosine[:, None, :]
+    element, centre = triples.pairs.element, triples.pairs.centre
+    block = torch.tensor(architecture.pair_table)[element[first], element[second]]
+    angular_block = centre[first] * architecture.n_element_pairs + block
+    features = [
+        _sum_blocks(values, blocks, len(batch), per_atom)
+        for values, blocks, per_atom in (
+            (radial_values, radial_block, n_elements),
+            (angular_values, angular_block, architecture.n_element_pairs),
         )
-        jacobian.index_add_(0, one * n_elements + pairs.element[other], blocks)
-    # (pair, element of the other neighbour, xyz, S) -> (pair, xyz, all functions)
-    derivatives_by_pair = jacobian.view(len(pairs), n_elements, 3, functions.n_angular)
-    derivatives_by_pair = derivatives_by_pair.transpose(1, 2).flatten(2)
-    return features.view(n_atoms, -1), PairJacobian.of(
-        centre=pairs.centre,
-        neighbour=pairs.neighbour,
-        element=pairs.element,
-        blocks_of_element=torch.tensor(architecture.pair_table),
-        n_blocks=n_blocks,
-        derivatives=derivatives_by_pair,
+    ]
+    return Environments(
+        architecture=architecture,
+        features=torch.cat(features, dim=1),
+        pairs=pairs,
+        near=near,
+        triples=triples,
+        radial_block=radial_block,
+        radial_slopes=radial_slopes,
+        angular_block=angular_block,
+        angular_slopes=angular_slopes,
     )
 
 
-def _bend_functions(cosine: Tensor, functions: SymmetryFunctions) -> tuple[Tensor, Tensor]:
-    """Return 2 ((1 + cos(theta - theta_s)) / 2)^zeta and its slope by the cosine, both (T, n).
-
-    cos(theta - theta_s) is expanded, so that no arc cosine is needed.
-    """
-    sections = cosine.new_tensor(functions.angular_sections_radian)
-    scaled = (_COSINE_SCALE * cosine)[:, None]
-    sine = torch.sqrt(1 - scaled**2)
-    half = 0.5 + 0.5 * (scaled * torch.cos(sections) + sine * torch.sin(sections))
-    power = half ** (functions.angular_zeta - 1)
-    inner = torch.cos(sections) - scaled / sine * torch.sin(sections)
-    return 2 * power * half, functions.angular_zeta * _COSINE_SCALE * power * inner
+def _sum_blocks(values: Tensor, block: Tensor, n_atoms: int, blocks_per_atom: int) -> Tensor:
+    """Add values (n, S) to the blocks that they belong to: features (A, blocks * S)."""
+    sums = values.new_zeros(n_atoms * blocks_per_atom, values.shape[1])
+    return sums.index_add_(0, block, values).view(n_atoms, -1)

@@ -6,7 +6,7 @@ tests check one against the other.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,21 +14,59 @@ from torch.autograd.function import once_differentiable
 
 from model.architecture import Architecture
 from model.batch import AtomBatch
-from model.descriptor import Environments
-from model.network import StackedNetworks, backpropagate, evaluate, split_layers
+from model.jacobian import FixedEnvironments
+from model.network import Pass, StackedNetworks, backpropagate, evaluate, split_layers
+
+
+class Surroundings(Protocol):
+    """Environment vectors of a batch, that know how forces follow from dE/dG."""
+
+    @property
+    def features(self) -> Tensor:
+        """Environment vectors, (A, F)."""
+        ...
+
+    def forces(self, gradient: Tensor) -> Tensor:
+        """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
+        ...
 
 
 def energies_and_forces(
-    networks: StackedNetworks, batch: AtomBatch, surroundings: Environments
+    networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
 ) -> tuple[Tensor, Tensor]:
     """Return energies (M, B) without self-energies, summed in float64, and forces (M, A, 3).
 
-    In eV and eV/Å, atoms in the order of the batch; differentiable by `networks.weights`.
+    In eV and eV/Å, atoms in the order of the batch; outside autograd.
     """
+    energies, forces, _ = _evaluate(networks, batch, surroundings)
+    return energies, forces
+
+
+def differentiable_energies_and_forces(
+    networks: StackedNetworks, batch: AtomBatch, surroundings: FixedEnvironments
+) -> tuple[Tensor, Tensor]:
+    """Return what `energies_and_forces` does, differentiable by `networks.weights`."""
     energies, forces = _EnergiesAndForces.apply(  # type: ignore[no-untyped-call]
         networks.weights, networks.architecture, batch, surroundings
     )
     return energies, forces
+
+
+def _evaluate(
+    networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
+) -> tuple[Tensor, Tensor, list[Pass]]:
+    alpha = networks.architecture.celu_alpha
+    passes = [
+        evaluate(layers, features, alpha)
+        for layers, features in zip(
+            networks.layers, _by_element(batch, surroundings.features, dim=0), strict=True
+        )
+    ]
+    atomic = torch.cat([done.energies for done in passes], dim=1)
+    energies = torch.zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
+    energies.index_add_(1, batch.owner, atomic.double())
+    forces = surroundings.forces(torch.cat([done.gradient for done in passes], dim=1))
+    return energies, forces.transpose(0, 1), passes
 
 
 class _EnergiesAndForces(torch.autograd.Function):
@@ -38,55 +76,31 @@ class _EnergiesAndForces(torch.autograd.Function):
         weights: Tensor,
         architecture: Architecture,
         batch: AtomBatch,
-        surroundings: Environments,
+        surroundings: FixedEnvironments,
     ) -> tuple[Tensor, Tensor]:
         networks = StackedNetworks(architecture=architecture, weights=weights)
-        features = _by_element(batch, surroundings.features, dim=0)
-        passes = [
-            evaluate(layers, own, architecture.celu_alpha)
-            for layers, own in zip(networks.layers, features, strict=True)
-        ]
-        atomic = torch.cat([done.energies for done in passes], dim=1)
-        energies = torch.zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
-        energies.index_add_(1, batch.owner, atomic.double())
-        forces = atomic.new_zeros(len(batch), len(atomic), 3)
-        n_radial = architecture.n_radial_features
-        for part, jacobian in (
-            (slice(None, n_radial), surroundings.radial),
-            (slice(n_radial, None), surroundings.angular),
-        ):
-            gradient = torch.cat([done.gradient[:, :, part] for done in passes], dim=1)
-            jacobian.add_forces(gradient.view(len(atomic), -1, jacobian.block_size), forces)
+        energies, forces, passes = _evaluate(networks, batch, surroundings)
         ctx.save_for_backward(weights)
         ctx.context = architecture, batch, surroundings, passes
-        return energies, forces.transpose(0, 1)
+        return energies, forces
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_energies: Tensor, by_forces: Tensor) -> tuple[Tensor | None, ...]:
         architecture, batch, surroundings, passes = ctx.context
         [weights] = ctx.saved_tensors
-        members = len(weights)
-        by_atom_forces = by_forces.transpose(0, 1).contiguous()
-        parts = []
-        for jacobian in (surroundings.radial, surroundings.angular):
-            by_gradient = weights.new_zeros(
-                members, len(batch) * jacobian.n_blocks, jacobian.block_size
-            )
-            jacobian.add_by_gradient(by_atom_forces, by_gradient)
-            parts.append(by_gradient.view(members, len(batch), -1))
-        by_gradients = _by_element(batch, torch.cat(parts, dim=2), dim=1)
-        by_atomic = _by_element(batch, by_energies[:, batch.owner].to(weights.dtype), dim=1)
+        by_gradient = surroundings.by_gradient(by_forces.transpose(0, 1).contiguous())
+        by_atomic = by_energies[:, batch.owner].to(weights.dtype)
         by_weights = torch.empty_like(weights)
-        for layers, into, done, by_energy, by_gradient in zip(
+        for layers, into, done, by_energy, by_slope in zip(
             split_layers(architecture, weights),
             split_layers(architecture, by_weights),
             passes,
-            by_atomic,
-            by_gradients,
+            _by_element(batch, by_atomic, dim=1),
+            _by_element(batch, by_gradient, dim=1),
             strict=True,
         ):
-            found = backpropagate(layers, done, by_energy, by_gradient, architecture.celu_alpha)
+            found = backpropagate(layers, done, by_energy, by_slope, architecture.celu_alpha)
             for target, source in zip(into, found, strict=True):
                 target.weight.copy_(source.weight)
                 target.bias.copy_(source.bias)

@@ -17,9 +17,10 @@ from chemistry.structure import FloatArray
 from model.architecture import Architecture
 from model.batch import AtomBatch, check_structures
 from model.committee import Committee
-from model.descriptor import Environments, environments
+from model.descriptor import environments
 from model.folds import Folds, assign_folds
-from model.forces import energies_and_forces
+from model.forces import differentiable_energies_and_forces
+from model.jacobian import FixedEnvironments
 from model.network import StackedNetworks, free_weights
 from model.self_energies import element_counts, fit_self_energies
 from model.settings import TrainingSettings
@@ -116,9 +117,9 @@ class _Minibatch:
     learns: Tensor
     validates: Tensor
 
-    def surroundings(self, architecture: Architecture, dtype: torch.dtype) -> Environments:
+    def surroundings(self, architecture: Architecture, dtype: torch.dtype) -> FixedEnvironments:
         """Compute the environment vectors and their derivatives."""
-        return environments(self.atoms, architecture, dtype)
+        return environments(self.atoms, architecture, dtype).fixed()
 
 
 def train_committee(
@@ -314,10 +315,13 @@ def _minibatches(
 
 
 def _losses(
-    networks: StackedNetworks, batch: _Minibatch, surroundings: Environments, force_weight: float
+    networks: StackedNetworks,
+    batch: _Minibatch,
+    surroundings: FixedEnvironments,
+    force_weight: float,
 ) -> Tensor:
     """Return (dE)^2/N + w mean (dF)^2 of each member and structure, (M, B), eV^2."""
-    energies, forces = energies_and_forces(networks, batch.atoms, surroundings)
+    energies, forces = differentiable_energies_and_forces(networks, batch.atoms, surroundings)
     by_energy = (energies - batch.energies).float() ** 2 / batch.n_atoms
     by_atom = ((forces - batch.forces) ** 2).mean(2) * batch.has_forces
     by_force = torch.zeros_like(by_energy).index_add(1, batch.atoms.owner, by_atom) / batch.n_atoms

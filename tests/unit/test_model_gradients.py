@@ -6,7 +6,7 @@ from model_examples import ELEMENTS, cluster
 from model.architecture import Architecture, SymmetryFunctions
 from model.batch import AtomBatch
 from model.descriptor import environments
-from model.forces import energies_and_forces
+from model.forces import differentiable_energies_and_forces, energies_and_forces
 from model.network import StackedNetworks, evaluate
 
 TINY = Architecture(
@@ -35,7 +35,7 @@ def test_gradients_by_weights_pass_gradcheck():
 
     def outputs(weights):
         networks = StackedNetworks(architecture=TINY, weights=weights)
-        return energies_and_forces(networks, batch, surroundings)
+        return differentiable_energies_and_forces(networks, batch, surroundings.fixed())
 
     assert torch.autograd.gradcheck(outputs, (weights.requires_grad_(),))
 
@@ -53,3 +53,13 @@ def test_gradient_of_energies_by_features_is_that_of_autograd():
         [gradient] = torch.autograd.grad(energies.sum(), features)
         torch.testing.assert_close(done.energies[member], energies)
         torch.testing.assert_close(done.gradient[member], gradient)
+
+
+def test_fixed_environments_give_the_same_forces():
+    batch, surroundings, weights = example()
+    networks = StackedNetworks(architecture=TINY, weights=weights)
+    energies, forces = energies_and_forces(networks, batch, surroundings)
+    same_energies, same_forces = energies_and_forces(networks, batch, surroundings.fixed())
+    torch.testing.assert_close(energies, same_energies)
+    torch.testing.assert_close(forces, same_forces)
+    assert forces.abs().max() > 1e-3

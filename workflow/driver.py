@@ -57,7 +57,8 @@ class Driver:
         self._store = store
         self._campaign = campaign
         self._backend = backend
-        self._folder = folder
+        # Workers work in other folders: the paths in their orders must be absolute.
+        self._folder = RunFolder(folder.path.resolve())
         self._workers = workers
         self._observer = observer
         self._spool = result_spool(folder.path)

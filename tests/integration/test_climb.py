@@ -1,0 +1,72 @@
+"""A campaign of two rungs, for real: tblite below, PySCF above, Parsl, torch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from chemistry.level import find_level
+from workflow.climb_report import climb_report
+from workflow.store import Store
+
+RUNG = Path(sys.executable).with_name("rung")
+
+CAMPAIGN = """
+name: climb
+molecules: [O, CO]
+rungs:
+  - level: gfn2-xtb
+    initial_labels: 20
+    labels_per_training: 20
+    budget: {labels: 40}
+  - level: hf/sto-3g
+    initial_labels: 6
+    labels_per_training: 6
+    held_out_structures: 6
+    transfer: auto
+    budget: {labels: 12}
+held_out: {structures: 12}
+initial: [{kind: normal_modes}]
+explore: [{kind: normal_modes}]
+train:
+  members: 2
+  folds: 2
+  max_epochs: 15
+  hidden_layers: {H: [16, 12, 8], C: [16, 12, 8], O: [16, 12, 8]}
+"""
+
+
+@pytest.mark.slow
+def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
+    (tmp_path / "climb.yaml").write_text(CAMPAIGN)
+    done = subprocess.run(
+        [RUNG, "launch", "climb.yaml"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for way in ("direct training", "all weights", "layers 1 and 3 frozen", "delta learning"):
+        assert way in done.stdout
+
+    run = tmp_path / "climb"
+    with Store.open(run / "store.sqlite", read_only=True) as store:
+        lower, upper = (find_level(name).level_id for name in ("gfn2-xtb", "hf/sto-3g"))
+        below = {r.structure.structure_id for r in store.labelled(0, lower, held_out=False)}
+        above = {r.structure.structure_id for r in store.labelled(1, upper, held_out=False)}
+        tried = [training.history["tried"] for training in store.trainings(1)]
+        kept = [training.history["transfer"] for training in store.trainings(1)]
+    assert len(above) == 12
+    assert above < below
+    assert all(set(t) == {"scratch", "full", "freeze", "delta"} for t in tried)
+    assert kept == [min(t, key=t.get) for t in tried]
+    assert (run / "climb-report.svg").read_text().count("<svg") == 1
+
+    report = climb_report(run)
+    assert [way.name for way in report.ways] == ["below", "scratch", "full", "freeze", "delta"]
+    assert (report.n_labels, report.n_held_out) == (12, 6)

@@ -34,7 +34,7 @@ class StoreError(RungError):
     """The store of a run cannot be read or written (corrupt file, full disk)."""
 
 
-class PoisonTask(RungError):  # noqa: N818
+class PoisonTask(RungError):
     """A task lost its worker each time that it was tried: it will not be tried again."""
 
 
@@ -42,5 +42,5 @@ class CampaignFailed(RungError):
     """A campaign stopped without reaching its goal; everything computed is kept."""
 
 
-class Interrupted(RungError):  # noqa: N818
+class Interrupted(RungError):
     """Somebody stopped a campaign; everything computed is kept."""

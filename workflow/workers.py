@@ -24,7 +24,7 @@ T = TypeVar("T")
 _SHUT_DOWN_SECONDS = 15.0
 
 
-class InterchangeLost(Exception):  # noqa: N818
+class InterchangeLost(Exception):
     """The process between the driver and a pool has ended: nothing can be run any more."""
 
 

@@ -21,7 +21,7 @@ _NET_FORCE_LIMIT_EV_ANGSTROM = 0.01
 """A molecule in empty space feels no net force; a larger one says that the gradient is wrong."""
 
 
-class CalculationFailed(Exception):  # noqa: N818 (an outcome, not a bug)
+class CalculationFailed(Exception):
     """Unwinds a calculation; `attempt` turns it into a LabelFailure. Never leaves an engine."""
 
     def __init__(self, kind: FailureKind, message: str) -> None:

@@ -28,6 +28,8 @@ class FirstSet:
         How many times all samplers have run; a rung that climbs has no samplers.
     next_tasks : tuple of SampleTask
         The next round.
+    is_amid_a_round : bool
+        Whether a part of the next round is done already.
     """
 
     purpose: Literal["initial", "held_out"]
@@ -38,18 +40,22 @@ class FirstSet:
     n_chosen: int
     rounds: int
     next_tasks: tuple[SampleTask, ...]
+    is_amid_a_round: bool
 
     @property
     def is_sampled(self) -> bool:
-        """Whether there is enough to choose from, or no hope of it."""
-        if self.n_chosen or self.rounds >= _FIRST_SET_ROUNDS:
+        """Whether there is enough to choose from, or no hope of it.
+
+        Never amid a round: what is chosen shall not depend on which sampler was the faster one.
+        """
+        if self.n_chosen or not self.quota or self.rounds >= _FIRST_SET_ROUNDS:
             return True
-        return self.rounds > 0 and len(self.offers) >= self.quota
+        return self.rounds > 0 and not self.is_amid_a_round and len(self.offers) >= self.quota
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing more will be chosen for it."""
-        return self.n_chosen > 0 or (self.is_sampled and not self.offers)
+        return self.n_chosen > 0 or (self.is_sampled and not (self.offers and self.quota))
 
 
 def first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
@@ -77,6 +83,7 @@ def _shares(
         done = sum(all(t.key in state.finished_tasks for t in tasks) for tasks in rounds)
         if state.climbs:
             done = _FIRST_SET_ROUNDS
+        next_tasks = () if done == _FIRST_SET_ROUNDS else rounds[done]
         yield FirstSet(
             purpose=purpose,
             molecule_id=molecule.molecule_id,
@@ -89,5 +96,6 @@ def _shares(
             ),
             n_chosen=state.chosen[purpose, molecule.molecule_id],
             rounds=done,
-            next_tasks=() if done == _FIRST_SET_ROUNDS else rounds[done],
+            next_tasks=next_tasks,
+            is_amid_a_round=any(task.key in state.finished_tasks for task in next_tasks),
         )

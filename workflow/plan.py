@@ -29,6 +29,7 @@ from workflow.actions import (
     TrainingNow,
 )
 from workflow.campaign import Campaign, Rung
+from workflow.cost import PowerLaw
 from workflow.first_sets import first_sets
 from workflow.records import Candidate
 from workflow.rung_state import RungState
@@ -70,8 +71,11 @@ def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -
     if state.climbs and not state.has_inherited:
         return [Inheriting()]
     labelling = _label(state, slots=slots, cost=cost)
+    if campaign.synchronous:
+        # Measured times differ from run to run: they must not have a say in what is chosen.
+        cost = PowerLaw()
     reason = stop_reason(state, campaign.rungs[state.index])
-    if reason is not None:
+    if reason is not None and _first_sets_settled(state, campaign):
         return [*labelling, *_wind_down(state, campaign.rungs[state.index], reason)]
     actions = [
         *_prepare(state, campaign),
@@ -130,9 +134,8 @@ def _choose_first(state: RungState, campaign: Campaign) -> Iterator[Action]:
             yield Choosing(choices=tuple(choices))
 
 
-def _first_set_labelled(state: RungState, campaign: Campaign) -> bool:
-    settled = all(first_set.is_settled for first_set in first_sets(state, campaign))
-    return settled and state.first_to_label == 0
+def _first_sets_settled(state: RungState, campaign: Campaign) -> bool:
+    return all(first_set.is_settled for first_set in first_sets(state, campaign))
 
 
 def _train(state: RungState, campaign: Campaign) -> list[Action]:
@@ -141,7 +144,8 @@ def _train(state: RungState, campaign: Campaign) -> list[Action]:
         return []
     rung = campaign.rungs[state.index]
     if state.newest is None:
-        due = state.n_training_labels > 0 and _first_set_labelled(state, campaign)
+        first_sets_in = state.first_to_label == 0 and _first_sets_settled(state, campaign)
+        due = first_sets_in and state.n_training_labels > 0
     elif campaign.synchronous:
         due = state.n_new_labels > 0 and not state.to_label
     else:
@@ -161,29 +165,27 @@ def _explore(
         return
     if campaign.synchronous and (state.is_training() or state.to_label or state.n_new_labels):
         return
-    if state.is_open(judge_key(state.index, newest.version)) and any(
-        c.judged_by != newest.version for c in _trainable(state)
-    ):
+    judging = judge_key(state.index, newest.version)
+    is_stale = any(c.judged_by != newest.version for c in _trainable(state))
+    if is_stale and state.is_open(judging):
         yield Judging(version=newest.version)
+    room = _room(state, campaign, slots)
     if state.climbs:
         # The judgement of all that waits takes the place of a sweep.
         if state.is_judged:
-            room = _room(state, campaign, slots)
             yield from _choose(state, campaign, room=room, cost=cost)
         return
-    done = [s for s in state.sweeps if s.version == newest.version and s.is_complete]
-    sweep = list(_sweep(state, campaign, newest.version, number=0))
-    judged = not any(key.startswith("judge-") for key in state.tasks_in_flight)
-    if not done:
-        yield from sweep
-        if campaign.synchronous:
-            return
-    if campaign.synchronous and not judged:
+    begun = [s for s in state.sweeps if s.version == newest.version]
+    done = [s for s in begun if s.is_complete]
+    is_sweeping = not done or len(begun) > len(done)
+    if is_sweeping:
+        yield from _sweep(state, campaign, newest.version, number=len(done))
+    is_amid = is_sweeping or state.tasks_in_flight or (is_stale and state.is_open(judging))
+    if campaign.synchronous and is_amid:
         return
-    room = _room(state, campaign, slots)
     choices = _choose(state, campaign, room=room, cost=cost)
     yield from choices
-    if done and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
+    if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
         yield from _sweep(state, campaign, newest.version, number=len(done))
 
 

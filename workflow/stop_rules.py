@@ -13,13 +13,14 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
         return f"CPU budget spent ({budget.cpu_hours:g} h)"
     if stop.trainings is not None and len(state.trainings) >= stop.trainings:
         return f"{stop.trainings} trainings done"
-    errors = state.newest.errors if state.newest else None
+    errors = (state.newest.errors if state.newest else None) or {}
     for name, bound, unit in (
         ("energy_mae_kcal_mol", stop.energy_mae_kcal_mol, "kcal/mol"),
         ("force_mae_kcal_mol_angstrom", stop.force_mae_kcal_mol_angstrom, "kcal/mol/Å"),
     ):
-        if bound is not None and errors is not None and errors[name] <= bound:
-            return f"held-out error reached ({errors[name]:.3g} <= {bound:g} {unit})"
+        error = errors.get(name)  # None: a level without forces has no force error
+        if bound is not None and error is not None and error <= bound:
+            return f"held-out error reached ({error:.3g} <= {bound:g} {unit})"
     return _certain(state, rung)
 
 

@@ -1,0 +1,521 @@
+"""The plan as a pure function: what it asks for in states that a driver rarely meets."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from chemistry.structure import Origin, Structure
+from workflow.actions import Choosing, Finishing, Judging, Labelling, Sampling, TrainingNow
+from workflow.campaign import Campaign
+from workflow.plan import plan
+from workflow.records import Candidate, Sweep, Training
+from workflow.rung_state import MoleculeState, RungState
+from workflow.stop_rules import failure_reason, stop_reason
+from workflow.task_keys import SampleTask, derive_seed, judge_key, sample_tasks, train_key
+
+LEVEL = "hf/sto-3g"
+EMPTY = RungState(
+    index=0,
+    has_inherited=False,
+    molecules=(MoleculeState(molecule_id="a", held_out=False, has_starts=False),),
+    finished_tasks=frozenset(),
+    tasks_in_flight=frozenset(),
+    labels_in_flight=frozenset(),
+    waiting=(),
+    chosen=Counter(),
+    chosen_by_newest=Counter(),
+    to_label=(),
+    first_to_label=0,
+    n_training_labels=0,
+    n_labels=0,
+    n_failures=0,
+    label_cpu_hours=0.0,
+    trainings=(),
+    sweeps=(),
+)
+
+
+def campaign(*, rung=None, **changes) -> Campaign:
+    fields = {"level": LEVEL, "initial_labels": 4, "labels_per_training": 6, **(rung or {})}
+    return Campaign.model_validate(
+        {
+            "name": "x",
+            "molecules": ["O"],
+            "rungs": [fields],
+            "held_out": {"structures": 2},
+            **changes,
+        }
+    )
+
+
+def structure(i: int, *, molecule="a", n_atoms=3, sampler="normal_modes") -> Structure:
+    positions = np.arange(3.0 * n_atoms).reshape(n_atoms, 3) + 0.01 * i * np.eye(n_atoms, 3)
+    return Structure(
+        atomic_numbers=np.ones(n_atoms, dtype=int),
+        positions=positions,
+        molecule_id=molecule,
+        origin=Origin(sampler=sampler),
+    )
+
+
+def waiting(n: int, *, rho=None, purpose="active", version=1, first=0, **where):
+    return tuple(
+        Candidate(
+            structure=structure(first + i, **where),
+            purpose=purpose,
+            rho_kcal_mol=rho,
+            judged_by=None if rho is None else version,
+        )
+        for i in range(n)
+    )
+
+
+def molecule(name: str, *, held_out=False, has_starts=True) -> MoleculeState:
+    return MoleculeState(molecule_id=name, held_out=held_out, has_starts=has_starts)
+
+
+def keys(the_campaign: Campaign, purpose: str, *molecules: str, **which) -> set[str]:
+    return {
+        task.key for m in molecules for task in sample_tasks(the_campaign, 0, purpose, m, **which)
+    }
+
+
+def trained(n_labels=4, versions=1, errors=None) -> tuple[Training, ...]:
+    return tuple(
+        Training(version=v, checkpoint="", n_labels=n_labels, errors=errors)
+        for v in range(1, versions + 1)
+    )
+
+
+def after_first_training(the_campaign: Campaign, **changes) -> RungState:
+    """One molecule, first sets labelled, committee 1 trained, nothing under way."""
+    finished = (
+        keys(the_campaign, "start", "a")
+        | keys(the_campaign, "initial", "a")
+        | keys(the_campaign, "held_out", "a")
+        | {train_key(0, 1)}
+    )
+    fields = {
+        "molecules": (molecule("a"),),
+        "chosen": Counter({("initial", "a"): 4, ("held_out", "a"): 2}),
+        "n_training_labels": 4,
+        "n_labels": 6,
+        "trainings": trained(),
+        **changes,
+        "finished_tasks": frozenset(finished | changes.get("finished_tasks", set())),
+    }
+    return replace(EMPTY, **fields)
+
+
+def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
+    return Sweep(
+        version=version, number=number, judged=judged, over_threshold=over, is_complete=complete
+    )
+
+
+def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s: float(len(s))):
+    actions = plan(state, the_campaign, slots=slots, cost=cost)
+    again = plan(state, the_campaign, slots=slots, cost=cost)
+    assert [type(a) for a in actions] == [type(a) for a in again]
+    submitted = [a.task.key for a in actions if isinstance(a, Sampling)]
+    assert len(submitted) == len(set(submitted)), "a task was submitted twice"
+    return actions
+
+
+def of_kind(kind, actions):
+    return [action for action in actions if isinstance(action, kind)]
+
+
+def tasks(actions) -> set[str]:
+    return {action.task.key for action in of_kind(Sampling, actions)}
+
+
+# Labelling
+
+
+def test_the_longest_labels_are_started_first_and_twice_as_many_as_slots():
+    sizes = [3, 7, 5, 4, 9, 6, 8]
+    to_label = tuple(structure(0, n_atoms=n) for n in sizes)
+    state = after_first_training(campaign(), to_label=to_label)
+    labels = of_kind(Labelling, planned(state, campaign(), slots=2))
+    assert [len(action.structure) for action in labels] == [9, 8, 7, 6]
+
+
+def test_labels_under_way_take_their_places_and_are_not_started_again():
+    to_label = tuple(structure(0, n_atoms=n) for n in (3, 4, 5, 6, 7, 8))
+    for n_flying in (0, 3, 4, 6):
+        flying = frozenset(s.structure_id for s in to_label[:n_flying])
+        state = after_first_training(campaign(), to_label=to_label, labels_in_flight=flying)
+        labels = of_kind(Labelling, planned(state, campaign(), slots=2))
+        assert len(labels) == max(0, 4 - n_flying)
+        assert not flying & {action.structure.structure_id for action in labels}
+
+
+# First sets
+
+
+def test_it_starts_with_conformers():
+    the_campaign = campaign()
+    assert tasks(planned(EMPTY, the_campaign)) == keys(the_campaign, "start", "a")
+
+
+def test_a_molecule_without_conformers_does_not_hold_up_the_others():
+    the_campaign = campaign()
+    state = replace(EMPTY, molecules=(molecule("a", has_starts=False), molecule("b")))
+    state = replace(
+        state,
+        tasks_in_flight=frozenset(keys(the_campaign, "start", "a")),
+        finished_tasks=frozenset(keys(the_campaign, "start", "b")),
+    )
+    expected = keys(the_campaign, "initial", "b") | keys(the_campaign, "held_out", "b")
+    assert tasks(planned(state, the_campaign)) == expected
+
+
+def test_a_molecule_that_is_only_tested_on_is_never_trained_on_nor_explored():
+    the_campaign = campaign()
+    molecules = (molecule("a"), molecule("t", held_out=True))
+    started = frozenset(keys(the_campaign, "start", "a", "t"))
+    state = replace(EMPTY, molecules=molecules, finished_tasks=started)
+    asked = tasks(planned(state, the_campaign))
+    assert keys(the_campaign, "held_out", "t") <= asked
+    assert not keys(the_campaign, "initial", "t") & asked
+    state = after_first_training(
+        the_campaign,
+        molecules=molecules,
+        finished_tasks=started,
+        chosen=Counter({("initial", "a"): 4, ("held_out", "a"): 1, ("held_out", "t"): 1}),
+    )
+    asked = tasks(planned(state, the_campaign))
+    assert asked == keys(the_campaign, "explore", "a", version=1)
+
+
+def first_sets_chosen(the_campaign: Campaign, *molecules: str, offers=9) -> dict:
+    """Choices for first sets of molecules whose samplers have offered enough."""
+    finished = set()
+    candidates = ()
+    for i, name in enumerate(molecules):
+        for purpose in ("start", "initial", "held_out"):
+            finished |= keys(the_campaign, purpose, name)
+        for k, purpose in enumerate(("initial", "held_out")):
+            first = 1000 * i + 100 * k
+            candidates += waiting(offers, purpose=purpose, molecule=name, first=first)
+    state = replace(
+        EMPTY,
+        molecules=tuple(molecule(name) for name in molecules),
+        finished_tasks=frozenset(finished),
+        waiting=candidates,
+    )
+    by_id = {c.structure.structure_id: c for c in candidates}
+    return Counter(
+        (choice.purpose, by_id[choice.structure_id].structure.molecule_id)
+        for action in of_kind(Choosing, planned(state, the_campaign))
+        for choice in action.choices
+    )
+
+
+def test_first_sets_are_divided_evenly_over_the_molecules():
+    the_campaign = campaign(rung={"initial_labels": 5}, held_out={"structures": 2})
+    assert first_sets_chosen(the_campaign, "a", "b", "c") == {
+        ("initial", "a"): 2,
+        ("initial", "b"): 2,
+        ("initial", "c"): 1,
+        ("held_out", "a"): 1,
+        ("held_out", "b"): 1,
+    }
+
+
+def test_fewer_first_labels_than_molecules_do_not_hold_up_the_training():
+    the_campaign = campaign(rung={"initial_labels": 2})
+    names = ("a", "b", "c")
+    finished = {
+        key for p in ("start", "initial", "held_out") for key in keys(the_campaign, p, *names)
+    }
+    chosen = {("initial", "a"): 1, ("initial", "b"): 1, ("held_out", "a"): 1, ("held_out", "b"): 1}
+    state = replace(
+        EMPTY,
+        molecules=tuple(molecule(name) for name in names),
+        finished_tasks=frozenset(finished),
+        chosen=Counter(chosen),
+        waiting=waiting(5, purpose="initial", molecule="c"),
+        n_training_labels=2,
+        n_labels=4,
+    )
+    assert planned(state, the_campaign) == [TrainingNow(version=1)]
+
+
+def test_a_first_set_that_is_not_full_is_sampled_again_a_few_times():
+    the_campaign = campaign()
+    started = keys(the_campaign, "start", "a") | keys(the_campaign, "held_out", "a")
+    enough = waiting(5, purpose="held_out", first=50)
+    finished = set(started)
+    rounds = 0
+    while True:
+        state = replace(
+            EMPTY,
+            molecules=(molecule("a"),),
+            finished_tasks=frozenset(finished),
+            waiting=enough + waiting(3, purpose="initial"),
+            chosen=Counter({("held_out", "a"): 2}),
+        )
+        actions = planned(state, the_campaign)
+        if not tasks(actions):
+            break
+        assert tasks(actions) == keys(the_campaign, "initial", "a", sweep=rounds)
+        finished |= tasks(actions)
+        rounds += 1
+    assert rounds > 1
+    # What there is must do then.
+    (choosing,) = of_kind(Choosing, actions)
+    assert len(choosing.choices) == 3
+
+
+def test_a_first_set_is_not_chosen_amid_a_round_of_its_samplers():
+    the_campaign = campaign(synchronous=True)
+    fast, slow = sorted(keys(the_campaign, "initial", "a"))
+    state = replace(
+        EMPTY,
+        molecules=(molecule("a"),),
+        finished_tasks=frozenset(
+            keys(the_campaign, "start", "a") | keys(the_campaign, "held_out", "a")
+        ),
+        chosen=Counter({("held_out", "a"): 2}),
+        waiting=waiting(2, purpose="initial"),
+    )
+    again = keys(the_campaign, "initial", "a", sweep=1)
+    half = replace(
+        state,
+        finished_tasks=state.finished_tasks | {fast, slow, min(again)},
+        waiting=waiting(9, purpose="initial"),
+    )
+    actions = planned(half, the_campaign)
+    assert tasks(actions) == {max(again)}
+    assert not of_kind(Choosing, actions)
+    whole = replace(half, finished_tasks=half.finished_tasks | again)
+    (choosing,) = planned(whole, the_campaign)
+    assert len(choosing.choices) == 4
+
+
+# Stopping
+
+
+def test_winding_down_waits_for_labels_trains_once_and_finishes():
+    the_campaign = campaign(rung={"budget": {"labels": 8}})
+    chosen = Counter({("initial", "a"): 4, ("held_out", "a"): 2, ("active", "a"): 4})
+    last = structure(99)
+    state = after_first_training(the_campaign, chosen=chosen, to_label=(last,), waiting=waiting(9))
+    (labelling,) = planned(state, the_campaign)
+    assert labelling.structure is last
+    flying = frozenset({last.structure_id})
+    assert planned(replace(state, labels_in_flight=flying), the_campaign) == []
+    labelled = replace(state, to_label=(), n_training_labels=8)
+    assert planned(labelled, the_campaign) == [TrainingNow(version=2)]
+    training = replace(labelled, tasks_in_flight=frozenset({train_key(0, 2)}))
+    assert planned(training, the_campaign) == []
+    done = replace(labelled, trainings=trained(versions=2, n_labels=8))
+    assert planned(done, the_campaign) == [Finishing(reason="label budget spent (8)")]
+
+
+def test_no_training_is_added_to_those_that_were_asked_for():
+    the_campaign = campaign(rung={"stop": {"trainings": 1}})
+    state = after_first_training(the_campaign, n_training_labels=7)
+    assert planned(state, the_campaign) == [Finishing(reason="1 trainings done")]
+
+
+@pytest.mark.parametrize(
+    "rung",
+    [{"budget": {"labels": 4}}, {"budget": {"cpu_hours": 1}}, {"stop": {"uncertain_share": None}}],
+)
+def test_a_budget_never_keeps_the_held_out_set_from_being_labelled(rung):
+    the_campaign = campaign(rung=rung)
+    state = replace(
+        EMPTY,
+        molecules=(molecule("a"),),
+        finished_tasks=frozenset(
+            keys(the_campaign, "start", "a") | keys(the_campaign, "initial", "a")
+        ),
+        chosen=Counter({("initial", "a"): 4}),
+        n_training_labels=4,
+        n_labels=4,
+        label_cpu_hours=2.0,
+    )
+    assert tasks(planned(state, the_campaign)) == keys(the_campaign, "held_out", "a")
+    offered = replace(
+        state,
+        finished_tasks=state.finished_tasks | keys(the_campaign, "held_out", "a"),
+        waiting=waiting(5, purpose="held_out"),
+    )
+    (choosing,) = planned(offered, the_campaign)
+    assert {choice.purpose for choice in choosing.choices} == {"held_out"}
+
+
+def test_stop_rules_say_which_of_them_was_met():
+    errors = {"energy_mae_kcal_mol": 0.9, "force_mae_kcal_mol_angstrom": 1.9}
+    state = replace(EMPTY, trainings=trained(errors=errors), label_cpu_hours=1.0)
+
+    def reason(state: RungState, *, budget=None, **stop):
+        rules = {"uncertain_share": None, **stop}
+        return stop_reason(state, campaign(rung={"stop": rules, "budget": budget or {}}).rungs[0])
+
+    assert reason(state) is None
+    assert reason(state, budget={"cpu_hours": 1}) == "CPU budget spent (1 h)"
+    assert reason(state, budget={"cpu_hours": 1.1}) is None
+    assert "0.9 <= 1 kcal/mol)" in reason(state, energy_mae_kcal_mol=1.0)
+    assert reason(state, energy_mae_kcal_mol=0.8) is None
+    assert "1.9 <= 2 kcal/mol/Å)" in reason(state, force_mae_kcal_mol_angstrom=2.0)
+    assert reason(state, trainings=1) == "1 trainings done"
+    assert reason(state, trainings=2) is None
+
+
+def test_an_error_that_cannot_be_computed_meets_no_bound():
+    """Of a level without forces there is no force error; of a first set without a test set none."""
+    errors = {"energy_mae_kcal_mol": 0.9, "force_mae_kcal_mol_angstrom": None}
+    rung = campaign(rung={"stop": {"force_mae_kcal_mol_angstrom": 2.0}}).rungs[0]
+    assert stop_reason(replace(EMPTY, trainings=trained(errors=errors)), rung) is None
+    assert stop_reason(replace(EMPTY, trainings=trained(errors=None)), rung) is None
+
+
+@pytest.mark.parametrize(
+    ("sweeps", "is_certain"),
+    [
+        ([], False),
+        ([sweep(0, over=0)], False),
+        ([sweep(0, over=0), sweep(1, over=1)], True),
+        ([sweep(0, over=9), sweep(1, over=0), sweep(0, over=1, version=2)], True),
+        ([sweep(0, over=0), sweep(1, over=2)], False),
+        ([sweep(0, over=0), sweep(1, over=0, complete=False)], False),
+        # Where nothing was judged nothing is certain.
+        ([sweep(0, over=0), sweep(1, judged=0, over=0)], False),
+    ],
+)
+def test_certainty_is_what_successive_whole_sweeps_find(sweeps, is_certain):
+    rung = campaign(rung={"stop": {"uncertain_share": 0.1, "sweeps": 2}}).rungs[0]
+    found = stop_reason(replace(EMPTY, sweeps=tuple(sweeps)), rung)
+    assert (found is not None) == is_certain
+
+
+@pytest.mark.parametrize(
+    ("labels", "failures", "gives_up"),
+    [(0, 9, False), (0, 10, True), (10, 10, False), (9, 10, True), (100, 50, False)],
+)
+def test_it_gives_up_when_most_of_many_labels_fail(labels, failures, gives_up):
+    found = failure_reason(replace(EMPTY, n_labels=labels, n_failures=failures))
+    assert (found is not None) == gives_up
+    assert found is None or f"{failures} of {labels + failures} labels failed" in found
+
+
+def test_with_nothing_left_to_find_it_ends():
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}})
+    state = after_first_training(
+        the_campaign,
+        sweeps=tuple(sweep(k, over=0) for k in range(4)),
+        finished_tasks={
+            key for k in range(4) for key in keys(the_campaign, "explore", "a", version=1, sweep=k)
+        },
+    )
+    (finishing,) = planned(state, the_campaign)
+    assert "finds nothing more" in finishing.reason
+
+
+# Exploring
+
+
+def test_another_sweep_follows_only_where_the_last_one_found_nothing():
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}}, select={"random_share": 0})
+    swept = keys(the_campaign, "explore", "a", version=1)
+    state = after_first_training(the_campaign, sweeps=(sweep(over=0),), finished_tasks=swept)
+    expected = keys(the_campaign, "explore", "a", version=1, sweep=1)
+    assert tasks(planned(state, the_campaign)) == expected
+    found = replace(state, waiting=waiting(3, rho=0.5))
+    (choosing,) = planned(found, the_campaign)
+    assert len(choosing.choices) == 3
+
+
+def test_what_waits_is_judged_anew_after_each_training_but_not_the_held_out():
+    the_campaign = campaign()
+    stale = after_first_training(the_campaign, waiting=waiting(3, rho=0.5, version=0))
+    assert Judging(version=1) in planned(stale, the_campaign)
+    fresh = replace(stale, waiting=waiting(3, rho=0.5) + waiting(2, purpose="held_out", first=9))
+    assert not of_kind(Judging, planned(fresh, the_campaign))
+    for key in ("tasks_in_flight", "finished_tasks"):
+        asked = replace(stale, **{key: getattr(stale, key) | {judge_key(0, 1)}})
+        assert not of_kind(Judging, planned(asked, the_campaign))
+
+
+def test_held_out_frames_that_were_not_chosen_are_never_trained_on():
+    the_campaign = campaign(select={"random_share": 1})
+    state = after_first_training(
+        the_campaign, waiting=waiting(9, purpose="held_out", rho=9.0), sweeps=(sweep(),)
+    )
+    assert not of_kind(Choosing, planned(state, the_campaign))
+
+
+def rounds_after_first_training(**changes) -> tuple[Campaign, RungState]:
+    the_campaign = campaign(synchronous=True, rung={"stop": {"uncertain_share": None}})
+    swept = keys(the_campaign, "explore", "a", version=1)
+    finished = swept | changes.pop("finished_tasks", set())
+    return the_campaign, after_first_training(
+        the_campaign, finished_tasks=finished, **{"sweeps": (sweep(),), **changes}
+    )
+
+
+def test_rounds_choose_all_at_once_when_a_sweep_is_over():
+    the_campaign, state = rounds_after_first_training(waiting=waiting(20, rho=0.5))
+    (choosing,) = planned(state, the_campaign)
+    assert len(choosing.choices) == 6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sweeps": (sweep(complete=False),)},
+        {"sweeps": (sweep(), sweep(1, complete=False))},
+        {
+            "tasks_in_flight": frozenset(
+                {SampleTask(rung=0, purpose="explore", molecule_id="a").key}
+            )
+        },
+        {"tasks_in_flight": frozenset({judge_key(0, 1)})},
+        {"tasks_in_flight": frozenset({train_key(0, 2)})},
+        {"to_label": (structure(77),)},
+        {"n_training_labels": 5},
+        # After a restart: the sweep is over, but the judgement of what waited before was lost.
+        {"waiting": waiting(20, rho=0.5, version=0)},
+    ],
+)
+def test_rounds_choose_nothing_before_everything_else_is_in(change):
+    the_campaign, state = rounds_after_first_training(**{"waiting": waiting(20, rho=0.5), **change})
+    assert not of_kind(Choosing, planned(state, the_campaign))
+
+
+def test_rounds_do_not_let_measured_times_choose():
+    the_campaign, state = rounds_after_first_training(
+        waiting=waiting(9, rho=0.5) + waiting(9, rho=0.5, n_atoms=5, molecule="b", first=40),
+        molecules=(molecule("a"), molecule("b")),
+        chosen=Counter({(p, m): 2 for p in ("initial", "held_out") for m in "ab"}),
+        finished_tasks=keys(campaign(), "start", "b") | keys(campaign(), "explore", "b", version=1),
+    )
+    choices = [
+        planned(state, the_campaign, cost=lambda s, sign=sign: float(len(s)) ** sign)
+        for sign in (-9, 9)
+    ]
+    assert choices[0] == choices[1]
+    assert of_kind(Choosing, choices[0])
+
+
+# Names and seeds
+
+
+def test_keys_are_parsed_back():
+    for task in sample_tasks(campaign(), 0, "explore", "0a1b", version=12, sweep=3):
+        assert SampleTask.parse(task.key) == task
+
+
+def test_seeds_differ_by_task_and_by_campaign():
+    one, two = campaign(seed=1), campaign(seed=2)
+    names = keys(one, "explore", "a", version=1) | keys(one, "explore", "a", version=1, sweep=1)
+    seeds = {derive_seed(c, name) for c in (one, two) for name in names}
+    assert len(seeds) == 2 * len(names)
+    assert all(0 <= seed < 2**32 for seed in seeds)
+    assert derive_seed(one, "task") == derive_seed(campaign(seed=1), "task")

@@ -13,7 +13,8 @@ from tblite.interface import Calculator
 from chemistry.engines.base import Resources
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.label import Label, LabelFailure
-from chemistry.level import Calculation, LevelOfTheory
+from chemistry.level import LevelOfTheory
+from chemistry.recipe import Calculation
 from chemistry.structure import Structure
 from chemistry.units import (
     ANGSTROM_PER_BOHR,

@@ -3,21 +3,28 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from chemistry.errors import InputError
 from chemistry.level import (
+    CORRELATION_CBS,
+    HF_CBS,
     LEVELS,
+    LevelOfTheory,
+    find_level,
+    gold_standard,
+)
+from chemistry.recipe import (
     Calculation,
     Component,
     Composite,
     Extrapolation,
     FrozenNaturalOrbitals,
-    LevelOfTheory,
     LocalNaturalOrbitals,
     Term,
-    find_level,
 )
+from chemistry.structure import Structure
 
 
 def test_ani_level_has_cartesian_d_functions() -> None:
@@ -71,9 +78,9 @@ def test_level_id_does_not_change_between_versions() -> None:
         {"cartesian": True},
         {"frozen_core": True},
         {"density_fitting": False},
-        {"treatment": FrozenNaturalOrbitals()},
-        {"treatment": FrozenNaturalOrbitals(occupation=0.98)},
-        {"treatment": LocalNaturalOrbitals()},
+        {"truncation": FrozenNaturalOrbitals()},
+        {"truncation": FrozenNaturalOrbitals(occupation=0.98)},
+        {"truncation": LocalNaturalOrbitals()},
     ],
 )
 def test_what_changes_the_number_changes_the_id(change: dict[str, object]) -> None:
@@ -83,22 +90,9 @@ def test_what_changes_the_number_changes_the_id(change: dict[str, object]) -> No
     assert len(ids) == 2
 
 
-def test_default_and_other_occupation_differ() -> None:
-    levels = [
-        LevelOfTheory(
-            name="x",
-            recipe=Calculation(
-                method="mp2", basis="cc-pvtz", treatment=FrozenNaturalOrbitals(occupation=o)
-            ),
-        )
-        for o in (0.99, 0.98)
-    ]
-    assert levels[0].level_id != levels[1].level_id
-
-
 def test_truncated_hartree_fock_is_nonsense() -> None:
-    with pytest.raises(ValueError, match="no correlation"):
-        Calculation(method="hf", basis="cc-pvdz", treatment=FrozenNaturalOrbitals())
+    with pytest.raises(ValueError, match="for coupled cluster"):
+        Calculation(method="hf", basis="cc-pvdz", truncation=FrozenNaturalOrbitals())
 
 
 @pytest.mark.parametrize(("form", "exponent"), [("exp(-a sqrt(X))", 5.46), ("X^-a", 2.51)])
@@ -115,7 +109,7 @@ def test_composite_is_the_signed_sum_of_its_terms() -> None:
     big = Calculation(method="mp2", basis="cc-pvtz")
     better = Calculation(method="ccsd(t)", basis="cc-pvdz")
     terms = tuple(
-        Term(name=c.name, weight=w, components=(Component(calculation=c, quantity="total"),))
+        Term(weight=w, components=(Component(calculation=c, quantity="total"),))
         for c, w in ((big, 1.0), (small, -1.0), (better, 1.0))
     )
     composite = Composite(terms=terms)
@@ -128,4 +122,44 @@ def test_composite_is_the_signed_sum_of_its_terms() -> None:
 
 def test_extrapolation_needs_two_components() -> None:
     with pytest.raises(ValueError, match="two components"):
-        Term(name="x", weight=1.0, components=())
+        Term(weight=1.0, components=())
+
+
+def test_gold_standard_has_the_form_of_ani_1ccx() -> None:
+    """Written out as in doi:10.1038/s41467-019-10827-4, with made-up energies."""
+    energies = {
+        "hf/cc-pvtz": -76.05,
+        "hf/cc-pvqz": -76.06,
+        "mp2/cc-pvtz correlation": -0.26,
+        "mp2/cc-pvqz correlation": -0.28,
+        "mp2/cc-pvdz correlation": -0.20,
+        "ccsd(t)/cc-pvdz correlation": -0.22,
+    }
+    e3, e4 = math.exp(-5.46 * 3**0.5), math.exp(-5.46 * 4**0.5)
+    hartree_fock = (-76.06 * e3 - -76.05 * e4) / (e3 - e4)
+    mp2 = (4**2.51 * -0.28 - 3**2.51 * -0.26) / (4**2.51 - 3**2.51)
+    expected = hartree_fock + mp2 + (-0.22 - -0.20)
+    assert gold_standard("cc-pvdz").energy(energies) == pytest.approx(expected, abs=1e-12)
+    assert HF_CBS.limit(-76.05, -76.06) < -76.06
+    assert CORRELATION_CBS.limit(-0.26, -0.28) < -0.28
+
+
+def test_recipe_by_size_is_chosen_by_heavy_atoms_and_says_so_in_its_components() -> None:
+    level = find_level("ccsd(t)*/cbs")
+    chain = np.arange(9.0)[:, None] * [1.5, 0, 0]
+    for atoms, name in ((8, "ccsd(t)/cc-pvdz"), (9, "lno-ccsd(t)/cc-pvdz")):
+        recipe = level.recipe_for(
+            Structure(atomic_numbers=[6] * atoms + [1], positions=[*chain[:atoms], [0, 9, 0]])
+        )
+        assert isinstance(recipe, Composite)
+        assert f"{name} correlation" in {component.name for component in recipe.components}
+    assert {c.name for c in level.calculations} >= {"ccsd(t)/cc-pvdz", "lno-ccsd(t)/cc-pvdz"}
+
+
+@pytest.mark.parametrize("spec", ["mp2/cc-pvqz", "ccsd(t)/cc-pvtz", "fno-ccsd(t)/cc-pvqz"])
+def test_correlated_methods_are_spelled_out_like_others(spec: str) -> None:
+    level = find_level(spec)
+    assert level.name == spec
+    assert isinstance(level.recipe, Calculation)
+    assert level.recipe.frozen_core
+    assert not level.gives_forces

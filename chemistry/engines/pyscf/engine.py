@@ -17,8 +17,17 @@ from pyscf.scf import dispersion
 from chemistry.engines.base import Resources
 from chemistry.engines.outcome import Outcome, attempt
 from chemistry.engines.pyscf import molecule, scf
+from chemistry.engines.pyscf.lno import lno_is_installed
+from chemistry.engines.pyscf.parts import Parts
 from chemistry.label import Label, LabelFailure
-from chemistry.level import Calculation, LevelOfTheory, nearest
+from chemistry.level import LevelOfTheory, nearest
+from chemistry.recipe import (
+    BySize,
+    Calculation,
+    Component,
+    Composite,
+    LocalNaturalOrbitals,
+)
 from chemistry.structure import Structure
 from chemistry.units import EV_PER_HARTREE
 
@@ -31,6 +40,7 @@ class PySCFEngine:
     def __init__(self, level: LevelOfTheory, resources: Resources) -> None:
         self._level = level
         self._resources = resources
+        self._memory_mb = resources.memory_gb * 1000
 
     @classmethod
     def version(cls) -> str:
@@ -40,13 +50,16 @@ class PySCFEngine:
     @classmethod
     def refuse(cls, level: LevelOfTheory) -> str | None:
         """Say why PySCF cannot compute the level: method, functional or basis that it lacks."""
-        if not isinstance(level.recipe, Calculation):
-            return f"this version of rung computes no composite level such as {level.name}"
-        calculation = level.recipe
-        if calculation.kind not in ("hf", "dft"):
-            return f"this version of rung computes no {calculation.method} by PySCF"
-        reason = _refuse_functional(calculation.method) if calculation.kind == "dft" else None
-        return reason or _refuse_basis(str(calculation.basis))
+        if _always_local(level) and not lno_is_installed():
+            return f"{level.name} needs pyscf-forge: pip install rung[lno]"
+        for calculation in level.calculations:
+            if calculation.kind == "semiempirical":
+                return f"PySCF computes no {calculation.method}; take engine tblite"
+            functional = calculation.method if calculation.kind == "dft" else "hf"
+            reason = _refuse_functional(functional) or _refuse_basis(str(calculation.basis))
+            if reason:
+                return reason
+        return None
 
     @classmethod
     def unsupported_elements(
@@ -70,16 +83,45 @@ class PySCFEngine:
             )
 
     def _run(self, structure: Structure, steps: list[str]) -> Outcome:
-        (calculation,) = self._level.calculations
-        memory_mb = self._resources.memory_gb * 1000
+        recipe = self._level.recipe_for(structure)
+        if isinstance(recipe, Composite):
+            return self._composite(recipe, structure, steps)
+        if recipe.correlated:
+            return self._correlated(recipe, structure, steps)
+        return self._mean_field(recipe, structure, steps)
+
+    def _mean_field(
+        self, calculation: Calculation, structure: Structure, steps: list[str]
+    ) -> Outcome:
         mol = molecule.build(structure, calculation)
-        mf = scf.mean_field(mol, calculation, memory_mb)
+        mf = scf.mean_field(mol, calculation, self._memory_mb)
         cycles = scf.converge(mf, steps)
         return Outcome(
             energy=float(mf.e_tot) * EV_PER_HARTREE,
-            forces=scf.forces(mf, memory_mb),
+            forces=scf.forces(mf, self._memory_mb),
             dipole=scf.dipole(mf),
             diagnostics=scf.diagnostics(mf, cycles),
+        )
+
+    def _correlated(
+        self, calculation: Calculation, structure: Structure, steps: list[str]
+    ) -> Outcome:
+        parts = Parts(structure, self._memory_mb, steps)
+        parts.compute([calculation])
+        components = parts.components()
+        correlation = Component(calculation=calculation, quantity="correlation").name
+        return Outcome(
+            energy=components[f"hf/{calculation.basis}"] + components[correlation],
+            components=components,
+            diagnostics=parts.diagnostics,
+        )
+
+    def _composite(self, recipe: Composite, structure: Structure, steps: list[str]) -> Outcome:
+        parts = Parts(structure, self._memory_mb, steps)
+        parts.compute(recipe.calculations)
+        components = parts.components()
+        return Outcome(
+            energy=recipe.energy(components), components=components, diagnostics=parts.diagnostics
         )
 
 
@@ -95,6 +137,13 @@ def _session(resources: Resources) -> Iterator[None]:
     finally:
         lib.num_threads(threads)
         lib.param.TMPDIR = folder
+
+
+def _always_local(level: LevelOfTheory) -> bool:
+    """Whether the level needs local natural orbitals for molecules of every size."""
+    recipe = level.recipe.small if isinstance(level.recipe, BySize) else level.recipe
+    calculations = (recipe,) if isinstance(recipe, Calculation) else recipe.calculations
+    return any(isinstance(c.truncation, LocalNaturalOrbitals) for c in calculations)
 
 
 def _refuse_functional(name: str) -> str | None:

@@ -1,8 +1,9 @@
 """Structure and basis to `pyscf.gto.Mole`, and the questions that have to be asked first."""
 
+import re
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -10,12 +11,15 @@ from pyscf import gto
 from pyscf.lib.exceptions import BasisNotFoundError
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.level import Calculation
+from chemistry.recipe import Calculation
 from chemistry.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR
 
 _SMALLEST_OVERLAP_EIGENVALUE = 1e-6
 """Below it PySCF drops basis functions, and the energy jumps from one geometry to the next."""
+
+
+_CARDINAL = re.compile(r"(?:aug-)?cc-pv([dtq5])z")
 
 
 def build(structure: Structure, calculation: Calculation) -> Any:
@@ -73,18 +77,27 @@ def known_bases() -> list[str]:
     return [*common, *families, *gto.basis.ALIAS]
 
 
-def fitting_basis(basis: str, mol: Any) -> dict[str, str] | None:
-    """Return the auxiliary basis for Coulomb and exchange, by element; None for PySCF's choice.
+def fitting_basis(
+    basis: str, mol: Any, purpose: Literal["scf", "mp2", "coupled cluster"]
+) -> dict[str, str] | None:
+    """Return the auxiliary basis by element; None for PySCF's choice.
 
-    cc-pVTZ/JK also for smaller bases: energies within 0.010 kcal/mol and forces within
-    0.011 kcal/mol/Å of the exact ones at wB97X/6-31G*, where PySCF's default errs by three times
-    as much.
+    For the SCF cc-pVTZ/JK also with smaller bases: energies within 0.010 kcal/mol and forces
+    within 0.011 kcal/mol/Å of the exact ones at wB97X/6-31G*, where PySCF's default errs by three
+    times as much. For coupled cluster the RI basis of the next cardinal number.
     """
-    own = f"{basis}-jkfit" if basis.removeprefix("aug-").startswith("cc-pv") else ""
+    diffuse = "aug-" if basis.startswith("aug-") else ""
+    cardinal = _CARDINAL.fullmatch(basis)
+    x = cardinal[1] if cardinal else "q" if "qz" in basis else "t"
+    following = {"d": "t", "t": "q", "q": "5"}.get(x, x)
+    if purpose == "scf":
+        wanted = [f"{diffuse}cc-pv{max(x, 't', key='dtq5'.index)}z-jkfit", "def2-universal-jkfit"]
+    else:
+        wanted = [f"{diffuse}cc-pv{x if purpose == 'mp2' else following}z-ri", "def2-tzvpp-ri"]
     chosen = {}
     for symbol in {mol.atom_pure_symbol(i) for i in range(mol.natm)}:
         z = chemical_symbols.index(symbol)  # mol.atom_charges() lack what an ECP replaces
-        usable = [b for b in (own, "cc-pvtz-jkfit", "def2-universal-jkfit") if b and _has(b, z)]
+        usable = [auxiliary for auxiliary in wanted if _has(auxiliary, z)]
         if not usable:
             return None
         chosen[symbol] = usable[0]

@@ -1,0 +1,266 @@
+"""MP2, CCSD(T) and its frozen-natural-orbital form on a converged Hartree-Fock solution.
+
+Energies here are in hartree. Density-fitted coupled cluster takes its integrals from the RI basis
+of the next cardinal number: with the JK basis of the reference, as PySCF does by itself, CCSD(T)
+minus MP2 of ethanol in cc-pVDZ is off by 0.19 kcal/mol, with cc-pVTZ/RI by 0.008.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pyscf import df, lib, mp
+from pyscf.cc import ccsd, uccsd
+from pyscf.data.elements import chemcore
+from pyscf.mp import dfmp2_native, dfump2_native
+
+from chemistry.engines.outcome import CalculationFailed
+from chemistry.engines.pyscf.molecule import fitting_basis
+from chemistry.recipe import Calculation, FrozenNaturalOrbitals
+from chemistry.structure import FloatArray
+
+_CCSD_ENERGY_TOLERANCE_HARTREE = 1e-7
+_CCSD_AMPLITUDE_TOLERANCE = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoupledCluster:
+    """Correlation energies in hartree, MP2 from the same integrals and orbitals.
+
+    Attributes
+    ----------
+    mp2, ccsd, triples : float
+        `triples` is (T) alone.
+    t1 : float
+        T1 diagnostic (doi:10.1002/qua.560360824).
+    t2_max : float
+        The largest double amplitude.
+    virtuals : int
+        Virtual orbitals that were correlated.
+    """
+
+    mp2: float
+    ccsd: float
+    triples: float
+    t1: float
+    t2_max: float
+    virtuals: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CCStep:
+    """One rung of the ladder of CCSD; each goes on from the amplitudes of the last."""
+
+    name: str
+    cycles: int
+    level_shift_hartree: float = 0.0
+    damping: float = 0.0
+
+
+CCSD_LADDER: tuple[CCStep, ...] = (
+    CCStep(name="CCSD", cycles=50),
+    CCStep(name="CCSD, level shift 0.3", cycles=100, level_shift_hartree=0.3),
+    CCStep(name="CCSD, damping 0.5", cycles=200, damping=0.5),
+)
+
+
+def core_orbitals(mol: Any, calculation: Calculation) -> int:
+    """Return how many orbitals are not correlated."""
+    return int(chemcore(mol)) if calculation.frozen_core else 0
+
+
+def has_pairs(mol: Any, calculation: Calculation) -> bool:
+    """Whether there are two electrons to correlate, and an orbital to do it in."""
+    electrons = mol.nelectron - 2 * core_orbitals(mol, calculation)
+    return bool(electrons >= 2 and mol.nao > max(mol.nelec))
+
+
+def mp2_energy(mf: Any, calculation: Calculation, memory_mb: float) -> float:
+    """Return the MP2 correlation energy of a calculation on its mean field."""
+    core = core_orbitals(mf.mol, calculation)
+    open_shell = mf.mol.spin != 0
+    if calculation.density_fitting:
+        method = dfump2_native.DFUMP2 if open_shell else dfmp2_native.DFRMP2
+        auxiliary = fitting_basis(str(calculation.basis), mf.mol, "mp2")
+        with method(mf, frozen=core, auxbasis=auxiliary) as solver:
+            solver.max_memory = memory_mb
+            return float(solver.kernel())
+    solver = (mp.ump2.UMP2 if open_shell else mp.mp2.RMP2)(mf, frozen=core)
+    solver.max_memory = memory_mb
+    return float(solver.kernel(with_t2=False)[0])
+
+
+def coupled_cluster(
+    mf: Any, calculation: Calculation, attempts: list[str], memory_mb: float
+) -> CoupledCluster:
+    """Return canonical CCSD(T), or that in frozen natural orbitals.
+
+    With frozen natural orbitals `mp2` is the part of MP2 in those that are kept.
+
+    Raises
+    ------
+    CalculationFailed
+        CCSD does not converge, or the memory is too small.
+    """
+    orbitals, frozen = mf.mo_coeff, list(range(core_orbitals(mf.mol, calculation)))
+    if isinstance(calculation.truncation, FrozenNaturalOrbitals):
+        orbitals, dropped = _natural_orbitals(mf, calculation, memory_mb)
+        frozen += dropped
+    open_shell = mf.mol.spin != 0
+    solver = (uccsd.UCCSD if open_shell else ccsd.CCSD)(
+        with_integrals(mf, calculation), frozen=frozen or None, mo_coeff=orbitals
+    )
+    limit_and_tolerances(solver, memory_mb)
+    _refuse_too_large(solver.nocc, np.subtract(solver.nmo, solver.nocc), memory_mb)
+    integrals = solver.ao2mo(orbitals)
+    mp2 = _solve(solver, integrals, attempts)
+    return CoupledCluster(
+        mp2=mp2,
+        ccsd=float(solver.e_corr),
+        triples=float(solver.ccsd_t(eris=integrals)),
+        t1=t1_diagnostic(solver),
+        t2_max=largest_t2(solver),
+        virtuals=int(np.max(np.subtract(solver.nmo, solver.nocc))),
+    )
+
+
+def limit_and_tolerances(solver: Any, memory_mb: float) -> None:
+    """Set what every CCSD solver of this engine has in common."""
+    solver.max_memory, solver.verbose = memory_mb, 0
+    solver.conv_tol = _CCSD_ENERGY_TOLERANCE_HARTREE
+    solver.conv_tol_normt = _CCSD_AMPLITUDE_TOLERANCE
+
+
+def _solve(solver: Any, integrals: Any, attempts: list[str]) -> float:
+    """Walk the ladder of CCSD and return the MP2 energy of its integrals.
+
+    PySCF computes (T) on CCSD amplitudes without asking whether they have converged.
+    """
+    mp2, t1, t2 = solver.init_amps(integrals)
+    for step in CCSD_LADDER:
+        attempts.append(step.name)
+        solver.max_cycle, solver.level_shift = step.cycles, step.level_shift_hartree
+        solver.iterative_damping = 1.0 - step.damping
+        solver.kernel(t1, t2, eris=integrals)
+        if solver.converged and np.isfinite(solver.e_corr):
+            return float(mp2)
+        t1, t2 = solver.t1, solver.t2
+    raise CalculationFailed(
+        "convergence", f"CCSD not converged in {len(CCSD_LADDER)} ways; try another geometry"
+    )
+
+
+def with_integrals(mf: Any, calculation: Calculation) -> Any:
+    """Return the mean field as coupled cluster should see it: same Fock matrix, finer fitting."""
+    if not calculation.density_fitting:
+        return mf
+    potential = mf.get_veff()
+    fitted = mf.copy()
+    fitted.get_veff = lambda *_, **__: potential
+    if min(mf.mol.nelec) == core_orbitals(mf.mol, calculation):
+        # PySCF has no fitted integrals for electrons of one spin only: very few electrons.
+        fitted._eri = mf.mol.intor("int2e", aosym="s8")
+        return fitted
+    auxiliary = fitting_basis(str(calculation.basis), mf.mol, "coupled cluster")
+    fitted.with_df = df.DF(mf.mol, auxbasis=auxiliary)
+    return fitted
+
+
+def _natural_orbitals(
+    mf: Any, calculation: Calculation, memory_mb: float
+) -> tuple[FloatArray, list[int]]:
+    """Return orbitals whose virtuals are semicanonical MP2 natural orbitals, and which to drop."""
+    assert isinstance(calculation.truncation, FrozenNaturalOrbitals)
+    if mf.mol.spin != 0:
+        raise CalculationFailed(
+            "input", "frozen natural orbitals are for closed shells; take canonical ccsd(t)"
+        )
+    occupied = int(np.count_nonzero(mf.mo_occ))
+    core = core_orbitals(mf.mol, calculation)
+    auxiliary = df.make_auxmol(mf.mol, fitting_basis(str(calculation.basis), mf.mol, "mp2"))
+    active, virtual = mf.mo_coeff[:, core:occupied], mf.mo_coeff[:, occupied:]
+    with dfmp2_native.ints3c_cholesky(
+        mf.mol, auxiliary, active, virtual, memory_mb, lib.logger.new_logger(mf.mol)
+    ) as file:
+        density = _virtual_density(
+            file["ints_cholesky"], mf.mo_energy[core:occupied], mf.mo_energy[occupied:]
+        )
+    occupations, natural = np.linalg.eigh(density)
+    share = np.cumsum(occupations[::-1]) / occupations.sum()
+    kept = 1 + int(np.searchsorted(share, calculation.truncation.occupation))
+    natural = natural[:, ::-1]
+    fock = natural[:, :kept].T * mf.mo_energy[occupied:] @ natural[:, :kept]
+    semicanonical = natural[:, :kept] @ np.linalg.eigh(fock)[1]
+    orbitals = np.hstack(
+        [mf.mo_coeff[:, :occupied], virtual @ semicanonical, virtual @ natural[:, kept:]]
+    )
+    return orbitals, list(range(occupied + kept, orbitals.shape[1]))
+
+
+def _virtual_density(
+    integrals: Any, occupied_energies: FloatArray, virtual_energies: FloatArray
+) -> FloatArray:
+    """Return the (V, V) virtual block of the unrelaxed closed-shell MP2 density.
+
+    integrals : (O, P, V), fitted so that (ia|jb) is the sum over P.
+    """
+    gaps = virtual_energies[:, None] + virtual_energies[None, :]
+    density = np.zeros_like(gaps)
+    for i, e_i in enumerate(occupied_energies):
+        left = np.asarray(integrals[i])
+        for j in range(i + 1):
+            t = left.T @ integrals[j] / (e_i + occupied_energies[j] - gaps)
+            contravariant = 2.0 * t - t.T
+            density += 2.0 * t @ contravariant.T
+            if j != i:
+                density += 2.0 * t.T @ contravariant
+    return density
+
+
+def t1_diagnostic(solver: Any) -> float:
+    """Return ||t1|| / sqrt(correlated electrons), of spatial amplitudes in a closed shell."""
+    if isinstance(solver.t1, tuple):
+        squared = 0.5 * sum(float((t**2).sum()) for t in solver.t1)
+        return float(np.sqrt(squared / sum(solver.nocc)))
+    return float(np.sqrt((solver.t1**2).sum() / (2 * solver.nocc)))
+
+
+def largest_t2(solver: Any) -> float:
+    """Return the largest double amplitude of all spins."""
+    blocks = solver.t2 if isinstance(solver.t2, tuple) else (solver.t2,)
+    return max((float(np.abs(block).max()) for block in blocks if np.size(block)), default=0.0)
+
+
+def forecast_memory(mol: Any, calculation: Calculation, memory_mb: float) -> None:
+    """Refuse canonical coupled cluster that cannot fit, before anything is computed.
+
+    Raises
+    ------
+    CalculationFailed
+    """
+    if calculation.kind == "ccsd(t)" and calculation.truncation is None:
+        occupied = np.array(mol.nelec) - core_orbitals(mol, calculation)
+        virtual = mol.nao - np.array(mol.nelec)
+        if mol.spin == 0:
+            occupied, virtual = occupied[:1], virtual[:1]
+        _refuse_too_large(occupied, virtual, memory_mb)
+
+
+def _refuse_too_large(occupied: Any, virtual: Any, memory_mb: float) -> None:
+    """Compare what coupled cluster needs with what it has; PySCF's own bound is soft.
+
+    The largest blocks, (vv|vv) and (ov|vv), are made in memory one after the other; the amplitudes
+    and their intermediates come to about eight times t2.
+    """
+    occupied, virtual = (np.atleast_1d(n).astype(float) for n in (occupied, virtual))
+    pairs = virtual * (virtual + 1) / 2
+    blocks = max(np.outer(pairs, pairs).max(), np.outer(occupied * virtual, pairs).max())
+    amplitudes = 8 * np.outer(occupied * virtual, occupied * virtual).sum()
+    needed_mb = float(lib.current_memory()[0] + 8e-6 * (blocks + amplitudes))
+    if needed_mb > memory_mb:
+        raise CalculationFailed(
+            "resource",
+            f"coupled cluster in {int(virtual.max())} virtual orbitals needs "
+            f"{needed_mb / 1000:.1f} GB and has {memory_mb / 1000:.1f} GB; give it more memory, "
+            "or take a smaller basis or a truncated level",
+        )

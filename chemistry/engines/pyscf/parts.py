@@ -1,0 +1,145 @@
+"""All calculations of one label, with the work that they share.
+
+One Hartree-Fock solution serves all methods in its basis, and each basis starts from the density of
+the one before, from small to large.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from chemistry.engines.outcome import CalculationFailed
+from chemistry.engines.pyscf import correlation, molecule, scf
+from chemistry.engines.pyscf.lno import lno_ccsd_t
+from chemistry.recipe import Calculation, Component, LocalNaturalOrbitals
+from chemistry.structure import Structure
+from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
+
+# Only a molecule with larger amplitudes than most is asked whether its closed-shell reference is
+# the wrong one, which costs several SCFs.
+_SUSPICIOUS_T1 = 0.02
+_SUSPICIOUS_T2 = 0.15
+
+# How far UHF/cc-pVDZ lies below RHF, in kcal/mol: benzene 2, F2 6, singlet CH2 12, closed-shell O2
+# 13, methanol with its C-O bond at 2.2 Å 30, O3 55, C2 74.
+_WRONG_REFERENCE_KCAL_MOL = 12.5
+
+
+class Parts:
+    """Energies by component name, as they are computed for one structure.
+
+    Attributes
+    ----------
+    energies : dict of str to float, hartree
+        By `Component.name`; also the parts that were not asked for but came with the others.
+    diagnostics : dict of str to float
+    """
+
+    def __init__(self, structure: Structure, memory_mb: float, attempts: list[str]) -> None:
+        self.energies: dict[str, float] = {}
+        self.diagnostics: dict[str, float] = {}
+        self._structure = structure
+        self._memory_mb = memory_mb
+        self._attempts = attempts
+
+    def compute(self, calculations: Iterable[Calculation]) -> None:
+        """Compute Hartree-Fock, MP2 and coupled-cluster calculations.
+
+        Raises
+        ------
+        CalculationFailed
+        """
+        groups: dict[tuple[str, bool, bool], list[Calculation]] = {}
+        for calculation in calculations:
+            groups.setdefault(_reference(calculation), []).append(calculation)
+        jobs = [(molecule.build(self._structure, group[0]), group) for group in groups.values()]
+        for mol, group in jobs:
+            for calculation in group:
+                correlation.forecast_memory(mol, calculation, self._memory_mb)
+        previous = None
+        for mol, group in sorted(jobs, key=lambda job: int(job[0].nao)):
+            previous = self._converge(mol, group[0], previous)
+            self.energies[f"hf/{group[0].basis}"] = float(previous.e_tot)
+            self._correlate(previous, group)
+
+    def _converge(self, mol: Any, calculation: Calculation, previous: Any) -> Any:
+        mf = scf.mean_field(mol, calculation, self._memory_mb)
+        density = None if previous is None else scf.projected_density(previous, mol)
+        cycles = scf.converge(mf, self._attempts, density)
+        cycles += int(self.diagnostics.get("scf_cycles", 0))
+        self.diagnostics.update(scf.diagnostics(mf, cycles))
+        return mf
+
+    def _correlate(self, mf: Any, calculations: list[Calculation]) -> None:
+        """Canonical coupled cluster first: it brings the MP2 energy of the same integrals.
+
+        That MP2 energy is the one to subtract from it; truncated coupled cluster is completed by
+        MP2 in all orbitals.
+        """
+        canonical = [c for c in calculations if c.kind == "ccsd(t)" and c.truncation is None]
+        truncated = [c for c in calculations if c.kind == "ccsd(t)" and c.truncation is not None]
+        for calculation in canonical:
+            self._coupled_cluster(mf, calculation)
+        for calculation in (c for c in calculations if c.correlated and c not in canonical):
+            self._mp2(mf, calculation)
+        for calculation in truncated:
+            self._coupled_cluster(mf, calculation)
+
+    def _mp2(self, mf: Any, calculation: Calculation) -> None:
+        name = _mp2_name(calculation)
+        if name not in self.energies:
+            pairs = correlation.has_pairs(mf.mol, calculation)
+            self.energies[name] = (
+                correlation.mp2_energy(mf, calculation, self._memory_mb) if pairs else 0.0
+            )
+
+    def _coupled_cluster(self, mf: Any, calculation: Calculation) -> None:
+        """Store MP2, CCSD and CCSD(T) correlation energies."""
+        name = Component(calculation=calculation, quantity="correlation").name
+        mp2_name = _mp2_name(calculation)
+        if not correlation.has_pairs(mf.mol, calculation):
+            self.energies.update({mp2_name: 0.0, name: 0.0})
+            return
+        if isinstance(calculation.truncation, LocalNaturalOrbitals):
+            found = lno_ccsd_t(mf, calculation, self._attempts, self._memory_mb)
+        else:
+            found = correlation.coupled_cluster(mf, calculation, self._attempts, self._memory_mb)
+        full_mp2 = self.energies.setdefault(mp2_name, found.mp2)
+        ccsd = found.ccsd + full_mp2 - found.mp2
+        self.energies[name.replace("ccsd(t)", "ccsd")] = ccsd
+        self.energies[name] = ccsd + found.triples
+        self.diagnostics |= {
+            "t1": found.t1,
+            "t2_max": found.t2_max,
+            "cc_virtuals": float(found.virtuals),
+        }
+        self._check_reference(mf)
+
+    def _check_reference(self, mf: Any) -> None:
+        """Refuse a closed shell that is none: coupled cluster on it gives no error, but errs."""
+        t1, t2_max = self.diagnostics["t1"], self.diagnostics["t2_max"]
+        suspicious = t1 > _SUSPICIOUS_T1 or t2_max > _SUSPICIOUS_T2
+        if mf.mol.spin != 0 or not suspicious:
+            return
+        lowering_ev = scf.unrestricted_lowering(mf) * EV_PER_HARTREE
+        self.diagnostics["uhf_lowering_ev"] = lowering_ev
+        # Of two electrons CCSD is exact, whatever the reference.
+        if mf.mol.nelectron > 2 and lowering_ev * KCAL_MOL_PER_EV > _WRONG_REFERENCE_KCAL_MOL:
+            raise CalculationFailed(
+                "suspect",
+                f"an unrestricted reference lies {lowering_ev * KCAL_MOL_PER_EV:.0f} kcal/mol "
+                f"below the closed shell (T1 {t1:.3f}, largest T2 {t2_max:.2f}): "
+                "coupled cluster on it cannot be trusted",
+            )
+
+    def components(self) -> dict[str, float]:
+        """Return the energies in eV."""
+        return {name: value * EV_PER_HARTREE for name, value in self.energies.items()}
+
+
+def _reference(calculation: Calculation) -> tuple[str, bool, bool]:
+    """What determines the Hartree-Fock solution."""
+    return str(calculation.basis), calculation.cartesian, calculation.density_fitting
+
+
+def _mp2_name(calculation: Calculation) -> str:
+    return f"mp2/{calculation.basis} correlation"

@@ -1,6 +1,6 @@
 """Labels lost or computed twice while random processes of a campaign are killed.
 
-    python benchmarks/faults.py [--kills 100] [--seed 1]
+    python benchmarks/faults.py [--kills 100] [--seed 1] [--only leash]
 
 Runs small real campaigns (hf/sto-3g) one after the other. Every few seconds a random process among
 driver, interchange, leash, manager, workers and tasks gets SIGKILL; a driver that ended is launched
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psutil
 
+_KINDS = ("driver", "interchange", "leash", "manager", "worker", "task")
 _CAMPAIGN = """
 name: faults
 seed: {seed}
@@ -49,6 +50,7 @@ class Tally:
     labels: int = 0
     lost: int = 0
     twice: int = 0
+    failed: int = 0
     left_behind: int = 0
 
 
@@ -73,7 +75,9 @@ def processes(driver: psutil.Process, run: Path) -> dict[str, list[psutil.Proces
     return {kind: alive for kind, alive in found.items() if alive}
 
 
-def run_campaign(folder: Path, seed: int, kills: int, chance: random.Random, tally: Tally) -> None:
+def run_campaign(
+    folder: Path, seed: int, kills: int, chance: random.Random, only: str | None, tally: Tally
+) -> None:
     """Run one campaign to its end, killing at most `kills` processes on the way."""
     (folder / "campaign.yaml").write_text(_CAMPAIGN.format(seed=seed))
     run = folder / "run"
@@ -91,8 +95,9 @@ def run_campaign(folder: Path, seed: int, kills: int, chance: random.Random, tal
             while kills > 0 and driver.poll() is None:
                 time.sleep(chance.uniform(1.0, 6.0))
                 alive = processes(psutil.Process(driver.pid), run)
-                if driver.poll() is None:
-                    kind = chance.choice(sorted(alive))
+                kinds = [kind for kind in sorted(alive) if only in (None, kind)]
+                if driver.poll() is None and kinds:
+                    kind = chance.choice(kinds)
                     victim = chance.choice(alive[kind])
                     if victim.is_running():
                         victim.kill()
@@ -110,6 +115,7 @@ def count(run: Path, tally: Tally) -> None:
     finished: Counter[str] = Counter()
     for line in (run / "logs" / "tasks.log").read_text().splitlines():
         _, key, event, *_ = line.split()
+        tally.failed += event == "failed"
         if key.startswith("label-") and event in ("finished", "failed"):
             finished[key] += 1
     with sqlite3.connect(run / "store.sqlite") as store:
@@ -130,11 +136,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=_KINDS, help="kill nothing else")
     arguments = parser.parse_args()
     chance, tally, seed = random.Random(arguments.seed), Tally(), arguments.seed
     while (left := arguments.kills - tally.kills.total()) > 0:
         with tempfile.TemporaryDirectory(prefix="rung-faults-") as folder:
-            run_campaign(Path(folder), seed, min(left, 25), chance, tally)
+            run_campaign(Path(folder), seed, min(left, 25), chance, arguments.only, tally)
         seed += 1
         print(f"{tally.kills.total():4d} kills {tally}", flush=True)
     print(f"\nkilled        {dict(tally.kills)}")
@@ -142,6 +149,7 @@ def main() -> None:
     print(f"labels        {tally.labels}")
     print(f"FIGURE labels_lost {tally.lost}")
     print(f"FIGURE labels_computed_twice {tally.twice}")
+    print(f"FIGURE tasks_failed {tally.failed}")
     print(f"FIGURE processes_left_behind {tally.left_behind}")
 
 

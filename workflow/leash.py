@@ -37,6 +37,8 @@ from workflow.processes import (
 
 T = TypeVar("T")
 
+_LEASH_VARIABLE = "RUNG_LEASH"
+
 _LOOK_SECONDS = 0.25
 _SOON_SECONDS = 60.0
 _REST_SECONDS = 5.0
@@ -50,9 +52,13 @@ def run_on_leash(
 ) -> T:
     """Call a task's function in a worker that from now on dies with its manager, amid a task too.
 
-    Parsl's workers look for their manager only between tasks.
+    Parsl's workers look for their manager only every other second: one that was orphaned meanwhile
+    ends here, before another pool computes the same task.
     """
     die_with_parent(os.getppid())
+    leash = os.environ.get(_LEASH_VARIABLE)
+    if leash is not None and not is_alive(leash):
+        os.kill(os.getpid(), signal.SIGKILL)
     return function(*arguments)
 
 
@@ -80,7 +86,12 @@ def hold(driver: str, command: Sequence[str]) -> int:
     sockets = _own_folder(Path("/tmp"))
     pool = subprocess.Popen(
         command,
-        env=os.environ | {SCRATCH_VARIABLE: str(scratch), "TMPDIR": str(sockets)},
+        env=os.environ
+        | {
+            _LEASH_VARIABLE: this_process(),
+            SCRATCH_VARIABLE: str(scratch),
+            "TMPDIR": str(sockets),
+        },
         preexec_fn=lambda: die_with_parent(leash),
     )
     try:

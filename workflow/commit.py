@@ -104,7 +104,8 @@ def _commit_sample(store: Store, task: SampleTask, sampled: Sampled, cost: Cost)
         cost=cost,
     )
     if task.purpose == "start" and not candidates:
-        return f"no conformer of molecule {task.molecule_id} was found: it is left out"
+        name = next(m.name for m, _ in store.molecules() if m.molecule_id == task.molecule_id)
+        return f"no conformer of molecule {name} was found: it is left out"
     return ""
 
 
@@ -121,10 +122,9 @@ def _commit_training(store: Store, key: str, trained: Trained, cost: Cost) -> st
     said = f"training {version} on {trained.n_labels} labels"
     if training.errors is None:
         return said
-    return (
-        f"{said}: held-out energy MAE {training.errors['energy_mae_kcal_mol']:.2f} kcal/mol, "
-        f"force MAE {training.errors['force_mae_kcal_mol_angstrom']:.2f} kcal/mol/Å"
-    )
+    said += f": held-out energy MAE {training.errors['energy_mae_kcal_mol']:.2f} kcal/mol"
+    force_mae = training.errors["force_mae_kcal_mol_angstrom"]
+    return said if force_mae is None else f"{said}, force MAE {force_mae:.2f} kcal/mol/Å"
 
 
 def _commit_judgement(

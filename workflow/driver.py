@@ -71,10 +71,11 @@ class Driver:
         Raises
         ------
         CampaignFailed
-            Too many labels fail, or a training fails.
+            Too many labels fail, or a training fails, or there is nothing to train on.
         StoreError
             The store or the spool cannot be written.
         """
+        self._store.clear_meta("finished")
         self._store.forget_lost_labels()
         self.take_in_leftovers()
         reason = ""
@@ -102,6 +103,8 @@ class Driver:
             actions = plan(state, self._campaign, slots=slots, cost=cost)
             for action in actions:
                 if isinstance(action, Finishing):
+                    if state.newest is None:
+                        raise CampaignFailed(f"{action.reason}: nothing could be trained")
                     self._store.add_event("rung finished", action.reason)
                     return action.reason
                 if isinstance(action, Choosing):

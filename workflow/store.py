@@ -30,6 +30,11 @@ class Store(StoreReader):
         with self._write() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
+    def clear_meta(self, key: str) -> None:
+        """Forget one of the run's facts."""
+        with self._write() as db:
+            db.execute("DELETE FROM meta WHERE key = ?", (key,))
+
     def add_event(self, kind: str, text: str) -> None:
         """Append to the run's diary."""
         with self._write() as db:

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from chemistry.errors import StoreError
 from chemistry.label import FailureKind, Label, LabelFailure
 from chemistry.structure import Origin, Structure
 from workflow.label_json import label_from_json, label_to_json
@@ -93,9 +94,15 @@ def _to_json(result: TaskResult) -> dict[str, Any]:
 
 
 def _from_json(document: Any) -> TaskResult:
-    if document["schema"] != _SCHEMA_VERSION:
-        raise ValueError(f"unknown schema {document['schema']!r} of a task's result")
-    decode = next(d for name, _, d in _CODECS.values() if name == document["type"])
+    schema = document["schema"]
+    if isinstance(schema, int) and schema > _SCHEMA_VERSION:
+        raise StoreError(
+            f"a task's result was written by a newer rung (schema {schema}, this one reads "
+            f"{_SCHEMA_VERSION}): go on with the version of rung that began this run"
+        )
+    if schema != _SCHEMA_VERSION:
+        raise ValueError(f"no schema version of a task's result: {schema!r}")
+    decode = _DECODERS[document["type"]]
     return TaskResult(answer=decode(document["answer"]), cost=Cost(**document["cost"]))
 
 
@@ -161,3 +168,4 @@ _CODECS: dict[type[Answer], _Codec] = {
     Judged: ("judged", lambda judged: judged.disagreements, _judged_from_json),
     Broken: ("broken", asdict, lambda document: Broken(**document)),
 }
+_DECODERS = {name: decode for name, _, decode in _CODECS.values()}

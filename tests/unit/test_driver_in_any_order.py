@@ -25,7 +25,7 @@ NAMES = {"water": "O", "methane": "C"}
 
 
 class UnhurriedWorkers(ScriptedWorkers):
-    """Tasks end in an order drawn by lot, labels take times drawn by lot, sweeps find little."""
+    """End tasks in an order drawn by lot, take times drawn by lot, find nothing or much."""
 
     def __init__(self, run_folder: Path, lots: int, **options):
         super().__init__(run_folder, **options)
@@ -76,7 +76,8 @@ class UnhurriedWorkers(ScriptedWorkers):
         return answer
 
     def _sampled(self, order):
-        found = sampled(order) if order.threshold is None else sampled(order, order.seed % 3)
+        few, none_or_many = 1 + order.seed % 2, order.seed % 3 * 4
+        found = sampled(order, few if order.threshold is None else none_or_many)
         if order.molecule.name == "water":
             return found
         # Scripted geometries are all alike: another number of electrons makes another cost.
@@ -87,9 +88,9 @@ class UnhurriedWorkers(ScriptedWorkers):
 def campaign(**changes) -> Campaign:
     rung = {
         "level": "hf/sto-3g",
-        "initial_labels": 6,
+        "initial_labels": 12,
         "labels_per_training": 5,
-        "budget": {"labels": 20},
+        "budget": {"labels": 30},
         "stop": {"uncertain_share": None},
         **changes.pop("rung", {}),
     }
@@ -144,7 +145,7 @@ def test_rounds_choose_the_same_whatever_ends_first_and_however_long_it_takes(tm
         with UnhurriedWorkers(tmp_path / str(lots), lots) as workers:
             run(the_campaign, tmp_path / str(lots), workers)
         found.append(labelled(tmp_path / str(lots)))
-    assert len(found[0]) == 24
+    assert len(found[0]) == 34
     assert found[0] == found[1] == found[2]
 
 
@@ -166,8 +167,8 @@ def test_rounds_choose_the_same_after_interrupts(tmp_path):
 def test_streams_spend_their_budget_whatever_ends_first(tmp_path):
     with UnhurriedWorkers(tmp_path / "run", 1) as workers:
         run(campaign(), tmp_path / "run", workers)
-    assert len(labelled(tmp_path / "run")) == 24
-    assert len(workers.labelled) == len(set(workers.labelled)) == 24
+    assert len(labelled(tmp_path / "run")) == 34
+    assert len(workers.labelled) == len(set(workers.labelled)) == 34
 
 
 class Answering(ScriptedWorkers):
@@ -216,12 +217,12 @@ def test_a_level_without_forces_has_no_force_error(tmp_path):
     def energies_alone(order):
         if isinstance(order, TrainOrder):
             errors = {"energy_mae_kcal_mol": 1.0, "force_mae_kcal_mol_angstrom": None}
-            return Trained(n_labels=6, errors=errors, history={})
+            return Trained(n_labels=12, errors=errors, history={})
         return None
 
     the_campaign = campaign(rung={"stop": {"force_mae_kcal_mol_angstrom": 9.0, "trainings": 1}})
     listener = run(the_campaign, tmp_path, Answering(tmp_path, energies_alone))
-    assert "training 1 on 6 labels: held-out energy MAE 1.00 kcal/mol" in listener.heard
+    assert "training 1 on 12 labels: held-out energy MAE 1.00 kcal/mol" in listener.heard
 
 
 def test_a_training_that_fails_ends_the_launch_and_is_tried_again_by_the_next(tmp_path):
@@ -241,7 +242,7 @@ def test_a_training_that_fails_ends_the_launch_and_is_tried_again_by_the_next(tm
 def test_a_run_that_is_extended_is_not_finished_until_it_is_again(tmp_path):
     run(campaign(), tmp_path, ScriptedWorkers(tmp_path))
     with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.meta("finished") == "label budget spent (20)"
+        assert store.meta("finished") == "label budget spent (30)"
     longer = campaign(rung={"budget": {"labels": 40}})
     with pytest.raises(KeyboardInterrupt):
         run(longer, tmp_path, ScriptedWorkers(tmp_path), Listener(interrupt_after=5))

@@ -1,0 +1,194 @@
+"""What `rung status` says: accounts of labels, workers and launches, killed ones included."""
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from scripted_workers import ScriptedWorkers
+
+from chemistry.molecules import molecule_from_smiles
+from workflow.backend import Backend
+from workflow.campaign import Campaign
+from workflow.driver import Driver
+from workflow.records import Cost, Training
+from workflow.run_folder import RunFolder, open_run
+from workflow.screen import duration, summary_screen
+from workflow.store import Store
+from workflow.summary import busy_share, summarize
+
+
+def cost(start: float, end: float, cpu: float = 0.0) -> Cost:
+    return Cost(worker="here:1", started_at=start, finished_at=end, cpu_seconds=cpu)
+
+
+def campaign(**changes) -> Campaign:
+    rung = {
+        "level": "hf/sto-3g",
+        "initial_labels": 6,
+        "labels_per_training": 5,
+        "budget": {"labels": 16},
+        "stop": {"uncertain_share": None},
+    }
+    fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
+    return Campaign.model_validate({**fields, **changes})
+
+
+def new_run(path: Path) -> RunFolder:
+    folder = open_run(campaign(), path)
+    with Store.create(folder.store, campaign().model_dump_json()):
+        pass
+    return folder
+
+
+def put_launches(folder: RunFolder, *launches) -> None:
+    with Store.open(folder.store) as store, store._write() as db:
+        db.executemany("INSERT INTO launches VALUES (?, ?, ?)", launches)
+
+
+def put_tasks(folder: RunFolder, *costs: Cost) -> None:
+    with Store.open(folder.store) as store:
+        for i, one in enumerate(costs):
+            training = Training(version=i, checkpoint="", n_labels=1)
+            store.commit_training(f"train-0-{i}", 0, training, one)
+
+
+def shown(folder: RunFolder) -> str:
+    console = Console(width=110, force_terminal=False)
+    with console.capture() as capture:
+        console.print(summary_screen(summarize(folder), folder))
+    return capture.get()
+
+
+# Busy share
+
+
+def test_workers_are_busy_as_long_as_they_have_tasks():
+    tasks = [("label", cost(0, 10)), ("label", cost(0, 5)), ("train", cost(5, 10))]
+    assert busy_share(tasks, [(0.0, 10.0, 2)]) == 1.0
+    assert busy_share(tasks[:2], [(0.0, 10.0, 2)]) == 0.75
+    assert busy_share(tasks[:1], [(0.0, 10.0, 4)]) == 0.25
+
+
+def test_nothing_after_the_last_label_counts():
+    tasks = [("label", cost(0, 10)), ("train", cost(8, 30)), ("sample", cost(20, 30))]
+    assert busy_share(tasks, [(0.0, 40.0, 1)]) == pytest.approx(1.2)
+    assert busy_share(tasks, [(0.0, 40.0, 2)]) == pytest.approx(0.6)
+    # A whole launch after the last label adds nothing either.
+    assert busy_share(tasks, [(0.0, 15.0, 2), (20.0, 40.0, 8)]) == pytest.approx(0.6)
+
+
+def test_idle_time_between_launches_does_not_count():
+    tasks = [("label", cost(0, 10)), ("label", cost(1000, 1010))]
+    assert busy_share(tasks, [(0.0, 10.0, 1), (1000.0, 1010.0, 1)]) == 1.0
+
+
+def test_without_labels_there_is_no_busy_share():
+    assert busy_share([], [(0.0, 1.0, 1)]) is None
+    assert busy_share([("sample", cost(0, 1))], [(0.0, 1.0, 1)]) is None
+    assert busy_share([("label", cost(0, 1))], []) is None
+
+
+# Spans of launches
+
+
+@pytest.mark.parametrize(
+    ("launches", "ends", "wall_seconds"),
+    [
+        ([(0.0, 50.0, 1)], [10.0], 50.0),
+        ([(0.0, None, 1)], [10.0, 30.0], 30.0),  # killed, or still running
+        ([(0.0, None, 1)], [], 0.0),
+        ([(0.0, None, 1), (100.0, 150.0, 1)], [10.0, 30.0, 120.0], 80.0),
+        ([(0.0, None, 1), (100.0, None, 1)], [30.0, 101.0], 31.0),
+        # What a killed launch had finished is taken in by the next one, but ended before it.
+        ([(0.0, None, 1), (100.0, 110.0, 1)], [30.0, 99.0], 109.0),
+        ([], [], 0.0),
+    ],
+)
+def test_a_killed_launch_ended_with_its_last_task(tmp_path, launches, ends, wall_seconds):
+    folder = new_run(tmp_path)
+    put_launches(folder, *launches)
+    put_tasks(folder, *(cost(0.0, end) for end in ends))
+    assert summarize(folder).wall_seconds == wall_seconds
+
+
+# The whole
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory) -> RunFolder:
+    folder = new_run(tmp_path_factory.mktemp("runs") / "x")
+    workers = ScriptedWorkers(folder.path, failing=lambda i: int(i, 16) % 6 == 0)
+    with Store.open(folder.store) as store:
+        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        Driver(store, campaign(), Backend(), folder, workers, _Nobody()).run()
+    put_launches(folder, (1000.0, 1100.0, 2))
+    return folder
+
+
+class _Nobody:
+    def saw(self, state, level):
+        pass
+
+    def said(self, text):
+        pass
+
+
+def test_a_summary_counts_what_was_done(finished_run):
+    summary = summarize(finished_run)
+    (rung,) = summary.rungs
+    assert summary.name == "x"
+    assert [molecule.name for molecule in summary.molecules] == ["water"]
+    assert summary.finished == "label budget spent (16)"
+    assert rung.labels.total() + rung.failures.total() == 20
+    assert rung.failures.keys() == {"convergence"}
+    assert rung.to_label == 0
+    assert summary.stages["label"].tasks == 20
+    assert summary.stages["label"].cpu_seconds == 20.0
+    assert summary.stages["train"].tasks == len(rung.trainings) >= 2
+    first = rung.first_sweep(1)
+    assert (first.version, first.number, first.is_complete) == (1, 0, True)
+    assert rung.first_sweep(99) is None
+    assert 0.0 < summary.busy_share <= 1.0
+
+
+def test_the_screen_says_it(finished_run):
+    text = shown(finished_run)
+    summary = summarize(finished_run)
+    (rung,) = summary.rungs
+    made = rung.labels.total()
+    assert "finished: label budget spent (16)" in text
+    assert f"hf/sto-3g  labels made: {made} (" in text
+    assert f"failed: {20 - made} ({20 - made} convergence)" in text
+    assert f"{rung.labels['held_out']} held-out" in text
+    for training in rung.trainings:
+        assert f"{training.errors['energy_mae_kcal_mol']:.2f}" in text
+    assert str(finished_run.path / rung.trainings[-1].checkpoint) in text.replace("\n", "")
+    assert f"busy until the last label: {summary.busy_share:.0%}" in text
+
+
+def test_a_run_without_any_result_has_a_summary_too(tmp_path):
+    folder = new_run(tmp_path)
+    text = shown(folder)
+    assert "not finished" in text
+    assert "labels made: 0;" in text
+    assert "busy until the last label: -" in text
+
+
+def test_errors_that_were_not_computed_are_dashes(tmp_path):
+    folder = new_run(tmp_path)
+    errors = {"energy_mae_kcal_mol": 0.5, "force_mae_kcal_mol_angstrom": None}
+    with Store.open(folder.store) as store:
+        for version, these in ((1, errors), (2, None)):
+            training = Training(version=version, checkpoint="m", n_labels=7, errors=these)
+            store.commit_training(f"train-0-{version}", 0, training, cost(0, 1))
+    lines = [line.split() for line in shown(folder).splitlines()]
+    assert ["1", "7", "0.50", "-", "-", "-", "-"] in lines
+    assert ["2", "7", "-", "-", "-", "-", "-"] in lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "0 s"), (99.4, "99 s"), (100, "1 min 40 s"), (5999, "99 min 59 s"), (7800, "2 h 10 min")],
+)
+def test_durations_are_said_as_people_do(seconds, said):
+    assert duration(seconds) == said

@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one call has used; `max_rss_gb` includes what it shares with its caller."""
+    """What one call has used; `max_rss_gb` is what it held beyond what its caller did."""
 
     cpu_seconds: float
     wall_seconds: float
@@ -148,6 +148,7 @@ def _run_child(
     answer, answer_end = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb")
     with tempfile.TemporaryFile(dir=scratch) as output, answer, answer_end:
         started = time.monotonic()
+        inherited_gb = _own_memory("resident") / _BYTES_PER_GB
         child = os.fork()
         if child == 0:
             _become_child(function, arguments, limits, scratch, answer_end, output.fileno(), caller)
@@ -165,7 +166,7 @@ def _run_child(
             usage=Usage(
                 cpu_seconds=used.ru_utime + used.ru_stime,
                 wall_seconds=time.monotonic() - started,
-                max_rss_gb=used.ru_maxrss * 1024 / _BYTES_PER_GB,
+                max_rss_gb=max(0.0, used.ru_maxrss * 1024 / _BYTES_PER_GB - inherited_gb),
             ),
         )
 
@@ -204,6 +205,12 @@ def _outcome(end: _End, limits: Limits) -> Finished[Any] | Raised | Died:
     if kind == "memory":
         return Died(kind="resource", message=over_memory, output=text, usage=usage)
     return Raised(error=content, traceback=text, usage=usage)
+
+
+def _own_memory(what: Literal["size", "resident"]) -> int:
+    """Return the bytes of address space, or of memory, that this process has."""
+    pages = Path("/proc/self/statm").read_text().split()[("size", "resident").index(what)]
+    return int(pages) * resource.getpagesize()
 
 
 def _receive(answer: IO[bytes], child: int, deadline: float) -> tuple[bytes, bool]:
@@ -272,8 +279,7 @@ def _limit_memory(memory_gb: float) -> int:
     with suppress(OSError):  # when the machine runs out of memory, the kernel takes this one first
         Path("/proc/self/oom_score_adj").write_text("500")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    allowed = pages * resource.getpagesize() + int(memory_gb * _BYTES_PER_GB)
+    allowed = _own_memory("size") + int(memory_gb * _BYTES_PER_GB)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

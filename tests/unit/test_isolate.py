@@ -245,3 +245,12 @@ def test_the_child_does_not_outlive_a_killed_caller(tmp_path: Path, number: sign
     os.kill(caller, number)
     os.waitpid(caller, 0)
     assert _wait_until(lambda: has_ended(child))
+
+
+def test_what_the_caller_holds_does_not_make_a_crash_a_lack_of_memory(tmp_path: Path) -> None:
+    held = bytearray(500_000_000)
+    outcome = _run(tmp_path, lambda: ctypes.string_at(0))
+    assert isinstance(outcome, Died)
+    assert outcome.kind == "infrastructure"
+    assert outcome.usage.max_rss_gb < 0.25
+    assert len(held) == 500_000_000

@@ -57,7 +57,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one call has used; `max_rss_gb` is what it held beyond what its caller did."""
+    """What one call has used; `max_rss_gb` includes what it shares with its caller."""
 
     cpu_seconds: float
     wall_seconds: float
@@ -97,12 +97,16 @@ class Died:
 
 @dataclass(frozen=True, kw_only=True)
 class _End:
-    """How a child ended: its answer if it gave one, its wait status, its last words."""
+    """How a child ended: its answer if it gave one, its wait status, its last words.
+
+    `inherited_gb` is what its caller held when it was forked.
+    """
 
     answer: bytes
     is_over_time: bool
     wait_status: int
     output: str
+    inherited_gb: float
     usage: Usage
 
 
@@ -163,10 +167,11 @@ def _run_child(
             is_over_time=is_over_time,
             wait_status=wait_status,
             output=_last_words(output.fileno()),
+            inherited_gb=inherited_gb,
             usage=Usage(
                 cpu_seconds=used.ru_utime + used.ru_stime,
                 wall_seconds=time.monotonic() - started,
-                max_rss_gb=max(0.0, used.ru_maxrss * 1024 / _BYTES_PER_GB - inherited_gb),
+                max_rss_gb=used.ru_maxrss * 1024 / _BYTES_PER_GB,
             ),
         )
 
@@ -191,7 +196,7 @@ def _outcome(end: _End, limits: Limits) -> Finished[Any] | Raised | Died:
         # ours is the kernel's, when the machine is out of memory.
         if name == "SIGKILL":
             message += ", probably because the machine was out of memory"
-        elif "bad_alloc" in output or usage.max_rss_gb > 0.8 * limits.memory_gb:
+        elif "bad_alloc" in output or usage.max_rss_gb - end.inherited_gb > 0.8 * limits.memory_gb:
             message += f", probably because it {over_memory}"
         else:
             return Died(kind="infrastructure", message=message, output=output, usage=usage)

@@ -104,15 +104,26 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
     """
     molecules = list(molecules)
     for index in range(len(campaign.rungs)):
-        level, engine = rung_level(campaign, index)
-        for molecule in molecules:
-            lacking = engine.unsupported_elements(level, elements(molecule))
-            if lacking:
-                symbols = ", ".join(chemical_symbols[z] for z in lacking)
-                raise InputError(
-                    f"{level.name} has no {symbols}, which molecule {molecule.name} contains: "
-                    "take another basis set or leave the molecule out"
-                )
+        require_elements(*rung_level(campaign, index), molecules)
+
+
+def require_elements(
+    level: LevelOfTheory, engine: type[Engine], molecules: Iterable[Molecule]
+) -> None:
+    """Refuse molecules with elements that a level's method or basis lacks.
+
+    Raises
+    ------
+    InputError
+    """
+    for molecule in molecules:
+        lacking = engine.unsupported_elements(level, elements(molecule))
+        if lacking:
+            symbols = ", ".join(chemical_symbols[z] for z in lacking)
+            raise InputError(
+                f"{level.name} has no {symbols}, which molecule {molecule.name} contains: "
+                "take another basis set or leave the molecule out"
+            )
 
 
 def one_geometry(molecule: Molecule, *, seed: int) -> Structure:

@@ -1,19 +1,22 @@
 """`rung label`: label the structures of a file without a campaign."""
 
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
 
 from chemistry.engines import default_engine, find_engine
 from chemistry.errors import CampaignFailed, InputError
-from chemistry.label import Label
+from chemistry.label import Label, LabelFailure
 from chemistry.level import find_level
+from chemistry.molecule import Molecule
 from chemistry.molecules import read_molecules
 from chemistry.structure import Structure
 from workflow.backend import Backend
+from workflow.disk import disk_errors_explained
 from workflow.export.extxyz import ExtendedXYZ
-from workflow.inputs import one_geometry
+from workflow.inputs import one_geometry, require_elements
 from workflow.label_now import label_now
 from workflow.records import ExportRow
 from workflow.workers import start_workers
@@ -40,24 +43,19 @@ def label_file(
     engine = find_engine(engine_name or default_engine(level))
     if (refusal := engine.refuse(level)) is not None:
         raise InputError(refusal)
-    structures, names = _structures(file)
+    molecules = read_molecules(file)
+    require_elements(level, engine, molecules)
+    structures = _structures(molecules)
+    names = {molecule.molecule_id: molecule.name for molecule in molecules}
     output = output or file.with_suffix(".labels.extxyz")
     # Results stay here until the file is written: a second call after a crash goes on.
     folder = output.with_name(f".{output.name}.work")
-    for part in ("spool", "logs"):
-        (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-    labels: dict[str, Label] = {}
-    with start_workers(backend, folder) as workers:
-        answers = label_now(structures, level, engine.name, workers, backend, folder)
-        for count, (structure, answer) in enumerate(answers, start=1):
-            if isinstance(answer, Label):
-                labels[structure.structure_id] = answer
-                said = f"{answer.energy:.6f} eV in {answer.provenance.cpu_seconds:.1f} CPU s"
-            else:
-                said = f"failed ({answer.kind}): {answer.message}"
-            console.print(
-                f"{count}/{len(structures)}  {names[structure.molecule_id]}  {said}", markup=False
-            )
+    with disk_errors_explained(output):
+        for part in ("spool", "logs"):
+            (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        with start_workers(backend, folder) as workers:
+            answers = label_now(structures, level, engine.name, workers, backend, folder)
+            labels = _collect(answers, len(structures), names, console)
     rows = [
         ExportRow(
             structure=structure,
@@ -70,20 +68,38 @@ def label_file(
         for structure in structures
         if structure.structure_id in labels
     ]
+    with disk_errors_explained(output):
+        if rows:
+            ExtendedXYZ().write(rows, output)
+        shutil.rmtree(folder)
     if not rows:
         raise CampaignFailed(f"none of the {len(structures)} structures could be labelled")
-    ExtendedXYZ().write(rows, output)
-    shutil.rmtree(folder)
     console.print(f"wrote {len(rows)} of {len(structures)} labels to {output}")
 
 
-def _structures(file: Path) -> tuple[list[Structure], dict[str, str]]:
-    """Return the structures of a file, each once, and the names of their molecules."""
-    molecules = read_molecules(file)
+def _structures(molecules: Iterable[Molecule]) -> list[Structure]:
+    """Return the geometries of molecules, each once."""
     structures = [
         structure
         for molecule in molecules
         for structure in (molecule.geometries or (one_geometry(molecule, seed=1),))
     ]
-    unique = {structure.structure_id: structure for structure in structures}
-    return list(unique.values()), {m.molecule_id: m.name for m in molecules}
+    return list({structure.structure_id: structure for structure in structures}.values())
+
+
+def _collect(
+    answers: Iterable[tuple[Structure, Label | LabelFailure]],
+    total: int,
+    names: Mapping[str, str],
+    console: Console,
+) -> dict[str, Label]:
+    """Return the labels by structure_id; say of each answer how it went."""
+    labels = {}
+    for count, (structure, answer) in enumerate(answers, start=1):
+        if isinstance(answer, Label):
+            labels[structure.structure_id] = answer
+            said = f"{answer.energy:.6f} eV in {answer.provenance.cpu_seconds:.1f} CPU s"
+        else:
+            said = f"failed ({answer.kind}): {answer.message}"
+        console.print(f"{count}/{total}  {names[structure.molecule_id]}  {said}", markup=False)
+    return labels

@@ -9,6 +9,7 @@ from types import FrameType
 from chemistry.errors import Interrupted
 from workflow.backend import Backend
 from workflow.campaign import Campaign
+from workflow.disk import disk_errors_explained
 from workflow.driver import Driver
 from workflow.export import write_exports
 from workflow.inputs import check_levels, read_campaign_molecules
@@ -32,7 +33,11 @@ def launch_campaign(
     molecules = read_campaign_molecules(campaign)
     check_levels(campaign, [molecule for molecule, _ in molecules])
     folder = open_run(campaign, path, force_new=force_new)
-    with locked(folder), _open_store(folder, campaign) as store:
+    with (
+        disk_errors_explained(folder.path),
+        locked(folder),
+        _open_store(folder, campaign) as store,
+    ):
         write_facts(folder, campaign)
         store.add_molecules(molecules)
         with progress:

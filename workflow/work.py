@@ -13,12 +13,13 @@ from pathlib import Path
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
-from chemistry.errors import InputError
+from chemistry.errors import InputError, StoreError
 from chemistry.label import FailureKind, Label, LabelFailure
 from chemistry.level import find_level
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential
 from chemistry.sampling.base import Offer
+from workflow.disk import disk_errors_explained
 from workflow.isolate import Died, Finished, Limits, Raised, run_isolated
 from workflow.orders import (
     JudgeOrder,
@@ -50,7 +51,7 @@ def work(run_folder: Path, key: str, order: Order, threads: int, limits: Limits)
     Raises
     ------
     StoreError
-        The spool cannot be written; nothing was computed.
+        The disk is full or the spool cannot be written: there is no result.
     """
     _preload(order)
     result_spool(run_folder).compute_once(key, lambda: _isolated(order, threads, limits))
@@ -67,6 +68,8 @@ def _isolated(order: Order, threads: int, limits: Limits) -> TaskResult:
     )
     match outcome:
         case Finished():
+            if isinstance(outcome.value, StoreError):
+                raise outcome.value
             return TaskResult(answer=outcome.value, cost=cost)
         case Died():
             answer = _failed(order, outcome.kind, outcome.message, cost.cpu_seconds)
@@ -103,12 +106,19 @@ def _preload(order: Order) -> None:
             import_module("model.committee")
 
 
-def compute(order: Order, threads: int, memory_gb: float) -> Answer:
-    """Carry out an order; only bugs raise."""
+def compute(order: Order, threads: int, memory_gb: float) -> Answer | StoreError:
+    """Carry out an order; only bugs raise.
+
+    A full disk says nothing of the order: it is returned for the caller to raise, so that the
+    campaign stops and the order is carried out by the next launch.
+    """
     try:
-        return _compute(order, threads, memory_gb)
+        with disk_errors_explained(Path.cwd()):
+            return _compute(order, threads, memory_gb)
     except InputError as error:
         return _failed(order, "input", str(error), cpu_seconds=0.0)
+    except StoreError as error:
+        return error
 
 
 def _compute(order: Order, threads: int, memory_gb: float) -> Answer:

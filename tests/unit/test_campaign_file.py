@@ -4,13 +4,16 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from chemistry.engines import ENGINES
 from chemistry.errors import EngineNotInstalled, InputError
+from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_smiles
 from chemistry.potential import Threshold
+from chemistry.structure import Structure
 from workflow.backend import Backend, read_backend
 from workflow.campaign import Campaign, differences, read_campaign, require_same_campaign
 from workflow.inputs import check_levels, read_campaign_molecules, rung_level
@@ -110,6 +113,21 @@ def test_an_element_that_the_level_lacks_is_refused():
     with pytest.raises(InputError, match=r"hf/sto-3g has no Au, .* gold hydride .* leave the mol"):
         check_levels(campaign(), [molecule_from_smiles("O"), gold])
     check_levels(campaign(rungs=[{"level": "gfn2-xtb"}]), [gold])
+
+
+def test_a_molecule_without_bonds_is_checked_too():
+    atom = Structure(atomic_numbers=np.array([79]), positions=np.zeros((1, 3)), charge=1)
+    ion = Molecule(
+        molecule_id="id",
+        name="gold ion",
+        mol_block=None,
+        charge=1,
+        multiplicity=1,
+        geometries=(atom,),
+    )
+    with pytest.raises(InputError, match="hf/sto-3g has no Au, which molecule gold ion contains"):
+        check_levels(campaign(), [ion])
+    check_levels(campaign(rungs=[{"level": "gfn2-xtb"}]), [ion])
 
 
 @pytest.mark.parametrize(

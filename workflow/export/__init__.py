@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from workflow.campaign import Campaign
+from workflow.disk import disk_errors_explained
 from workflow.export.ani_hdf5 import AniHDF5
 from workflow.export.base import Exporter
 from workflow.export.extxyz import ExtendedXYZ
@@ -16,10 +17,20 @@ EXPORTERS: Final[dict[str, Exporter]] = {
 
 
 def write_export(store: Store, name: str, path: Path) -> int:
-    """Write all labels of a run in one format and return how many; the file appears whole."""
+    """Write all labels of a run in one format and return how many; the file appears whole.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written, or the store not be read.
+    """
     unfinished = path.with_name(f".{path.name}.part")
-    count = EXPORTERS[name].write(store.export_rows(), unfinished)
-    unfinished.replace(path)
+    try:
+        with disk_errors_explained(path):
+            count = EXPORTERS[name].write(store.export_rows(), unfinished)
+            unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
     return count
 
 

@@ -50,8 +50,8 @@ class StackedNetworks:
     ) -> "StackedNetworks":
         """Draw weights for one member a seed.
 
-        Uniform in ±sqrt(3 / inputs), which keeps the scale of activations from layer to layer
-        (CELU with a small alpha passes about half of its input); biases are zero.
+        Uniform in ±1 / sqrt(inputs), biases zero: the first energies are small beside those to be
+        learned, and small networks at the start generalise better from few labels.
         """
         rows = []
         for seed in seeds:
@@ -59,7 +59,7 @@ class StackedNetworks:
             parts = []
             for inputs, outputs in (s for sizes in layer_sizes(architecture) for s in sizes):
                 draw = torch.rand(inputs * outputs, generator=generator, dtype=torch.float64)
-                parts += [(2 * draw - 1) * (3 / inputs) ** 0.5, torch.zeros(outputs)]
+                parts += [(2 * draw - 1) / inputs**0.5, torch.zeros(outputs)]
             rows.append(torch.cat(parts))
         return cls(architecture=architecture, weights=torch.stack(rows).to(dtype))
 

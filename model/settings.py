@@ -26,7 +26,7 @@ class TrainingSettings(BaseModel):
         ge=1,
         description="A member stops after so many epochs without gain on its own part.",
     )
-    learning_rate: float = Field(default=2e-3, gt=0, description="Adam's first step size.")
+    learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
     warm_start_learning_rate_factor: float = Field(
         default=0.5,
         gt=0,
@@ -36,21 +36,21 @@ class TrainingSettings(BaseModel):
     transfer_learning_rate_factor: float = Field(
         0.2, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
     )
-    batch_size: int = Field(default=32, ge=1, description="Structures in one step.")
+    batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(
-        default=0.5,
+        default=5.0,
         ge=0,
         description="Weight, in Å^2, of a structure's mean squared force component beside its "
         "squared energy error over the number of atoms.",
     )
     weight_average_decay: float = Field(
-        default=0.98,
+        default=0.95,
         ge=0,
         lt=1,
         description="Decay a step of the average of weights that is kept.",
     )
     max_gradient_norm: float = Field(
-        default=10.0,
+        default=0.3,
         gt=0,
         description="A member's gradient is cut to this.",
     )

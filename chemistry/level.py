@@ -24,6 +24,7 @@ from chemistry.recipe import (
     Extrapolation,
     FrozenNaturalOrbitals,
     LocalNaturalOrbitals,
+    PairNaturalOrbitals,
     Recipe,
     Term,
     Truncation,
@@ -119,6 +120,19 @@ def _correlation(method: str, basis: str, truncation: Truncation | None = None) 
     return Component(calculation=calculation, quantity="correlation")
 
 
+def _cbs_terms() -> tuple[Term, ...]:
+    """Return HF/CBS(T,Q) + MP2/CBS(T,Q), the latter a correlation energy."""
+    hartree_fock = tuple(
+        Component(calculation=Calculation(method="hf", basis=b), quantity="total")
+        for b in ("cc-pvtz", "cc-pvqz")
+    )
+    mp2 = tuple(_correlation("mp2", b) for b in ("cc-pvtz", "cc-pvqz"))
+    return (
+        Term(weight=1.0, components=hartree_fock, extrapolation=HF_CBS),
+        Term(weight=1.0, components=mp2, extrapolation=CORRELATION_CBS),
+    )
+
+
 def gold_standard(basis: str, truncation: Truncation | None = None) -> Composite:
     """Return CCSD(T)*/CBS of ANI-1ccx (doi:10.1038/s41467-019-10827-4) for open programs.
 
@@ -126,17 +140,26 @@ def gold_standard(basis: str, truncation: Truncation | None = None) -> Composite
     frozen core. The authors have DLPNO-CCSD(T) in the last term, and a correction for its
     thresholds that vanishes for canonical CCSD(T).
     """
-    hartree_fock = tuple(
-        Component(calculation=Calculation(method="hf", basis=b), quantity="total")
-        for b in ("cc-pvtz", "cc-pvqz")
-    )
-    mp2 = tuple(_correlation("mp2", b) for b in ("cc-pvtz", "cc-pvqz"))
     return Composite(
         terms=(
-            Term(weight=1.0, components=hartree_fock, extrapolation=HF_CBS),
-            Term(weight=1.0, components=mp2, extrapolation=CORRELATION_CBS),
+            *_cbs_terms(),
             Term(weight=1.0, components=(_correlation("ccsd(t)", basis, truncation),)),
             Term(weight=-1.0, components=(_correlation("mp2", basis),)),
+        )
+    )
+
+
+def _ani_1ccx() -> Composite:
+    """Return CCSD(T)*/CBS with the authors' own DLPNO terms, tight minus normal in cc-pVDZ."""
+    normal = PairNaturalOrbitals()
+    tight = PairNaturalOrbitals(thresholds="tight")
+    return Composite(
+        terms=(
+            *_cbs_terms(),
+            Term(weight=1.0, components=(_correlation("ccsd(t)", "cc-pvtz", normal),)),
+            Term(weight=-1.0, components=(_correlation("mp2", "cc-pvtz"),)),
+            Term(weight=1.0, components=(_correlation("ccsd(t)", "cc-pvdz", tight),)),
+            Term(weight=-1.0, components=(_correlation("ccsd(t)", "cc-pvdz", normal),)),
         )
     )
 
@@ -156,6 +179,7 @@ def _spelled(method: str, basis: str, truncation: Truncation | None = None) -> L
 
 
 _FNO, _LNO = FrozenNaturalOrbitals(), LocalNaturalOrbitals()
+_TRUNCATIONS: tuple[Truncation, ...] = (_FNO, _LNO, PairNaturalOrbitals())
 
 LEVELS: dict[str, LevelOfTheory] = {
     level.name: level
@@ -180,11 +204,12 @@ LEVELS: dict[str, LevelOfTheory] = {
         LevelOfTheory(name="lno-ccsd(t)*/cbs", recipe=gold_standard("cc-pvdz", _LNO)),
         LevelOfTheory(name="fno-ccsd(t)*/cbs", recipe=gold_standard("cc-pvtz", _FNO)),
         LevelOfTheory(name="ccsd(t)*/cbs(tz)", recipe=gold_standard("cc-pvtz")),
+        LevelOfTheory(name="dlpno-ccsd(t)*/cbs", recipe=_ani_1ccx()),
     )
 }
 """The levels that have a name; `find_level` also takes any `method/basis`.
 
-The four composites differ in their last term, CCSD(T) - MP2 in a smaller basis. Its errors against
+The composites differ in their last term, CCSD(T) - MP2 in a smaller basis. Its errors against
 canonical cc-pVTZ in kcal/mol, as measured: of relative energies of conformers up to 25 kcal/mol
 apart, of random displacements of 0.08 Å, and of bonds stretched by 15 to 25 %; and the range of its
 absolute error for H2O, NH3, CH4, C2H6, HCN, H2CO and CH3OH.
@@ -199,17 +224,15 @@ absolute error for H2O, NH3, CH4, C2H6, HCN, H2CO and CH3OH.
 canonical in the same basis). It stays in one basis for molecules of every size, so that energies of
 different molecules compare; FNO is not used in it, because in cc-pVDZ it was off by 0.45 kcal/mol
 for a pair of conformers. `ccsd(t)*/cbs(tz)` is the form of ANI-1ccx itself, about thirty times as
-expensive.
+expensive, and `dlpno-ccsd(t)*/cbs` that with its DLPNO terms, for Psi4 from 1.11.
 """
-
-_PREFIXES: tuple[tuple[str, Truncation], ...] = (("fno-", _FNO), ("lno-", _LNO))
 
 
 def find_level(spec: str) -> LevelOfTheory:
     """Return the level of this name, or the one spelled out as `method/basis`.
 
-    The method is a density functional, hf, mp2, ccsd(t), fno-ccsd(t) or lno-ccsd(t). Whether a
-    program knows functional and basis is for `Engine.refuse` to say.
+    The method is a density functional, hf, mp2, ccsd(t), or the latter with fno-, lno- or
+    dlpno- before it. Whether a program knows functional and basis is for `Engine.refuse` to say.
 
     Raises
     ------
@@ -220,9 +243,9 @@ def find_level(spec: str) -> LevelOfTheory:
     if text in LEVELS:
         return LEVELS[text]
     method, _, basis = text.partition("/")
-    truncation = next((t for prefix, t in _PREFIXES if method == f"{prefix}ccsd(t)"), None)
+    truncation = next((t for t in _TRUNCATIONS if method == f"{t.prefix}ccsd(t)"), None)
     spelled_out = bool(method and basis) and not re.search(r"[/\s]", method + basis)
-    if spelled_out and basis != "cbs" and method not in SEMIEMPIRICAL_METHODS:
+    if spelled_out and not basis.startswith("cbs") and method not in SEMIEMPIRICAL_METHODS:
         return _spelled("ccsd(t)" if truncation else method, basis, truncation)
     raise InputError(
         f"unknown level of theory {spec!r}; the nearest known one is {nearest(text, LEVELS)!r}: "

@@ -31,6 +31,11 @@ class FrozenNaturalOrbitals:
 
     occupation: float = 0.99
 
+    @property
+    def prefix(self) -> str:
+        """What is put before the method's name."""
+        return "fno-"
+
 
 @dataclass(frozen=True, kw_only=True)
 class LocalNaturalOrbitals:
@@ -48,14 +53,31 @@ class LocalNaturalOrbitals:
 
     threshold: float = 1e-5
 
+    @property
+    def prefix(self) -> str:
+        """What is put before the method's name."""
+        return "lno-"
 
-Truncation: TypeAlias = FrozenNaturalOrbitals | LocalNaturalOrbitals
+
+@dataclass(frozen=True, kw_only=True)
+class PairNaturalOrbitals:
+    """DLPNO-CCSD(T) (doi:10.1063/1.4821834), with the thresholds that programs name by a word.
+
+    Attributes
+    ----------
+    thresholds : "normal" or "tight"
+    """
+
+    thresholds: Literal["normal", "tight"] = "normal"
+
+    @property
+    def prefix(self) -> str:
+        """What is put before the method's name."""
+        return "dlpno-" if self.thresholds == "normal" else "tight-dlpno-"
+
+
+Truncation: TypeAlias = FrozenNaturalOrbitals | LocalNaturalOrbitals | PairNaturalOrbitals
 """How coupled cluster is made cheaper; None where it is canonical."""
-
-_PREFIX: dict[type[Truncation], str] = {
-    FrozenNaturalOrbitals: "fno-",
-    LocalNaturalOrbitals: "lno-",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +130,7 @@ class Calculation:
     @property
     def name(self) -> str:
         """For people: "fno-ccsd(t)/cc-pvtz"."""
-        prefix = "" if self.truncation is None else _PREFIX[type(self.truncation)]
+        prefix = "" if self.truncation is None else self.truncation.prefix
         return prefix + self.method + ("" if self.basis is None else f"/{self.basis}")
 
 

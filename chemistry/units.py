@@ -21,6 +21,9 @@ _ELEMENTARY_CHARGE_C: Final = 1.602176634e-19
 _AVOGADRO_PER_MOL: Final = 6.02214076e23
 _ATOMIC_MASS_KG: Final = 1.66053906892e-27
 
+E_ANGSTROM_PER_DEBYE: Final = 1e-11 / 299792458.0 / _ELEMENTARY_CHARGE_C
+"""One debye (1e-21 C m²/s over the speed of light) in e Å."""
+
 EV_PER_KCAL_MOL: Final = 4184.0 / _AVOGADRO_PER_MOL / _ELEMENTARY_CHARGE_C
 """One (thermochemical) kcal/mol in eV; also kcal/mol/Å in eV/Å."""
 

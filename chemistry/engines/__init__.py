@@ -11,8 +11,10 @@ from importlib.metadata import entry_points
 from chemistry.engines.base import Engine
 from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.level import LevelOfTheory, nearest
+from chemistry.recipe import PairNaturalOrbitals
 
 ENGINES: dict[str, str] = {
+    "psi4": "chemistry.engines.psi4.engine:Psi4Engine",
     "pyscf": "chemistry.engines.pyscf.engine:PySCFEngine",
     "tblite": "chemistry.engines.tblite:TBLiteEngine",
 }
@@ -47,5 +49,7 @@ def find_engine(name: str) -> type[Engine]:
 
 def default_engine(level: LevelOfTheory) -> str:
     """Return the name of the engine that computes the level where a person names none."""
-    semiempirical = all(c.kind == "semiempirical" for c in level.calculations)
-    return "tblite" if semiempirical else "pyscf"
+    if all(c.kind == "semiempirical" for c in level.calculations):
+        return "tblite"
+    dlpno = any(isinstance(c.truncation, PairNaturalOrbitals) for c in level.calculations)
+    return "psi4" if dlpno else "pyscf"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from chemistry.engines import ENGINES, default_engine, find_engine
 from chemistry.engines import tblite as tblite_engine
 from chemistry.engines.base import Engine, Resources
 from chemistry.engines.potential import EnginePotential
+from chemistry.engines.psi4 import engine as psi4_engine
 from chemistry.engines.pyscf import scf
 from chemistry.errors import InputError
 from chemistry.label import Label, LabelFailure
-from chemistry.level import find_level
+from chemistry.level import LEVELS, find_level
 from chemistry.structure import Origin, Structure
 
 
@@ -40,10 +42,16 @@ def _cripple_tblite(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tblite_engine, "LADDER", ladder)
 
 
+def _cripple_psi4(monkeypatch: pytest.MonkeyPatch) -> None:
+    ladder = tuple((name, keywords | {"maxiter": 2}) for name, keywords in psi4_engine.LADDER[:2])
+    monkeypatch.setattr(psi4_engine, "LADDER", ladder)
+
+
 CASES = [
     Case("pyscf", "hf/sto-3g", _cripple_pyscf),
     Case("pyscf", "wb97x/6-31g*", _cripple_pyscf),
     Case("tblite", "gfn2-xtb", _cripple_tblite),
+    Case("psi4", "hf/sto-3g", _cripple_psi4),
 ]
 
 WATER = Structure(
@@ -63,7 +71,12 @@ AMMONIUM = Structure(
 MOLECULES = {"water": WATER, "aminyl": AMINYL, "ammonium": AMMONIUM}
 
 
-@pytest.fixture(params=CASES, ids=lambda case: f"{case.engine}:{case.level}")
+def _parameter(case: Case) -> Any:
+    marks = [pytest.mark.psi4] if case.engine == "psi4" else []
+    return pytest.param(case, id=f"{case.engine}:{case.level}", marks=marks)
+
+
+@pytest.fixture(params=[_parameter(case) for case in CASES])
 def case(request: pytest.FixtureRequest) -> Case:
     found: Case = request.param
     return found
@@ -170,9 +183,31 @@ def test_an_unconverged_energy_is_never_returned(
 def test_an_engine_accepts_its_levels_and_refuses_the_others_by_name(case: Case) -> None:
     engine = find_engine(case.engine)
     assert engine.refuse(find_level(case.level)) is None
-    assert default_engine(find_level(case.level)) == case.engine
-    other = next(c.level for c in CASES if c.engine != case.engine)
+    other = "gfn2-xtb" if case.engine != "tblite" else "hf/sto-3g"
     assert other in str(engine.refuse(find_level(other)))
+
+
+def test_every_level_has_an_engine_by_default() -> None:
+    chosen = {name: default_engine(level) for name, level in LEVELS.items()}
+    assert chosen["gfn2-xtb"] == "tblite"
+    assert chosen["wb97x/6-31g*"] == chosen["ccsd(t)*/cbs"] == "pyscf"
+    assert chosen["dlpno-ccsd(t)*/cbs"] == "psi4"
+    for name in ("wb97x/6-31g*", "ccsd(t)*/cbs", "fno-ccsd(t)*/cbs"):
+        assert find_engine("pyscf").refuse(LEVELS[name]) is None
+    assert "psi4" in str(find_engine("pyscf").refuse(LEVELS["dlpno-ccsd(t)*/cbs"]))
+
+
+@pytest.mark.parametrize(
+    ("level", "offer"),
+    [
+        ("wb97xx/6-31g*", "wb97x"),
+        ("wb97x/6-31gg*", "6-31g*"),
+        ("wb97x-d3/6-31g*", "dispersion"),
+        ("b3lyp-d3bj/def2-svp", "dispersion"),
+    ],
+)
+def test_pyscf_refuses_what_it_does_not_know_with_the_nearest_name(level: str, offer: str) -> None:
+    assert offer in str(find_engine("pyscf").refuse(find_level(level)))
 
 
 def test_an_engine_is_a_potential_of_one_member(case: Case) -> None:

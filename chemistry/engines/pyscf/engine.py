@@ -27,6 +27,7 @@ from chemistry.recipe import (
     Component,
     Composite,
     LocalNaturalOrbitals,
+    PairNaturalOrbitals,
 )
 from chemistry.structure import Structure
 from chemistry.units import EV_PER_HARTREE
@@ -55,6 +56,8 @@ class PySCFEngine:
         for calculation in level.calculations:
             if calculation.kind == "semiempirical":
                 return f"PySCF computes no {calculation.method}; take engine tblite"
+            if isinstance(calculation.truncation, PairNaturalOrbitals):
+                return "PySCF computes no DLPNO-CCSD(T); take engine psi4"
             functional = calculation.method if calculation.kind == "dft" else "hf"
             reason = _refuse_functional(functional) or _refuse_basis(str(calculation.basis))
             if reason:

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SYSTEM_PACKAGES := psi4 libopenblas0-pthread
+SYSTEM_PACKAGES := psi4 libopenblas0-pthread slurmctld slurmd slurm-client munge
 
 .PHONY: help demo test test-fast check format install system-deps clean
 
@@ -11,7 +11,7 @@ help:
 	@echo "make test         set up .venv and the system packages, run all tests"
 	@echo "make test-fast    only the unit tests (seconds)"
 	@echo "make check        format, lint, types, import rules"
-	@echo "make system-deps  system packages for the tests of Psi4 (root on Debian or Ubuntu)"
+	@echo "make system-deps  system packages for the tests of Psi4 and Slurm (root on Debian or Ubuntu)"
 
 install: $(VENV)/.installed
 
@@ -43,7 +43,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 system-deps:
-	@if command -v psi4 >/dev/null; then :; \
+	@if command -v psi4 >/dev/null && command -v slurmctld >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; \
 	else \

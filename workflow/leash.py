@@ -1,7 +1,7 @@
 """Parsl's processes on a leash: none outlives the driver, whichever of them is killed.
 
     python -E -P -m workflow.leash tie DRIVER COMMAND…       for the interchange
-    python -E -P -m workflow.leash hold DRIVER COMMAND…      for a pool of workers on this machine
+    python -E -P -m workflow.leash hold DRIVER COMMAND…      for a pool of workers
 
 `tie` becomes COMMAND, away from the terminal's Ctrl-C, and dies with the driver. `hold` starts
 COMMAND and watches: when the driver is gone, when it is told to end, when COMMAND ends or has lost
@@ -36,6 +36,9 @@ from workflow.processes import (
 )
 
 T = TypeVar("T")
+
+NOBODY = "nobody"
+"""The DRIVER of a pool on another machine than its driver's, which cannot be watched there."""
 
 _LEASH_VARIABLE = "RUNG_LEASH"
 
@@ -152,7 +155,9 @@ def _own_folder(parent: Path) -> Path:
 
 
 def is_alive(driver: str) -> bool:
-    """Return whether the process that `this_process` named still runs."""
+    """Return whether the process that `this_process` named still runs; NOBODY always does."""
+    if driver == NOBODY:
+        return True
     pid, _, started = driver.partition(":")
     return pid.isdecimal() and str(birth(int(pid))) == started
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from parsl.config import Config
 from parsl.dataflow.taskrecord import TaskRecord
@@ -18,13 +18,12 @@ from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
 from parsl.jobs.error_handlers import windowed_error_handler
 from parsl.providers import LocalProvider
 
-from workflow.backend import Backend, Pool, Role
-from workflow.leash import this_process
+from workflow.backend import Backend, LocalPool, Pool, Role, SlurmPool
+from workflow.leash import NOBODY, this_process
+from workflow.slurm import SlurmJobs, require_slurm
 
 _LOSSES_OF_A_POISON_TASK = 3
 _LOOPBACK = "127.0.0.1"
-_HEARTBEAT_SECONDS = 2
-_LOST_AFTER_SECONDS = 10
 _PARSL = "parsl.executors.high_throughput"
 _URGENCY: tuple[Role, ...] = ("train", "judge", "explore", "label")
 _THREADS = (
@@ -45,7 +44,7 @@ def parsl_config(backend: Backend, run_folder: Path) -> Config:
     """Return Parsl's configuration of the pools that a backend's roles need."""
     names = dict.fromkeys(backend.pool_name(role) for role in get_args(Role))
     return Config(
-        executors=[_executor(name, backend.pools[name]) for name in names],
+        executors=[_executor(name, backend, run_folder) for name in names],
         retries=_LOSSES_OF_A_POISON_TASK - 1,
         retry_handler=_retry_cost,
         run_dir=str((run_folder / "logs" / "parsl").resolve()),
@@ -70,7 +69,11 @@ def worker_environment(pool: Pool) -> str:
             "unset PYTHONPATH PYTHONHOME",
             *(f"export {name}={pool.cores_per_task}" for name in _THREADS),
             # Parsl never starts more workers than this divided by the cores of one.
-            f"export PARSL_CORES={pool.slots * pool.cores_per_task}",
+            *(
+                [f"export PARSL_CORES={pool.slots * pool.cores_per_task}"]
+                if isinstance(pool, LocalPool)
+                else []
+            ),
             "if grep -qw avx2 /proc/cpuinfo; then",
             '  export OPENBLAS_CORETYPE="${OPENBLAS_CORETYPE:-Haswell}"',
             "fi",
@@ -78,28 +81,63 @@ def worker_environment(pool: Pool) -> str:
     )
 
 
-def _executor(name: str, pool: Pool) -> HighThroughputExecutor:
-    """Return Parsl's executor of a pool on this machine: loopback alone, one block, on a leash."""
+def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputExecutor:
+    """Return Parsl's executor of a pool, its interchange and its workers on a leash."""
+    pool = backend.pools[name]
     python = [sys.executable, "-E", "-P", "-m"]  # no PYTHONPATH, nothing of the current folder
     leash = [*python, "workflow.leash"]
-    hold = shlex.join([*leash, "hold", this_process(), *python, f"{_PARSL}.process_worker_pool"])
+    # A driver on another machine cannot be watched: there, workers miss its heartbeat.
+    watched = this_process() if isinstance(pool, LocalPool) else NOBODY
+    hold = shlex.join([*leash, "hold", watched, *python, f"{_PARSL}.process_worker_pool"])
     return HighThroughputExecutor(
         label=name,
-        address=_LOOPBACK,
-        loopback_address=_LOOPBACK,
-        encrypted=True,  # else any user of this machine could send the workers something to run
-        max_workers_per_node=pool.slots,
+        encrypted=True,  # else other users could send the workers something to run
         cores_per_worker=pool.cores_per_task,
-        heartbeat_period=_HEARTBEAT_SECONDS,
-        heartbeat_threshold=_LOST_AFTER_SECONDS,
         # The default gives up for good after one lost block.
         block_error_handler=windowed_error_handler,
         interchange_launch_cmd=[*leash, "tie", this_process(), *python, f"{_PARSL}.interchange"],
         launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", hold, 1),
-        provider=ThisMachine(
-            init_blocks=1, min_blocks=1, max_blocks=1, worker_init=worker_environment(pool)
+        **(
+            _on_this_machine(pool)
+            if isinstance(pool, LocalPool)
+            else _on_slurm(name, pool, backend, run_folder)
         ),
     )
+
+
+def _on_this_machine(pool: LocalPool) -> dict[str, Any]:
+    """Return what is particular to workers on this machine: loopback alone, one block for all."""
+    return {
+        "address": _LOOPBACK,
+        "max_workers_per_node": pool.slots,
+        "heartbeat_period": 2,
+        "heartbeat_threshold": 10,
+        "provider": ThisMachine(
+            init_blocks=1, min_blocks=1, max_blocks=1, worker_init=worker_environment(pool)
+        ),
+    }
+
+
+def _on_slurm(name: str, pool: SlurmPool, backend: Backend, run_folder: Path) -> dict[str, Any]:
+    """Return what is particular to workers in Slurm jobs."""
+    require_slurm(name)
+    return {
+        "address": pool.address,
+        "max_workers_per_node": pool.workers_per_node,
+        "heartbeat_period": 15,
+        "heartbeat_threshold": 60,
+        "drain_period": int(backend.last_start_seconds(name)),
+        "provider": SlurmJobs(
+            pool,
+            worker_init=f"{pool.worker_init}\n{worker_environment(pool)}",
+            noted=slurm_job_file(run_folder),
+        ),
+    }
+
+
+def slurm_job_file(run_folder: Path) -> Path:
+    """Return the file that notes the Slurm jobs of a run."""
+    return run_folder.resolve() / "logs" / "slurm-jobs.txt"
 
 
 class ThisMachine(LocalProvider):  # type: ignore[misc] # Parsl has no types

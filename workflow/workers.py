@@ -14,14 +14,16 @@ from parsl.executors.errors import BadStateException
 from parsl.executors.high_throughput.errors import ManagerLost, WorkerLost
 from parsl.jobs.errors import TooManyJobFailuresError
 
-from chemistry.errors import CampaignFailed, PoisonTask
+from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.backend import Backend, Role
 from workflow.leash import run_on_leash
-from workflow.parsl_config import parsl_config, priority
+from workflow.parsl_config import parsl_config, priority, slurm_job_file
+from workflow.slurm import cancel_left_over_jobs
 
 T = TypeVar("T")
 
 _SHUT_DOWN_SECONDS = 15.0
+_LOOK_SECONDS = 0.05
 
 
 class InterchangeLost(Exception):
@@ -79,11 +81,16 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
 
     Raises
     ------
+    InputError
+        A pool needs a scheduler that this machine does not have.
     CampaignFailed
         Parsl cannot be started.
     """
+    cancel_left_over_jobs(slurm_job_file(run_folder))
     try:
         kernel = DataFlowKernel(parsl_config(backend, run_folder))
+    except RungError:
+        raise
     except Exception as error:
         raise CampaignFailed(f"the workers cannot be started: {error}") from error
     executors = [e for e in kernel.executors.values() if isinstance(e, HighThroughputExecutor)]
@@ -149,4 +156,4 @@ def _shut_down(kernel: DataFlowKernel, executors: Sequence[HighThroughputExecuto
         jobs = list(executor.job_ids_to_block)
         executor.provider.cancel(jobs)
         while any(map(executor.provider.is_running, jobs)) and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(_LOOK_SECONDS)

@@ -187,8 +187,12 @@ def _subschemas(root: Schema, location: Location) -> list[Schema]:
                 below += flat(schema["properties"][part])
             elif isinstance(part, int) and isinstance(schema.get("items"), dict):
                 below += flat(schema["items"])
-            elif isinstance(schema.get("additionalProperties"), dict):
-                below += flat(schema["additionalProperties"])
+            else:  # a dict: of any keys, or of keys that match a pattern
+                others = (
+                    schema.get("additionalProperties"),
+                    *schema.get("patternProperties", {}).values(),
+                )
+                below += [s for other in others if isinstance(other, dict) for s in flat(other)]
         here = below or here  # a part that leads nowhere is pydantic's name for an alternative
     return here
 

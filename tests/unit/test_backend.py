@@ -1,11 +1,18 @@
 """The machine file: pools, roles and limits."""
 
+import math
 from pathlib import Path
 
 import pytest
 
 from chemistry.errors import InputError
-from workflow.backend import Backend, LocalPool, read_backend, walltime_seconds
+from workflow.backend import Backend, LocalPool, SlurmPool, read_backend, walltime_seconds
+
+_SLURM = """
+pools:
+  main: {kind: slurm, walltime: "4:00:00", jobs: 3, nodes_per_job: 2, cores_per_node: 16, cores_per_task: 2, memory_per_node_gb: 30, memory_per_task_gb: 5, partition: cpu}
+limits: {train_walltime: "3:00:00"}
+"""  # noqa: E501
 
 
 def _read(tmp_path: Path, text: str) -> Backend:
@@ -52,6 +59,20 @@ def test_roles_choose_their_pools_and_judge_follows_explore(tmp_path: Path) -> N
         ("pools: {main: {kind: locla}}", "did you mean `local`?"),
         ("pools: {main: {kind: local, memory_per_task_mb: 1}}", "`memory_per_task_gb`?"),
         ("pools: {}", "pools"),
+        ("pools: {../up: {kind: local}}", "pools.../up should be text that matches"),
+        (
+            "pools: {main: {kind: slrm}}",
+            "pools.main.kind is unknown (`slrm`): did you mean `slurm`?",
+        ),
+        (_SLURM.replace("partition", "partitoin"), "did you mean `partition`?"),
+        (_SLURM.replace('"4:00:00"', "4:00:00"), 'quote it, "4:00:00"'),
+        (_SLURM.replace("cores_per_node: 16, ", ""), "pools.main.cores_per_node is missing"),
+        (_SLURM.replace("16", "1"), "cores_per_task must not exceed cores_per_node"),
+        (_SLURM.replace("30", "3"), "memory_per_task_gb must not exceed memory_per_node_gb"),
+        (
+            _SLURM.replace("train_walltime", "judge_walltime"),
+            "limits.train_walltime does not fit into the walltime of pool `main` (4:00:00)",
+        ),
     ],
 )
 def test_a_wrong_machine_file_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -76,3 +97,14 @@ def test_walltimes_are_hours_minutes_seconds(text: str, seconds: float | None) -
 def test_auto_workers_leave_room_for_the_memory_of_each_task() -> None:
     assert LocalPool(workers="auto", memory_per_task_gb=1e6).slots == 1
     assert LocalPool(workers=7).slots == 7
+
+
+def test_a_slurm_pool_counts_its_workers_and_stops_starting_tasks_in_time(tmp_path: Path) -> None:
+    backend = _read(tmp_path, _SLURM)
+    pool = backend.pool("label")
+    assert isinstance(pool, SlurmPool)
+    assert pool.workers_per_node == 6  # eight by cores, six by memory
+    assert pool.slots == backend.slots == 6 * 2 * 3
+    # The longest task, a training of three hours, must end within the four hours of a job.
+    assert 0.9 * 3600 < backend.last_start_seconds("main") < 3600
+    assert read_backend(None).last_start_seconds("main") == math.inf

@@ -1,0 +1,210 @@
+"""Workers in jobs of a real Slurm of one node; `tests/clusters/slurm.sh` starts it on loopback."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from driver_process import Driver
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(300)]
+
+_SCRIPT = Path(__file__).parents[1] / "clusters" / "slurm.sh"
+
+_POOL = """
+def slurm(**settings):
+    return SlurmPool(
+        **{
+            "walltime": "0:10:00", "cores_per_node": 1, "memory_per_task_gb": 0.5,
+            "address": "127.0.0.1", **settings,
+        }
+    )
+
+short = WalltimeLimits(
+    label_walltime="0:01:00", explore_walltime="0:01:00",
+    judge_walltime="0:01:00", train_walltime="0:01:00",
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[dict[str, str]]:
+    """The environment in which Slurm's commands find the cluster."""
+    if os.geteuid() != 0:
+        if os.environ.get("CI"):
+            pytest.fail("a Slurm of its own needs root")
+        pytest.skip("a Slurm of its own needs root")
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+    folder.chmod(0o755)  # munged runs as another user
+    subprocess.run([_SCRIPT, "start", folder], check=True)
+    yield {"SLURM_CONF": str(folder / "slurm.conf")}
+    subprocess.run([_SCRIPT, "stop", folder], check=True)
+    time.sleep(1)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def queued(cluster: dict[str, str]) -> Callable[[], list[str]]:
+    def ask() -> list[str]:
+        return subprocess.run(
+            ["squeue", "--noheader", "--format=%i"],
+            env=os.environ | cluster,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+
+    return ask
+
+
+@pytest.fixture
+def run(
+    cluster: dict[str, str], queued: Callable[[], list[str]], tmp_path: Path
+) -> Iterator[Callable[[str], Driver]]:
+    drivers: list[Driver] = []
+
+    def start(body: str) -> Driver:
+        drivers.append(Driver(tmp_path, _POOL + body, cluster))
+        return drivers[-1]
+
+    yield start
+    for job in queued():
+        subprocess.run(["scancel", job], env=os.environ | cluster, check=False)
+    for driver in drivers:
+        driver.close()
+
+
+def _empties(queued: Callable[[], list[str]]) -> bool:
+    deadline = time.monotonic() + 30
+    while queued():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def test_a_role_runs_on_slurm_and_another_here(
+    run: Callable[[str], Driver], queued: Callable[[], list[str]]
+) -> None:
+    driver = run(
+        """
+def where():
+    import os
+    names = ("SLURM_JOB_ID", "OMP_NUM_THREADS", "MODULE", "SLURM_JOB_CPUS_PER_NODE")
+    return {name: os.environ.get(name) for name in names}
+
+backend = Backend(
+    pools={
+        "cluster": slurm(cores_per_node=2, cores_per_task=2, worker_init="export MODULE=loaded"),
+        "here": LocalPool(workers=1),
+    },
+    roles=Roles(label="cluster", explore="here", train="here"),
+    limits=short,
+)
+with start_workers(backend, folder / "run") as workers:
+    tell([workers.submit(role, where).result() for role in ("label", "train")])
+"""
+    )
+    assert driver.ends(120) == 0, driver.output
+    label, train = driver.told
+    assert label["SLURM_JOB_ID"]
+    assert label["MODULE"] == "loaded"
+    assert label["OMP_NUM_THREADS"] == label["SLURM_JOB_CPUS_PER_NODE"] == "2"
+    assert train == {
+        "SLURM_JOB_ID": None,
+        "OMP_NUM_THREADS": "1",
+        "MODULE": None,
+        "SLURM_JOB_CPUS_PER_NODE": None,
+    }
+    assert _empties(queued)
+    assert driver.leaves_nothing()
+
+
+def test_jobs_of_a_killed_driver_are_cancelled_by_the_next(
+    run: Callable[[str], Driver], queued: Callable[[], list[str]]
+) -> None:
+    body = """
+with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run") as workers:
+    if (folder / "busy0").exists():
+        tell(workers.submit("label", os.getpid).result())
+    else:
+        workers.submit("label", hang, folder, 0).result()
+"""
+    first = run(body)
+    first.until((first.folder / "busy0").exists)
+    first.process.kill()
+    first.ends()
+    [left] = queued()
+    second = run(body)
+    assert second.ends(120) == 0, second.output
+    assert left not in queued()
+    assert _empties(queued)
+    assert second.leaves_nothing()
+
+
+def test_a_task_of_a_cancelled_job_runs_again_in_another(
+    run: Callable[[str], Driver], queued: Callable[[], list[str]], cluster: dict[str, str]
+) -> None:
+    driver = run(
+        """
+def patient(folder):
+    import os, time
+    (folder / f"job{os.environ['SLURM_JOB_ID']}").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+
+with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run") as workers:
+    workers.submit("label", patient, folder).result()
+"""
+    )
+
+    def jobs() -> list[Path]:
+        return list(driver.folder.glob("job*"))
+
+    driver.until(lambda: len(jobs()) == 1)
+    subprocess.run(["scancel", *queued()], env=os.environ | cluster, check=True)
+    driver.until(lambda: len(jobs()) == 2, seconds=150)
+    (driver.folder / "go").touch()
+    assert driver.ends() == 0, driver.output
+    assert _empties(queued)
+    assert driver.leaves_nothing()
+
+
+def test_a_worker_init_that_fails_is_told_with_its_words(
+    run: Callable[[str], Driver], queued: Callable[[], list[str]]
+) -> None:
+    driver = run(
+        """
+pool = slurm(worker_init="echo 'module: no such module pyscf/9' >&2; exit 3")
+with start_workers(Backend(pools={"main": pool}, limits=short), folder / "run") as workers:
+    try:
+        workers.submit("label", abs, -3).result()
+    except CampaignFailed as error:
+        tell(str(error))
+"""
+    )
+    assert driver.ends(120) == 0, driver.output
+    assert "module: no such module pyscf/9" in driver.told
+    assert _empties(queued)
+
+
+def test_a_job_that_slurm_refuses_is_told_with_its_words(
+    run: Callable[[str], Driver], queued: Callable[[], list[str]]
+) -> None:
+    driver = run(
+        """
+pool = slurm(partition="nowhere")
+with start_workers(Backend(pools={"main": pool}, limits=short), folder / "run") as workers:
+    try:
+        workers.submit("label", abs, -3).result()
+    except CampaignFailed as error:
+        tell(str(error))
+"""
+    )
+    assert driver.ends(120) == 0, driver.output
+    assert "Invalid partition name specified" in driver.told
+    assert queued() == []

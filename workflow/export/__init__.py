@@ -25,12 +25,12 @@ def write_export(store: Store, name: str, path: Path) -> int:
         The file cannot be written, or the store not be read.
     """
     unfinished = path.with_name(f".{path.name}.part")
-    try:
-        with disk_errors_explained(path):
+    with disk_errors_explained(path):
+        try:
             count = EXPORTERS[name].write(store.export_rows(), unfinished)
             unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        finally:
+            unfinished.unlink(missing_ok=True)
     return count
 
 

@@ -1,0 +1,232 @@
+"""Whole campaigns through the real command: Parsl, RDKit, tblite and torch, killed and resumed."""
+
+import os
+import re
+import signal
+import sqlite3
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import ase.io
+import h5py
+import numpy as np
+import psutil
+import pytest
+from rung_command import SMALL, put_backend, put_campaign, rung, start_rung, stop
+
+from chemistry.units import EV_PER_HARTREE
+from workflow.store import Store
+
+pytestmark = pytest.mark.slow
+
+N_TRAINED, N_HELD_OUT = 18, 4
+
+
+def put_files(folder: Path, campaign: dict | None = None) -> tuple[str, ...]:
+    """Write campaign and machine file; return the arguments of a launch."""
+    folder.mkdir(parents=True, exist_ok=True)
+    put_campaign(folder, campaign)
+    put_backend(folder)
+    return ("launch", "campaign.yaml", "--backend", "backend.yaml")
+
+
+def labels(run: Path) -> dict[str, bytes]:
+    """Return energy and forces of every label in the store, as bytes."""
+    with Store.open(run / "store.sqlite", read_only=True) as store:
+        return {
+            row.structure.structure_id: np.float64(row.label.energy).tobytes()
+            + row.label.forces.tobytes()
+            for row in store.export_rows()
+        }
+
+
+def finished(run: Path) -> Counter[str]:
+    """Count how often each task was computed to its end, by the workers' own log."""
+    text = (run / "logs" / "tasks.log").read_text()
+    return Counter(re.findall(r"^\S+ (\S+) (?:finished|failed) ", text, flags=re.MULTILINE))
+
+
+def count_labels(run: Path) -> int:
+    """Count the labels in the store of a run that may not have one yet."""
+    if not (run / "store.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(f"file:{run / 'store.sqlite'}?mode=ro", uri=True)) as db:
+        return db.execute("SELECT count(*) FROM labels").fetchone()[0]
+
+
+def wait_for_labels(process, run: Path, n: int) -> None:
+    while count_labels(run) < n:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def processes_of(run: Path) -> list[str]:
+    """Return the command lines of living processes that work for a run."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            is_alive = process.status() != psutil.STATUS_ZOMBIE
+            if is_alive and (str(run) in line or process.cwd().startswith(str(run.parent))):
+                found.append(line)
+        except psutil.Error:
+            continue
+    return found
+
+
+def wait_until_gone(run: Path) -> None:
+    """Wait for processes to end, or for the time limit of the test."""
+    while processes_of(run):
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def campaign_run(tmp_path_factory) -> Path:
+    """A campaign launched once, in a folder with decoys of rung's own packages."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in ("model", "chemistry", "workflow", "torch", "parsl"):
+        (folder / f"{name}.py").write_text(
+            f"import pathlib; pathlib.Path({str(folder / 'imported')!r}).write_text('{name}')\n"
+            "raise SystemExit('a decoy was imported')\n"
+        )
+    done = rung(*put_files(folder), folder=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "small"
+
+
+def test_a_campaign_ends_with_its_budget_spent_and_a_potential(campaign_run):
+    assert len(labels(campaign_run)) == N_TRAINED + N_HELD_OUT
+    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
+        assert store.meta("finished") == "label budget spent (18)"
+        trainings = store.trainings(0)
+    assert trainings[-1].n_labels == N_TRAINED
+    assert all((campaign_run / training.checkpoint).is_file() for training in trainings)
+    assert all(training.errors["energy_mae_kcal_mol"] > 0 for training in trainings)
+    assert set(finished(campaign_run).values()) == {1}
+
+
+def test_decoys_in_the_current_folder_are_not_imported(campaign_run):
+    assert (campaign_run.parent / "model.py").exists()
+    assert not (campaign_run.parent / "imported").exists()
+
+
+def test_the_held_out_set_is_never_trained_on(campaign_run):
+    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
+        rows = list(store.export_rows())
+    blocks = {
+        split: {row.structure.origin.block for row in rows if row.split == split}
+        for split in ("train", "test")
+    }
+    assert blocks["train"]
+    assert blocks["test"]
+    assert not blocks["train"] & blocks["test"]
+    assert Counter(row.split for row in rows) == {"train": N_TRAINED, "test": N_HELD_OUT}
+
+
+def test_the_exports_equal_the_store(campaign_run):
+    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
+        rows = {row.structure.structure_id: row for row in store.export_rows()}
+    frames = ase.io.read(campaign_run / "exports" / "small.extxyz", index=":")
+    assert {atoms.info["structure_id"] for atoms in frames} == set(rows)
+    for atoms in frames:
+        row = rows[atoms.info["structure_id"]]
+        assert atoms.get_potential_energy() == row.label.energy
+        assert np.array_equal(atoms.get_forces(), row.label.forces)
+        assert np.array_equal(atoms.positions, row.structure.positions)
+        assert atoms.info["split"] == row.split
+    seen = 0
+    with h5py.File(campaign_run / "exports" / "small.h5") as file:
+        assert sorted(file) == ["CH4O", "H2O"]
+        for group in file.values():
+            for k, structure_id in enumerate(group["structure_id"].asstr()):
+                row = rows[structure_id]
+                order = np.argsort(-row.structure.atomic_numbers, kind="stable")
+                energy, forces = group["gfn2-xtb.energy"][k], group["gfn2-xtb.forces"][k]
+                assert energy * EV_PER_HARTREE == pytest.approx(row.label.energy, rel=1e-14)
+                np.testing.assert_allclose(
+                    forces * EV_PER_HARTREE, row.label.forces[order], rtol=1e-12
+                )
+                seen += 1
+    assert seen == len(rows)
+
+
+def test_status_and_evaluate_read_the_run(campaign_run):
+    status = rung("status", "small", folder=campaign_run.parent)
+    assert status.returncode == 0, status.stderr
+    assert "finished: label budget spent (18)" in status.stdout
+    assert "labels made: 22" in status.stdout
+    errors = rung("evaluate", "small", "small/exports/small.extxyz", folder=campaign_run.parent)
+    assert errors.returncode == 0, errors.stderr
+    assert "22 structures" in errors.stdout
+
+
+def test_launching_again_computes_nothing_again(campaign_run):
+    before, log = labels(campaign_run), (campaign_run / "logs" / "tasks.log").read_text()
+    done = rung(*put_files(campaign_run.parent), folder=campaign_run.parent)
+    assert done.returncode == 0, done.stderr
+    assert labels(campaign_run) == before
+    assert (campaign_run / "logs" / "tasks.log").read_text() == log
+
+
+def test_rounds_with_one_seed_choose_the_same_structures(tmp_path):
+    found = []
+    for name in ("one", "two"):
+        arguments = put_files(tmp_path / name, {**SMALL, "synchronous": True})
+        done = rung(*arguments, folder=tmp_path / name)
+        assert done.returncode == 0, done.stdout + done.stderr
+        found.append(labels(tmp_path / name / "small"))
+    assert len(found[0]) == N_TRAINED + N_HELD_OUT
+    assert found[0].keys() == found[1].keys()
+
+
+@pytest.mark.parametrize("n_labels", [3, 14])
+def test_after_a_kill_no_label_is_lost_and_none_is_computed_twice(tmp_path, n_labels):
+    arguments, run = put_files(tmp_path), tmp_path / "small"
+    process = start_rung(*arguments, folder=tmp_path)
+    try:
+        wait_for_labels(process, run, n_labels)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    finally:
+        stop(process)
+    wait_until_gone(run)
+    kept = labels(run)
+    computed = {key for key in finished(run) if key.startswith("label-")}
+    assert len(kept) >= n_labels
+    done = rung(*arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    after = labels(run)
+    assert kept.items() <= after.items()
+    assert {key.split("-")[1] for key in computed} <= set(after)
+    assert len(after) == N_TRAINED + N_HELD_OUT
+    counts = {key: n for key, n in finished(run).items() if key.startswith("label-")}
+    assert set(counts.values()) == {1}
+    assert len(counts) == len(after)
+
+
+def test_ctrl_c_keeps_everything_says_how_to_go_on_and_leaves_no_process(tmp_path):
+    arguments, run = put_files(tmp_path), tmp_path / "small"
+    process = start_rung(*arguments, folder=tmp_path)
+    try:
+        wait_for_labels(process, run, 3)
+        # A second launch is refused meanwhile, and does no harm.
+        second = rung(*arguments, folder=tmp_path)
+        assert second.returncode == 2
+        assert f"in use by process {process.pid} on " in second.stderr
+        # A terminal sends Ctrl-C to the whole group.
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    finally:
+        stop(process)
+    assert process.returncode == 130, said
+    assert "everything computed is kept in small: launch again to go on" in said
+    assert "Traceback" not in said
+    wait_until_gone(run)
+    kept = labels(run)
+    assert {key.split("-")[1] for key in finished(run) if key.startswith("label-")} == set(kept)
+    done = rung(*arguments, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert kept.items() <= labels(run).items()
+    assert all(n == 1 for key, n in finished(run).items() if key.startswith("label-"))

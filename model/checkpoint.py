@@ -7,6 +7,7 @@ entry, `rung_committee`: a JSON document of
     architecture   elements (atomic numbers), hidden_sizes, symmetry_functions (Å, radian),
                    celu_alpha
     level_id, level_name
+    record         how it came about: seed, settings, data, calibration
 
 and the tensors are, for M members, each element symbol X and layer k = 0, 1, ...
 
@@ -52,6 +53,7 @@ def save_committee(committee: Committee, path: Path) -> None:
         "architecture": committee.architecture.model_dump(mode="json"),
         "level_id": committee.level_id,
         "level_name": committee.level_name,
+        "record": dict(committee.record),
     }
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -121,4 +123,5 @@ def _assemble(document: Any, tensors: dict[str, Tensor]) -> Committee:
         self_energies_ev=tensors["self_energies"].double().numpy(),
         level_id=document["level_id"],
         level_name=document["level_name"],
+        record=document.get("record", {}),
     )

@@ -1,7 +1,8 @@
 """Committee: a potential whose members disagree where they have not been taught."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,12 +30,15 @@ class Committee:
     self_energies_ev : (n_elements,) float64, eV
     level_id, level_name : str
         The level of theory that it was trained on.
+    record : mapping
+        How it came about (seed, settings, data, calibration), as JSON; nothing depends on it.
     """
 
     networks: StackedNetworks
     self_energies_ev: FloatArray
     level_id: str
     level_name: str
+    record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def architecture(self) -> Architecture:
@@ -54,6 +58,11 @@ class Committee:
     def to(self, dtype: torch.dtype) -> "Committee":
         """Return the same committee computing in another precision."""
         return replace(self, networks=self.networks.to(dtype))
+
+    def first(self, members: int) -> "Committee":
+        """Return the committee of the first members alone."""
+        weights = self.networks.weights[:members].clone()
+        return replace(self, networks=replace(self.networks, weights=weights))
 
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Return energies and forces of every member for structures of any sizes, in order.

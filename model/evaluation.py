@@ -10,6 +10,7 @@ from chemistry.label import LabelledStructure
 from chemistry.potential import Potential, Prediction
 from chemistry.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
+from model.calibration import Calibration, calibrate
 
 _Row: TypeAlias = tuple[LabelledStructure, Prediction]
 
@@ -29,8 +30,8 @@ class MoleculeErrors:
     force_mae_kcal_mol_angstrom, force_rmse_kcal_mol_angstrom : float or None
         Over force components.
     calibration_factor : float or None
-        RMSE of the energy over the root mean square of the committee's energy disagreement: above
-        1, the committee is overconfident.
+        RMSE over root mean square disagreement, see `model.calibration`: above 1, the committee is
+        overconfident.
     """
 
     n_structures: int
@@ -50,9 +51,12 @@ class Errors(MoleculeErrors):
     ----------
     by_molecule : mapping of str to MoleculeErrors
         By molecule_id.
+    calibration : Calibration or None
+        None for a potential with a single member.
     """
 
     by_molecule: Mapping[str, MoleculeErrors]
+    calibration: Calibration | None
 
 
 def held_out_errors(potential: Potential, data: Sequence[LabelledStructure]) -> Errors | None:
@@ -73,6 +77,7 @@ def errors_of(
     return Errors(
         **vars(_summary(list(molecules.values()))),
         by_molecule={key: _summary([rows]) for key, rows in molecules.items()},
+        calibration=calibrate(data, predictions),
     )
 
 
@@ -85,6 +90,7 @@ def _summary(molecules: Sequence[Sequence[_Row]]) -> MoleculeErrors:
     forces = [
         (p.forces - row.label.forces).ravel() for row, p in rows if row.label.forces is not None
     ]
+    calibration = calibrate([row for row, _ in rows], [p for _, p in rows])
     force = np.concatenate(forces) * KCAL_MOL_PER_EV if forces else None
     return MoleculeErrors(
         n_structures=len(rows),
@@ -93,15 +99,8 @@ def _summary(molecules: Sequence[Sequence[_Row]]) -> MoleculeErrors:
         relative_energy_mae_kcal_mol=float(np.abs(relative).mean()),
         force_mae_kcal_mol_angstrom=None if force is None else float(np.abs(force).mean()),
         force_rmse_kcal_mol_angstrom=None if force is None else _rms(force),
-        calibration_factor=_calibration_factor(absolute, [p for _, p in rows]),
+        calibration_factor=None if calibration is None else calibration.factor,
     )
-
-
-def _calibration_factor(errors: FloatArray, predictions: Sequence[Prediction]) -> float | None:
-    if any(len(p.member_energies) < 2 for p in predictions):
-        return None
-    sigma = np.array([p.member_energies.std(ddof=1) for p in predictions]) * KCAL_MOL_PER_EV
-    return _rms(errors) / _rms(sigma) if sigma.any() else None
 
 
 def _rms(values: FloatArray) -> float:

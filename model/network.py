@@ -173,7 +173,8 @@ def backpropagate(
     by_energies: Tensor,
     by_gradient: Tensor,
     celu_alpha: float,
-) -> list[Layer]:
+    into: Sequence[Layer],
+) -> None:
     """Turn the derivatives of a loss by energies and gradient into those by the weights.
 
     This is the backward pass through `evaluate`, whose second half is itself a backward pass; so
@@ -181,26 +182,29 @@ def backpropagate(
 
     Parameters
     ----------
+    layers : sequence of Layer
+    done : Pass
     by_energies : (M, n)
     by_gradient : (M, n, F)
+    celu_alpha : float
+    into : sequence of Layer
+        Where the derivatives are written.
     """
     hidden = range(len(layers) - 1)
-    weights, curvatures, tangent = [], [], by_gradient
+    curvatures, tangent = [], by_gradient
     for k in hidden:
-        weights.append(torch.bmm(tangent.transpose(1, 2), done.deltas[k]))
+        torch.bmm(tangent.transpose(1, 2), done.deltas[k], out=into[k].weight)
         tangent = torch.bmm(tangent, layers[k].weight)
         # CELU'' = CELU' / alpha below zero, where the slope is less than one, and 0 above.
         bent = torch.lt(done.slopes[k], 1.0, out=torch.empty_like(tangent))
-        curvatures.append((tangent * done.deltas[k]).mul_(bent).div_(celu_alpha))
+        curvatures.append(bent.mul_(tangent).mul_(done.deltas[k]).div_(celu_alpha))
         tangent = tangent.mul_(done.slopes[k])
-    weights.append(tangent.sum(1).unsqueeze(2))
-    biases: list[Tensor] = []
+    torch.sum(tangent.transpose(1, 2), 2, keepdim=True, out=into[-1].weight)
     arriving = by_energies.unsqueeze(2)  # (M, n, 1)
     for k in reversed(range(len(layers))):
         if k < len(hidden):
             arriving = arriving.mul_(done.slopes[k]).add_(curvatures[k])
-        weights[k].baddbmm_(done.inputs[k].transpose(1, 2), arriving)
-        biases.append(arriving.sum(1, keepdim=True))
+        into[k].weight.baddbmm_(done.inputs[k].transpose(1, 2), arriving)
+        torch.sum(arriving, 1, keepdim=True, out=into[k].bias)
         if k > 0:
             arriving = torch.bmm(arriving, layers[k].weight.transpose(1, 2))
-    return [Layer(weight=w, bias=b) for w, b in zip(weights, reversed(biases), strict=True)]

@@ -1,11 +1,29 @@
 """What a person sets about a training: the `train:` section of a campaign file. No torch here."""
 
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 TransferMode: TypeAlias = Literal["freeze", "full", "delta", "scratch", "auto"]
 """How a committee climbs from one level of theory to the next; see `model.transfer`."""
+
+
+class PretrainedSettings(BaseModel):
+    """A published ensemble whose weights the first training starts from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["neurochem"] = Field(
+        default="neurochem", description="Format: the folders of ANI-1x, ANI-1ccx and ANI-2x."
+    )
+    path: Path = Field(description="Folder that holds *.params, sae_*.dat and train0, train1, …")
+    frozen_layers: tuple[int, ...] = Field(
+        default=(), description="Layers of each network that stay, from 0; ANI-1ccx froze 0 and 2."
+    )
+    learning_rate_factor: float = Field(
+        default=0.1, gt=0, le=1, description="Multiplies the learning rate of the first training."
+    )
 
 
 class TrainingSettings(BaseModel):
@@ -53,6 +71,9 @@ class TrainingSettings(BaseModel):
         default=0.3,
         gt=0,
         description="A member's gradient is cut to this.",
+    )
+    pretrained: PretrainedSettings | None = Field(
+        default=None, description="Start the first training from published weights."
     )
     hidden_layers: dict[str, tuple[int, ...]] = Field(
         default_factory=dict,

@@ -1,9 +1,10 @@
 """One loop that trains all members of a committee at once."""
 
+import hashlib
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,8 +20,9 @@ from model.committee import Committee
 from model.folds import Folds, assign_folds
 from model.minibatch import Minibatch, Targets, cut
 from model.network import StackedNetworks
+from model.pretrained import read_neurochem
 from model.self_energies import element_counts, fit_self_energies
-from model.settings import TrainingSettings
+from model.settings import PretrainedSettings, TrainingSettings
 from model.trainer import MemberHistory, Trainer
 
 
@@ -96,7 +98,8 @@ def train_committee(
     level : LevelOfTheory
     seed : int
     start : Committee or None
-        Go on from its weights, with its elements; None starts from random weights.
+        Go on from its weights, with its elements; None starts from random weights, or from the
+        published ones that the settings name.
     plan : TransferPlan
         What stays as it is, where `start` is of another level of theory.
 
@@ -106,6 +109,11 @@ def train_committee(
         No data, a label of another level, or an element that is not among `elements`.
     """
     began = time.perf_counter()
+    if settings.pretrained is not None:
+        plan = replace(plan, frozen_layers=plan.frozen_layers or settings.pretrained.frozen_layers)
+        if start is None and plan.baseline is None:
+            start = _published(settings.pretrained, settings.members)
+            plan = replace(plan, learning_rate_factor=settings.pretrained.learning_rate_factor)
     rows = sorted(data, key=lambda row: row.structure.structure_id)
     networks = _first_networks(settings, elements, seed, start)
     _check(rows, level, networks.architecture.elements)
@@ -145,6 +153,13 @@ def train_committee(
             self_energies_ev=self_energies,
             level_id=level.level_id,
             level_name=level.name,
+            record={
+                "seed": seed,
+                "settings": settings.model_dump(mode="json"),
+                "data_hash": _hash(rows),
+                "n_structures": len(rows),
+                "started_from_data_hash": start and start.record.get("data_hash"),
+            },
         ),
         members=histories,
         n_structures=len(rows),
@@ -152,6 +167,14 @@ def train_committee(
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     )
+
+
+def _hash(rows: Sequence[LabelledStructure]) -> str:
+    """Return a hash of what was learned: which structures at which level."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(f"{row.structure.structure_id}/{row.label.level_id}/".encode())
+    return digest.hexdigest()[:20]
 
 
 def _self_energies(
@@ -191,6 +214,16 @@ def _validation(
         )
         parts.append(batch and batch.of_member(member))
     return parts
+
+
+def _published(settings: PretrainedSettings, members: int) -> Committee:
+    """Return the first members of a published ensemble."""
+    committee = read_neurochem(settings.path)
+    if committee.n_members < members:
+        raise InputError(
+            f"{settings.path} has {committee.n_members} members: set train.members to as many"
+        )
+    return committee.first(members)
 
 
 def _check(

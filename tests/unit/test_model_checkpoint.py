@@ -109,7 +109,8 @@ def test_a_folder_that_is_not_there_leaves_no_trace(tmp_path):
 
 
 def test_precision_is_kept(tmp_path):
-    double = replace(committee(members=1), level_name="other")
+    double = replace(committee(members=1), level_name="other", record={"seed": 7, "n": [1.5]})
     save_committee(double, tmp_path / "c")
     [a], [b] = (c.predict([cluster(5, seed=0)]) for c in (double, load_committee(tmp_path / "c")))
     np.testing.assert_array_equal(a.member_energies, b.member_energies)
+    assert load_committee(tmp_path / "c").record == double.record

@@ -30,7 +30,11 @@ def test_errors_by_hand():
     components = np.repeat(np.abs(means), [3 * len(row.structure) for row in data])
     assert errors.force_mae_kcal_mol_angstrom == pytest.approx(components.mean())
     assert errors.force_rmse_kcal_mol_angstrom == pytest.approx(np.sqrt((components**2).mean()))
-    assert errors.calibration_factor == pytest.approx(np.sqrt(18 / 4) / np.sqrt(0.5))
+    n_atoms = np.array([len(row.structure) for row in data])
+    rmse = np.sqrt((np.square(means) / n_atoms).mean())
+    sigma = np.sqrt((0.5 / n_atoms).mean())
+    assert errors.calibration_factor == pytest.approx(rmse / sigma)
+    assert errors.calibration.factor == pytest.approx(errors.calibration_factor)
     assert errors.by_molecule["m0"].energy_mae_kcal_mol == pytest.approx(2.0)
     assert errors.by_molecule["m1"].relative_energy_mae_kcal_mol == pytest.approx(0, abs=1e-9)
 
@@ -39,4 +43,5 @@ def test_what_cannot_be_computed_is_none():
     [row] = toy_data(1)
     alone = errors_of([row], [prediction(row, [1.0])])
     assert alone.calibration_factor is None
+    assert alone.calibration is None
     assert errors_of([], []) is None

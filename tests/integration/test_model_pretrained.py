@@ -103,3 +103,55 @@ def test_a_file_cut_short_is_named(folder, file, message):
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no train0/networks"):
         read_neurochem(tmp_path)
+
+
+def test_training_starts_from_published_weights_and_keeps_frozen_layers():
+    from chemistry.label import Label, LabelledStructure, Provenance
+    from chemistry.level import find_level
+    from model.settings import PretrainedSettings, TrainingSettings
+    from model.training import train_committee
+
+    level = find_level("gfn2-xtb")
+    published = read_neurochem(MODELS / "ani-1x_8x").first(2)
+    teacher = read_neurochem(MODELS / "ani-1ccx_8x")
+    water = Structure(
+        atomic_numbers=np.array([8, 1, 1]),
+        positions=np.array([[0, 0, 0.119], [0, 0.763, -0.477], [0, -0.763, -0.477]]),
+    )
+    rng = np.random.default_rng(0)
+    structures = [
+        water.moved_to(water.positions + rng.normal(0, 0.05, (3, 3)), water.origin)
+        for _ in range(12)
+    ]
+    provenance = Provenance(
+        program="ANI-1ccx",
+        version="1",
+        host="here",
+        cpu_seconds=0.0,
+        wall_seconds=0.0,
+        attempts=(),
+        finished_at=0.0,
+    )
+    data = [
+        LabelledStructure(
+            structure=s,
+            label=Label(
+                structure_id=s.structure_id,
+                level_id=level.level_id,
+                energy=p.energy,
+                forces=p.forces,
+                provenance=provenance,
+            ),
+        )
+        for s, p in zip(structures, teacher.predict(structures), strict=True)
+    ]
+    settings = TrainingSettings(
+        members=2,
+        max_epochs=20,
+        pretrained=PretrainedSettings(path=MODELS / "ani-1x_8x", frozen_layers=(0, 2)),
+    )
+    trained = train_committee(data, settings, elements=(1, 8), level=level, seed=0).committee
+    assert trained.elements == (1, 6, 7, 8)
+    oxygen = zip(trained.networks.layers[3], published.networks.layers[3], strict=True)
+    moved = [not torch.equal(ours.weight, theirs.weight) for ours, theirs in oxygen]
+    assert moved == [False, True, False, True]

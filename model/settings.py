@@ -46,10 +46,15 @@ class TrainingSettings(BaseModel):
     )
     learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
     warm_start_learning_rate_factor: float = Field(
-        default=0.5,
+        default=1.0,
         gt=0,
         le=1,
         description="Multiplies the learning rate when going on from a committee.",
+    )
+    warm_start_max_epochs: int = Field(
+        default=50,
+        ge=1,
+        description="max_epochs when going on from a committee of the same level, if less.",
     )
     transfer_learning_rate_factor: float = Field(
         0.2, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."

@@ -44,6 +44,7 @@ class Trainer:
     validation : sequence of (Minibatch or None)
         Of each member alone; None where it has nothing to validate on.
     settings : TrainingSettings
+    max_epochs : int
     learning_rate : float
     frozen_layers : sequence of int
     """
@@ -55,6 +56,7 @@ class Trainer:
         validation: Sequence[Minibatch | None],
         settings: TrainingSettings,
         *,
+        max_epochs: int,
         learning_rate: float,
         frozen_layers: Sequence[int],
     ) -> None:
@@ -62,6 +64,7 @@ class Trainer:
         self.batches = batches
         self.validation = validation
         self.settings = settings
+        self.max_epochs = max_epochs
         self.learning_rate = learning_rate
         self.moves = free_weights(networks.architecture, frozen_layers) if frozen_layers else None
         self.environments = EnvironmentCache(networks.architecture, settings.cache_memory_gb)
@@ -80,7 +83,7 @@ class Trainer:
         losses: list[list[float]] = [[] for _ in members]
         least = [self._validate(m) for m in members]
         best_epoch, running = [0 for _ in members], list(members)
-        for epoch in range(1, self.settings.max_epochs + 1):
+        for epoch in range(1, self.max_epochs + 1):
             for index in torch.randperm(len(self.batches), generator=generator).tolist():
                 self._step(self.batches[index], running)
             for member in running:
@@ -104,7 +107,7 @@ class Trainer:
 
     def _rate(self) -> float:
         """Return the learning rate of this step: a short warm-up, then a straight line down."""
-        done = self.steps / (self.settings.max_epochs * len(self.batches))
+        done = self.steps / (self.max_epochs * len(self.batches))
         return self.learning_rate * max(_LAST_RATE_SHARE, min(done / _WARM_UP_SHARE, 1 - done))
 
     def _step(self, batch: Minibatch, running: Sequence[int]) -> None:

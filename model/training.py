@@ -135,6 +135,7 @@ def train_committee(
         ),
         _validation(rows, targets, folds, networks.architecture.elements),
         settings,
+        max_epochs=_max_epochs(settings, start, plan),
         learning_rate=_learning_rate(settings, start, plan),
         frozen_layers=plan.frozen_layers,
     )
@@ -189,6 +190,13 @@ def _self_energies(
         return fit_self_energies(structures, energies, elements)
     missing = energies - [prediction.energy for prediction in start.predict(structures)]
     return start.self_energies_ev + fit_self_energies(structures, missing, elements)
+
+
+def _max_epochs(settings: TrainingSettings, start: Committee | None, plan: TransferPlan) -> int:
+    """Return fewer epochs where a committee goes on learning the level that it knows."""
+    if start is None or plan.learning_rate_factor is not None:
+        return settings.max_epochs
+    return min(settings.max_epochs, settings.warm_start_max_epochs)
 
 
 def _learning_rate(

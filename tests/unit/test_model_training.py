@@ -108,6 +108,32 @@ def test_patience_stops_members_and_their_best_weights_are_kept():
             assert member.validation_loss[member.best_epoch - 1] == min(member.validation_loss)
 
 
+def test_a_warm_start_takes_fewer_epochs():
+    settings = changed(max_epochs=6, warm_start_max_epochs=3)
+    first = train(toy_data(20), settings)
+    again = train(toy_data(20), settings, start=first.committee)
+    assert [member.epochs for member in first.members] == [6, 6]
+    assert [member.epochs for member in again.members] == [3, 3]
+
+
+def test_members_learn_the_same_alone_and_together():
+    data = toy_data(30)
+    two = train(data, changed(max_epochs=3)).committee
+    three = train(data, changed(max_epochs=3, members=3)).committee
+    torch.testing.assert_close(
+        two.networks.weights, three.networks.weights[:2], rtol=1e-3, atol=1e-4
+    )
+
+
+def test_past_its_memory_budget_a_training_gives_the_same_weights_and_says_so():
+    data = toy_data(30)
+    kept = train(data, changed(max_epochs=2))
+    anew = train(data, changed(max_epochs=2, cache_memory_gb=0.0))
+    assert torch.equal(kept.committee.networks.weights, anew.committee.networks.weights)
+    assert "cache_memory_gb" in anew.notes[-1]
+    assert not any("cache_memory_gb" in note for note in kept.notes)
+
+
 def test_one_label_is_enough():
     result = train(toy_data(1))
     assert np.isfinite(result.committee.predict([cluster(3, seed=0)])[0].member_energies).all()

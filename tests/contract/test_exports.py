@@ -79,7 +79,7 @@ def ani_buckets(path: Path, keys: list[str]) -> Iterator[dict[str, np.ndarray]]:
                 }
 
 
-ANI_NAMES = {DFT: "wb97x_dz", XTB: "gfn2-xtb", GOLD: "ccsd(t)*_cbs"}
+ANI_NAMES = {DFT: "wb97x_dz", XTB: "gfn2-xtb", GOLD: "ccsd(t)_cbs"}
 
 
 def read_ani_hdf5(path: Path) -> dict[tuple[str, str], Read]:
@@ -379,3 +379,23 @@ def test_hdf5_asks_nothing_of_a_group_that_it_lacks(tmp_path):
     for prefix in ("wb97x_dz", "gfn2-xtb"):
         (bucket,) = ani_buckets(tmp_path / "data.h5", [f"{prefix}.energy", f"{prefix}.forces"])
         assert len(bucket["coordinates"]) == 1
+
+
+def test_hdf5_has_the_parts_of_a_composite_under_their_published_names(tmp_path):
+    methanol = row("COHHHH", 1, has_forces=False, level="ccsd(t)*/cbs")
+    parts = {
+        "hf/cc-pvtz": -100.0,
+        "mp2/cc-pvqz correlation": -7.0,
+        "ccsd(t)/cc-pvdz correlation": -5,
+    }
+    gold = replace(methanol, label=replace(methanol.label, components=parts))
+    water = row("OHH", 2)
+    EXPORTERS["ani-hdf5"].write([gold, water], tmp_path / "data.h5")
+    with h5py.File(tmp_path / "data.h5") as file:
+        found = file["CH4O"]
+        assert found["ccsd(t)_cbs.energy"][0] * 27.211386245981 == pytest.approx(gold.label.energy)
+        assert found["hf_tz.energy"][0] == pytest.approx(-100.0 / 27.211386245981)
+        assert found["mp2_qz.corr_energy"][0] == pytest.approx(-7.0 / 27.211386245981)
+        assert found["ccsd(t)_dz.corr_energy"][0] == pytest.approx(-5.0 / 27.211386245981)
+        assert np.isnan(found["wb97x_dz.energy"][0])
+        assert np.isnan(file["H2O"]["hf_tz.energy"][0])

@@ -2,11 +2,13 @@
 
 One group a formula with `atomic_numbers` (N,), `coordinates` (M, N, 3) in Å and, for each level,
 `LEVEL.energy` (M,) in hartree and `LEVEL.forces` (M, N, 3) in hartree/Å, minus the gradient; NaN
-where a level has no label. As there, all molecules of a formula share one order of atoms, so atoms
-are sorted by element, heaviest first. Beyond the published keys, rows bear `structure_id`,
-`split`, `charge` and `multiplicity`.
+where a level has no label. The parts of a composite level have the names of the publication too,
+`hf_tz.energy` and `mp2_tz.corr_energy` for example. As there, all molecules of a formula share one
+order of atoms, so atoms are sorted by element, heaviest first. Beyond the published keys, rows bear
+`structure_id`, `split`, `charge` and `multiplicity`.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,12 @@ from ase.formula import Formula
 from chemistry.units import EV_PER_HARTREE
 from workflow.records import ExportRow
 
-_PUBLISHED_NAMES = {"wb97x/6-31g*": "wb97x_dz", "wb97x/def2-tzvpp": "wb97x_tz"}
+_PUBLISHED_NAMES = {
+    "wb97x/6-31g*": "wb97x_dz",
+    "wb97x/def2-tzvpp": "wb97x_tz",
+    "ccsd(t)*/cbs": "ccsd(t)_cbs",
+}
+_CORRELATION_CONSISTENT = re.compile(r"cc-pv([dtq])z")
 _CHUNK_ROWS = 256
 
 
@@ -35,21 +42,36 @@ class AniHDF5:
         """
         count = 0
         previous = None
-        prefixes: set[str] = set()
+        columns: set[str] = set()
         with h5py.File(path, "w") as file:
             for row in rows:
                 count += 1
                 _write_row(file, row, is_new=row.structure.structure_id != previous)
                 previous = row.structure.structure_id
-                prefixes.add(column_name(row.level_name))
+                columns.update(_energies(row), [f"{column_name(row.level_name)}.forces"])
             for group in file.values():
-                _complete(group, prefixes)
+                _complete(group, columns)
         return count
 
 
 def column_name(level_name: str) -> str:
     """Return a level's prefix in the file: the published one, or its name with `_` for `/`."""
     return _PUBLISHED_NAMES.get(level_name, level_name.replace("/", "_"))
+
+
+def component_column(name: str) -> str:
+    """Return the column of a part of a composite: "mp2/cc-pvtz correlation", mp2_tz.corr_energy."""
+    calculation, _, quantity = name.partition(" ")
+    method, _, basis = calculation.partition("/")
+    basis = _CORRELATION_CONSISTENT.sub(r"\1z", basis)
+    kind = "corr_energy" if quantity == "correlation" else "energy"
+    return f"{method.replace('-', '_')}_{basis}.{kind}"
+
+
+def _energies(row: ExportRow) -> dict[str, float]:
+    """Return all energies of a label by column, eV."""
+    parts = {component_column(name): energy for name, energy in row.label.components.items()}
+    return {**parts, f"{column_name(row.level_name)}.energy": row.label.energy}
 
 
 def _write_row(file: Any, row: ExportRow, *, is_new: bool) -> None:
@@ -64,10 +86,10 @@ def _write_row(file: Any, row: ExportRow, *, is_new: bool) -> None:
         _put(group, "split", place, row.split, h5py.string_dtype())
         _put(group, "charge", place, structure.charge, "i8")
         _put(group, "multiplicity", place, structure.multiplicity, "i8")
-    prefix = column_name(row.level_name)
-    _put(group, f"{prefix}.energy", place, label.energy / EV_PER_HARTREE)
+    for column, energy in _energies(row).items():
+        _put(group, column, place, energy / EV_PER_HARTREE)
     forces = np.full((n_atoms, 3), np.nan) if label.forces is None else label.forces[order]
-    _put(group, f"{prefix}.forces", place, forces / EV_PER_HARTREE)
+    _put(group, f"{column_name(row.level_name)}.forces", place, forces / EV_PER_HARTREE)
 
 
 def _group(file: Any, row: ExportRow, atomic_numbers: np.ndarray[Any, Any]) -> Any:
@@ -103,16 +125,15 @@ def _put(group: Any, name: str, place: int, value: Any, dtype: Any = "f8") -> No
     column[place] = value
 
 
-def _complete(group: Any, prefixes: Iterable[str]) -> None:
+def _complete(group: Any, columns: Iterable[str]) -> None:
     """Give a group the columns of all levels, as long as `coordinates`; NaN where no label is.
 
     Published loaders ask every group for the levels that they want.
     """
     n_rows, *shape = group["coordinates"].shape
-    for prefix in sorted(prefixes):
-        for name, row_shape in ((f"{prefix}.energy", ()), (f"{prefix}.forces", tuple(shape))):
-            if name not in group:
-                _column(group, name, row_shape, "f8")
+    for name in sorted(columns):
+        if name not in group:
+            _column(group, name, tuple(shape) if name.endswith(".forces") else (), "f8")
     for name, column in group.items():
         if name != "atomic_numbers":
             column.resize(n_rows, axis=0)

@@ -7,7 +7,7 @@ SYSTEM_PACKAGES := psi4 libopenblas0-pthread slurmctld slurmd slurm-client munge
 .PHONY: help demo test test-fast check format install system-deps clean
 
 help:
-	@echo "make demo         set up .venv and run the demo campaign (about 10 minutes on 2 cores)"
+	@echo "make demo         set up .venv and run the demo campaign (a quarter of an hour on 2 cores)"
 	@echo "make test         set up .venv and the system packages, run all tests"
 	@echo "make test-fast    only the unit tests (seconds)"
 	@echo "make check        format, lint, types, import rules"

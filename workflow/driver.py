@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
+from chemistry.label import LabelFailure
 from chemistry.level import LevelOfTheory, find_level
 from workflow.actions import Choosing, Finishing, Inheriting, Labelling
 from workflow.backend import Backend
@@ -85,9 +86,16 @@ class Driver:
         return reason
 
     def take_in_leftovers(self) -> None:
-        """Commit what lies in the spool: of an earlier launch, or of workers just stopped."""
+        """Commit what lies in the spool: of an earlier launch, or of workers just stopped.
+
+        A task that was cut off when its workers were ended has no result: it is done again.
+        """
         for key, result in list(self._spool.collect()):
-            self._commit(key, result)
+            answer = result.answer
+            if isinstance(answer, LabelFailure | Broken) and answer.kind == "infrastructure":
+                self._spool.remove(key)
+            else:
+                self._commit(key, result)
 
     def _run_rung(self, index: int) -> str:
         level = find_level(self._campaign.rungs[index].level)
@@ -164,6 +172,8 @@ class Driver:
             raise error
         result = self._spool.read(key) or lost_result(order, error)
         self._commit(key, result)
+        if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
+            raise CampaignFailed(f"the training failed: {result.answer.message}")
         if isinstance(order, TrainOrder):
             # The store can write them again.
             order.training_set.unlink(missing_ok=True)
@@ -174,5 +184,3 @@ class Driver:
         self._spool.remove(key)
         if said:
             self._observer.said(said)
-        if key.startswith("train-") and isinstance(result.answer, Broken):
-            raise CampaignFailed(f"the training failed: {result.answer.message}")

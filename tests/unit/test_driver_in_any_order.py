@@ -10,6 +10,7 @@ import pytest
 from scripted_workers import ScriptedWorkers, sampled
 
 from chemistry.errors import CampaignFailed
+from chemistry.label import LabelFailure
 from chemistry.level import find_level
 from chemistry.molecules import molecule_from_smiles
 from workflow.backend import Backend
@@ -250,3 +251,38 @@ def test_a_run_that_is_extended_is_not_finished_until_it_is_again(tmp_path):
         assert store.meta("finished") is None
     run(longer, tmp_path, ScriptedWorkers(tmp_path))
     assert len(labelled(tmp_path)) == 44
+
+
+@pytest.mark.parametrize("kind", ["label", "sample", "train"])
+def test_a_task_that_was_cut_off_with_its_workers_is_done_again_at_once(tmp_path, kind):
+    """Ending the workers may kill the child of one first, which then reports a lost child."""
+    cut_off = []
+
+    def stop_at_the_first(order):
+        name = {LabelOrder: "label", SampleOrder: "sample", TrainOrder: "train"}.get(type(order))
+        if cut_off or name != kind:
+            return None
+        cut_off.append(order)
+        if isinstance(order, LabelOrder):
+            return LabelFailure(
+                structure_id=order.structure.structure_id,
+                level_id=order.level.level_id,
+                kind="infrastructure",
+                message="killed",
+            )
+        return Broken(kind="infrastructure", message="killed")
+
+    class Interrupted(Answering):
+        def submit(self, *arguments, **options):
+            future = super().submit(*arguments, **options)
+            if cut_off:
+                raise KeyboardInterrupt
+            return future
+
+    with pytest.raises(KeyboardInterrupt):
+        run(campaign(), tmp_path, Interrupted(tmp_path, stop_at_the_first))
+    listener = run(campaign(), tmp_path, ScriptedWorkers(tmp_path))
+    assert not [said for said in listener.heard if "killed" in said]
+    assert len(labelled(tmp_path)) == 34
+    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
+        assert store.failures() == []

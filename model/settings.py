@@ -40,19 +40,19 @@ class TrainingSettings(BaseModel):
     )
     max_epochs: int = Field(default=100, ge=1, description="Passes over the data at most.")
     patience_epochs: int = Field(
-        default=40,
+        default=100,
         ge=1,
         description="A member stops after so many epochs without gain on its own part.",
     )
     learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
     warm_start_learning_rate_factor: float = Field(
-        default=1.0,
+        default=0.5,
         gt=0,
         le=1,
         description="Multiplies the learning rate when going on from a committee.",
     )
     warm_start_max_epochs: int = Field(
-        default=50,
+        default=100,
         ge=1,
         description="max_epochs when going on from a committee of the same level, if less.",
     )

@@ -54,7 +54,7 @@ def new_console(*, stderr: bool = False) -> Console:
 
 def save_picture(screen: RenderableType, path: Path, *, title: str) -> None:
     """Save a screen as an SVG picture of a terminal."""
-    console = Console(record=True, width=100, file=io.StringIO(), force_terminal=True)
+    console = Console(record=True, width=120, file=io.StringIO(), force_terminal=True)
     console.print(screen)
     console.save_svg(str(path), title=title)
 

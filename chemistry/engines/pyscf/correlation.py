@@ -1,21 +1,19 @@
 """MP2, CCSD(T) and its frozen-natural-orbital form on a converged Hartree-Fock solution.
 
-Energies here are in hartree. Density-fitted coupled cluster takes its integrals from the RI basis
-of the next cardinal number: with the JK basis of the reference, as PySCF does by itself, CCSD(T)
-minus MP2 of ethanol in cc-pVDZ is off by 0.19 kcal/mol, with cc-pVTZ/RI by 0.008.
+Energies here are in hartree.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pyscf import df, lib, mp
+from pyscf import lib, mp
 from pyscf.cc import ccsd, uccsd
 from pyscf.data.elements import chemcore
-from pyscf.mp import dfmp2_native, dfump2_native
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.engines.pyscf.molecule import fitting_basis
+from chemistry.engines.pyscf.fitting import fitted_integrals
+from chemistry.engines.pyscf.mp2 import FittedMP2
 from chemistry.recipe import Calculation, FrozenNaturalOrbitals
 from chemistry.structure import FloatArray
 
@@ -78,14 +76,9 @@ def has_pairs(mol: Any, calculation: Calculation) -> bool:
 def mp2_energy(mf: Any, calculation: Calculation, memory_mb: float) -> float:
     """Return the MP2 correlation energy of a calculation on its mean field."""
     core = core_orbitals(mf.mol, calculation)
-    open_shell = mf.mol.spin != 0
     if calculation.density_fitting:
-        method = dfump2_native.DFUMP2 if open_shell else dfmp2_native.DFRMP2
-        auxiliary = fitting_basis(str(calculation.basis), mf.mol, "mp2")
-        with method(mf, frozen=core, auxbasis=auxiliary) as solver:
-            solver.max_memory = memory_mb
-            return float(solver.kernel())
-    solver = (mp.ump2.UMP2 if open_shell else mp.mp2.RMP2)(mf, frozen=core)
+        return FittedMP2(mf, str(calculation.basis), core, memory_mb).energy()
+    solver = (mp.ump2.UMP2 if mf.mol.spin != 0 else mp.mp2.RMP2)(mf, frozen=core)
     solver.max_memory = memory_mb
     return float(solver.kernel(with_t2=False)[0])
 
@@ -108,7 +101,7 @@ def coupled_cluster(
         frozen += dropped
     open_shell = mf.mol.spin != 0
     solver = (uccsd.UCCSD if open_shell else ccsd.CCSD)(
-        with_integrals(mf, calculation), frozen=frozen or None, mo_coeff=orbitals
+        with_integrals(mf, calculation, memory_mb), frozen=frozen or None, mo_coeff=orbitals
     )
     limit_and_tolerances(solver, memory_mb)
     _refuse_too_large(solver.nocc, np.subtract(solver.nmo, solver.nocc), memory_mb)
@@ -150,7 +143,7 @@ def _solve(solver: Any, integrals: Any, attempts: list[str]) -> float:
     )
 
 
-def with_integrals(mf: Any, calculation: Calculation) -> Any:
+def with_integrals(mf: Any, calculation: Calculation, memory_mb: float) -> Any:
     """Return the mean field as coupled cluster should see it: same Fock matrix, finer fitting."""
     if not calculation.density_fitting:
         return mf
@@ -161,8 +154,7 @@ def with_integrals(mf: Any, calculation: Calculation) -> Any:
         # PySCF has no fitted integrals for electrons of one spin only: very few electrons.
         fitted._eri = mf.mol.intor("int2e", aosym="s8")
         return fitted
-    auxiliary = fitting_basis(str(calculation.basis), mf.mol, "coupled cluster")
-    fitted.with_df = df.DF(mf.mol, auxbasis=auxiliary)
+    fitted.with_df = fitted_integrals(mf.mol, str(calculation.basis), "coupled cluster", memory_mb)
     return fitted
 
 
@@ -177,14 +169,8 @@ def _natural_orbitals(
         )
     occupied = int(np.count_nonzero(mf.mo_occ))
     core = core_orbitals(mf.mol, calculation)
-    auxiliary = df.make_auxmol(mf.mol, fitting_basis(str(calculation.basis), mf.mol, "mp2"))
-    active, virtual = mf.mo_coeff[:, core:occupied], mf.mo_coeff[:, occupied:]
-    with dfmp2_native.ints3c_cholesky(
-        mf.mol, auxiliary, active, virtual, memory_mb, lib.logger.new_logger(mf.mol)
-    ) as file:
-        density = _virtual_density(
-            file["ints_cholesky"], mf.mo_energy[core:occupied], mf.mo_energy[occupied:]
-        )
+    density = FittedMP2(mf, str(calculation.basis), core, memory_mb).virtual_density()
+    virtual = mf.mo_coeff[:, occupied:]
     occupations, natural = np.linalg.eigh(density)
     share = np.cumsum(occupations[::-1]) / occupations.sum()
     kept = 1 + int(np.searchsorted(share, calculation.truncation.occupation))
@@ -195,26 +181,6 @@ def _natural_orbitals(
         [mf.mo_coeff[:, :occupied], virtual @ semicanonical, virtual @ natural[:, kept:]]
     )
     return orbitals, list(range(occupied + kept, orbitals.shape[1]))
-
-
-def _virtual_density(
-    integrals: Any, occupied_energies: FloatArray, virtual_energies: FloatArray
-) -> FloatArray:
-    """Return the (V, V) virtual block of the unrelaxed closed-shell MP2 density.
-
-    integrals : (O, P, V), fitted so that (ia|jb) is the sum over P.
-    """
-    gaps = virtual_energies[:, None] + virtual_energies[None, :]
-    density = np.zeros_like(gaps)
-    for i, e_i in enumerate(occupied_energies):
-        left = np.asarray(integrals[i])
-        for j in range(i + 1):
-            t = left.T @ integrals[j] / (e_i + occupied_energies[j] - gaps)
-            contravariant = 2.0 * t - t.T
-            density += 2.0 * t @ contravariant.T
-            if j != i:
-                density += 2.0 * t.T @ contravariant
-    return density
 
 
 def t1_diagnostic(solver: Any) -> float:

@@ -78,7 +78,7 @@ def lno_ccsd_t(
     core = core_orbitals(mf.mol, calculation)
     localised = _localise(mf, core)
     solver = CheckedLNO(
-        with_integrals(mf, calculation),
+        with_integrals(mf, calculation, memory_mb),
         localised,
         [[i] for i in range(localised.shape[1])],
         frozen=core,

@@ -1,9 +1,8 @@
 """Structure and basis to `pyscf.gto.Mole`, and the questions that have to be asked first."""
 
-import re
 import warnings
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -17,9 +16,6 @@ from chemistry.units import ANGSTROM_PER_BOHR
 
 _SMALLEST_OVERLAP_EIGENVALUE = 1e-6
 """Below it PySCF drops basis functions, and the energy jumps from one geometry to the next."""
-
-
-_CARDINAL = re.compile(r"(?:aug-)?cc-pv([dtq5])z")
 
 
 def build(structure: Structure, calculation: Calculation) -> Any:
@@ -61,12 +57,12 @@ def build(structure: Structure, calculation: Calculation) -> Any:
 
 def elements_without(basis: str, atomic_numbers: Iterable[int]) -> tuple[int, ...]:
     """Return which elements the basis lacks, in increasing order."""
-    return tuple(sorted({int(z) for z in atomic_numbers if not _has(basis, int(z))}))
+    return tuple(sorted({int(z) for z in atomic_numbers if not has_basis(basis, int(z))}))
 
 
 def knows_basis(basis: str) -> bool:
     """Whether PySCF has the basis for any element up to xenon."""
-    return any(_has(basis, z) for z in range(1, 55))
+    return any(has_basis(basis, z) for z in range(1, 55))
 
 
 def known_bases() -> list[str]:
@@ -77,34 +73,8 @@ def known_bases() -> list[str]:
     return [*common, *families, *gto.basis.ALIAS]
 
 
-def fitting_basis(
-    basis: str, mol: Any, purpose: Literal["scf", "mp2", "coupled cluster"]
-) -> dict[str, str] | None:
-    """Return the auxiliary basis by element; None for PySCF's choice.
-
-    For the SCF cc-pVTZ/JK also with smaller bases: energies within 0.010 kcal/mol and forces
-    within 0.011 kcal/mol/Å of the exact ones at wB97X/6-31G*, where PySCF's default errs by three
-    times as much. For coupled cluster the RI basis of the next cardinal number.
-    """
-    diffuse = "aug-" if basis.startswith("aug-") else ""
-    cardinal = _CARDINAL.fullmatch(basis)
-    x = cardinal[1] if cardinal else "q" if "qz" in basis else "t"
-    following = {"d": "t", "t": "q", "q": "5"}.get(x, x)
-    if purpose == "scf":
-        wanted = [f"{diffuse}cc-pv{max(x, 't', key='dtq5'.index)}z-jkfit", "def2-universal-jkfit"]
-    else:
-        wanted = [f"{diffuse}cc-pv{x if purpose == 'mp2' else following}z-ri", "def2-tzvpp-ri"]
-    chosen = {}
-    for symbol in {mol.atom_pure_symbol(i) for i in range(mol.natm)}:
-        z = chemical_symbols.index(symbol)  # mol.atom_charges() lack what an ECP replaces
-        usable = [auxiliary for auxiliary in wanted if _has(auxiliary, z)]
-        if not usable:
-            return None
-        chosen[symbol] = usable[0]
-    return chosen
-
-
-def _has(basis: str, atomic_number: int) -> bool:
+def has_basis(basis: str, atomic_number: int) -> bool:
+    """Whether PySCF has functions of this basis, orbital or auxiliary, for an element."""
     if not 1 <= atomic_number < len(chemical_symbols):
         return False
     try:

@@ -1,0 +1,100 @@
+"""MP2 from density-fitted integrals: energies, and natural orbitals for coupled cluster."""
+
+from typing import Any
+
+import numpy as np
+from pyscf.ao2mo import _ao2mo
+
+from chemistry.engines.pyscf.fitting import fitted_integrals
+from chemistry.structure import FloatArray
+
+_BLOCK = 80
+"""Auxiliary functions that are transformed at a time."""
+
+
+class FittedMP2:
+    """Density-fitted MP2 on a converged mean field, restricted or unrestricted.
+
+    (ia|jb) is the sum over P of B_iPa B_jPb; one pair of occupied orbitals is held at a time.
+
+    Attributes
+    ----------
+    occupied, virtual : tuple of (O,) and of (V,) arrays, hartree
+        Orbital energies of the one spatial, or the two spin, sets of orbitals.
+    """
+
+    def __init__(self, mf: Any, basis: str, core: int, memory_mb: float) -> None:
+        sets = 1 if np.ndim(mf.mo_occ) == 1 else 2
+        coefficients = np.asarray(mf.mo_coeff).reshape(sets, mf.mol.nao, -1)
+        energies = np.asarray(mf.mo_energy).reshape(sets, -1)
+        filled = [int(np.count_nonzero(n)) for n in np.asarray(mf.mo_occ).reshape(sets, -1)]
+        self.occupied = tuple(e[core:n] for e, n in zip(energies, filled, strict=True))
+        self.virtual = tuple(e[n:] for e, n in zip(energies, filled, strict=True))
+        integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
+        self._b = [
+            _transformed(integrals, c[:, core:n], c[:, n:])
+            for c, n in zip(coefficients, filled, strict=True)
+        ]
+
+    def energy(self) -> float:
+        """Return the correlation energy, hartree."""
+        if len(self._b) == 1:
+            return self._restricted(None)
+        alpha, beta = range(2)
+        return self._same_spin(alpha) + self._same_spin(beta) + self._opposite_spin()
+
+    def virtual_density(self) -> FloatArray:
+        """Return the (V, V) virtual block of the unrelaxed density of a closed shell."""
+        density = np.zeros((len(self.virtual[0]), len(self.virtual[0])))
+        self._restricted(density)
+        return density
+
+    def _restricted(self, density: FloatArray | None) -> float:
+        energy = 0.0
+        for i in range(len(self.occupied[0])):
+            for j in range(i + 1):
+                k, t = self._pair(0, i, 0, j)
+                contravariant = 2.0 * t - t.T
+                energy += (1.0 if i == j else 2.0) * float((contravariant * k).sum())
+                if density is not None:
+                    density += 2.0 * t @ contravariant.T
+                    if i != j:
+                        density += 2.0 * t.T @ contravariant
+        return energy
+
+    def _same_spin(self, spin: int) -> float:
+        energy = 0.0
+        for i in range(len(self.occupied[spin])):
+            for j in range(i):
+                k, t = self._pair(spin, i, spin, j)
+                energy += 0.5 * float(((k - k.T) * (t - t.T)).sum())
+        return energy
+
+    def _opposite_spin(self) -> float:
+        energy = 0.0
+        for i in range(len(self.occupied[0])):
+            for j in range(len(self.occupied[1])):
+                k, t = self._pair(0, i, 1, j)
+                energy += float((k * t).sum())
+        return energy
+
+    def _pair(self, spin_i: int, i: int, spin_j: int, j: int) -> tuple[FloatArray, FloatArray]:
+        """Return (ia|jb) and the first-order amplitudes, both (V, V)."""
+        k = self._b[spin_i][i].T @ self._b[spin_j][j]
+        gaps = self.virtual[spin_i][:, None] + self.virtual[spin_j][None, :]
+        return k, k / (self.occupied[spin_i][i] + self.occupied[spin_j][j] - gaps)
+
+
+def _transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> FloatArray:
+    """Return B, (O, P, V), from fitted integrals over basis functions."""
+    n_occupied, n_virtual = occupied.shape[1], virtual.shape[1]
+    b = np.empty((n_occupied, integrals.get_naoaux(), n_virtual))
+    orbitals = np.asfortranarray(np.hstack([occupied, virtual]))
+    slices = (0, n_occupied, n_occupied, n_occupied + n_virtual)
+    start, buffer = 0, None
+    for block in integrals.loop(_BLOCK):  # (p, nao (nao + 1) / 2)
+        end = start + len(block)
+        buffer = _ao2mo.nr_e2(block, orbitals, slices, aosym="s2", mosym="s1", out=buffer)
+        b[:, start:end] = buffer.reshape(-1, n_occupied, n_virtual).transpose(1, 0, 2)
+        start = end
+    return b

@@ -38,8 +38,19 @@ def energies_and_forces(
 
     In eV and eV/Å, atoms in the order of the batch; outside autograd.
     """
-    energies, forces, _ = _evaluate(networks, batch, surroundings)
-    return energies, forces
+    energies, passes = _evaluate(networks, batch, surroundings)
+    return energies, _forces(networks, passes, surroundings)
+
+
+def energies_and_mean_forces(
+    networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
+) -> tuple[Tensor, Tensor]:
+    """Return what `energies_and_forces` does, with the members' mean forces alone, (1, A, 3)."""
+    energies, passes = _evaluate(networks, batch, surroundings)
+    gradients = [
+        done.mean_gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
+    ]
+    return energies, surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
 
 
 def differentiable_energies_and_forces(
@@ -54,7 +65,7 @@ def differentiable_energies_and_forces(
 
 def _evaluate(
     networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
-) -> tuple[Tensor, Tensor, list[Pass]]:
+) -> tuple[Tensor, list[Pass]]:
     alpha = networks.architecture.celu_alpha
     passes = [
         evaluate(layers, features, alpha)
@@ -65,8 +76,16 @@ def _evaluate(
     atomic = torch.cat([done.energies for done in passes], dim=1)
     energies = torch.zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
     energies.index_add_(1, batch.owner, atomic.double())
-    forces = surroundings.forces(torch.cat([done.gradient for done in passes], dim=1))
-    return energies, forces.transpose(0, 1), passes
+    return energies, passes
+
+
+def _forces(
+    networks: StackedNetworks, passes: Sequence[Pass], surroundings: Surroundings
+) -> Tensor:
+    gradients = [
+        done.gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
+    ]
+    return surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
 
 
 class _EnergiesAndForces(torch.autograd.Function):
@@ -79,7 +98,8 @@ class _EnergiesAndForces(torch.autograd.Function):
         surroundings: FixedEnvironments,
     ) -> tuple[Tensor, Tensor]:
         networks = StackedNetworks(architecture=architecture, weights=weights)
-        energies, forces, passes = _evaluate(networks, batch, surroundings)
+        energies, passes = _evaluate(networks, batch, surroundings)
+        forces = _forces(networks, passes, surroundings)
         ctx.save_for_backward(weights)
         ctx.context = architecture, batch, surroundings, passes
         return energies, forces

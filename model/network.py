@@ -122,8 +122,6 @@ class Pass:
     Attributes
     ----------
     energies : (M, n)
-    gradient : (M, n, F)
-        Derivative of each energy by the features of its atom.
     inputs : tuple of (M, n, inputs)
         What went into each layer.
     slopes : tuple of (M, n, outputs)
@@ -133,10 +131,20 @@ class Pass:
     """
 
     energies: Tensor
-    gradient: Tensor
     inputs: tuple[Tensor, ...]
     slopes: tuple[Tensor, ...]
     deltas: tuple[Tensor, ...]
+
+    def gradient(self, first: Layer) -> Tensor:
+        """Return the derivative of each energy by the features of its atom, (M, n, F)."""
+        return torch.bmm(self.deltas[0], first.weight.transpose(1, 2))
+
+    def mean_gradient(self, first: Layer) -> Tensor:
+        """Return the mean of `gradient` over the members, (1, n, F), in one matrix product."""
+        members, _, n_features = self.inputs[0].shape
+        deltas = self.deltas[0].transpose(0, 1).flatten(1)  # (n, M * outputs)
+        weights = first.weight.transpose(1, 2).reshape(-1, n_features)  # (M * outputs, F)
+        return (deltas @ weights / members)[None]
 
 
 def evaluate(layers: Sequence[Layer], features: Tensor, celu_alpha: float) -> Pass:
@@ -154,13 +162,11 @@ def evaluate(layers: Sequence[Layer], features: Tensor, celu_alpha: float) -> Pa
     last = layers[-1]
     energies = torch.baddbmm(last.bias, signal, last.weight).squeeze(2)
     arriving = last.weight.transpose(1, 2)  # (M, 1, last hidden)
-    deltas = []
-    for layer, slope in zip(reversed(layers[:-1]), reversed(slopes), strict=True):
-        deltas.append(arriving * slope)
-        arriving = torch.bmm(deltas[-1], layer.weight.transpose(1, 2))
+    deltas = [arriving * slopes[-1]]
+    for layer, slope in zip(reversed(layers[1:-1]), reversed(slopes[:-1]), strict=True):
+        deltas.append(torch.bmm(deltas[-1], layer.weight.transpose(1, 2)).mul_(slope))
     return Pass(
         energies=energies,
-        gradient=arriving,
         inputs=tuple(inputs),
         slopes=tuple(slopes),
         deltas=tuple(reversed(deltas)),

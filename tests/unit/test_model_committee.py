@@ -80,6 +80,27 @@ def test_energy_and_force_are_smooth_at_the_cutoffs(cutoff):
     np.testing.assert_allclose(below.member_forces, above.member_forces, atol=1e-5)
 
 
+def energy_fluctuation(step, n_steps):
+    """Spread of the total energy along velocity Verlet with masses of one."""
+    structure = cluster(6, seed=3)
+    positions, velocities = structure.positions.copy(), np.zeros((6, 3))
+    [now] = POTENTIAL.predict_mean([structure])
+    totals = [now.energy]
+    for _ in range(n_steps):
+        velocities = velocities + 0.5 * step * now.forces
+        positions = positions + step * velocities
+        [now] = POTENTIAL.predict_mean([structure.moved_to(positions, Origin())])
+        velocities = velocities + 0.5 * step * now.forces
+        totals.append(now.energy + 0.5 * (velocities**2).sum())
+    return np.ptp(totals)
+
+
+def test_energy_is_conserved_to_the_order_of_the_integrator():
+    coarse, fine = energy_fluctuation(0.1, 60), energy_fluctuation(0.05, 120)
+    assert coarse < 1e-3
+    assert coarse / fine == pytest.approx(4, rel=0.3)
+
+
 def test_an_isolated_atom_has_no_force():
     [prediction] = POTENTIAL.predict([cluster(1, seed=0)])
     assert not prediction.member_forces.any()
@@ -123,8 +144,18 @@ def test_members_differ_and_a_subset_of_seeds_gives_the_same_members():
     np.testing.assert_allclose(one.member_energies[0], three.member_energies[1], atol=1e-10)
 
 
+def test_mean_predictions_are_the_mean_of_all():
+    structures = [cluster(n, seed=n) for n in (1, 7, 12)]
+    means = POTENTIAL.predict_mean(structures)
+    for mean, every in zip(means, POTENTIAL.predict(structures), strict=True):
+        np.testing.assert_allclose(mean.member_energies, every.member_energies, atol=1e-10)
+        np.testing.assert_allclose(mean.forces, every.forces, atol=1e-10)
+        assert mean.energy == pytest.approx(every.energy)
+
+
 def test_nothing_gives_nothing():
     assert POTENTIAL.predict([]) == []
+    assert POTENTIAL.predict_mean([]) == []
 
 
 def test_an_unknown_element_is_named():

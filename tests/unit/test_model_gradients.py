@@ -52,7 +52,7 @@ def test_gradient_of_energies_by_features_is_that_of_autograd():
         energies = (signal @ layers[-1].weight[member] + layers[-1].bias[member]).squeeze(1)
         [gradient] = torch.autograd.grad(energies.sum(), features)
         torch.testing.assert_close(done.energies[member], energies)
-        torch.testing.assert_close(done.gradient[member], gradient)
+        torch.testing.assert_close(done.gradient(layers[0])[member], gradient)
 
 
 def test_fixed_environments_give_the_same_forces():

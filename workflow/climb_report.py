@@ -26,7 +26,7 @@ from model.transfer import MODES, climb, shifted
 from workflow.campaign import Campaign
 from workflow.run_folder import RunFolder
 from workflow.store import Store
-from workflow.task_keys import derive_seed, train_key
+from workflow.task_keys import derive_seed
 
 _WAYS: Mapping[str, str] = {
     "below": "the rung below, atoms shifted",
@@ -87,7 +87,7 @@ def climb_report(run: Path) -> ClimbReport:
         below = load_committee(folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version))
     if not held_out:
         raise InputError(f"{run} has no held-out labels at {level.name}")
-    seed = derive_seed(campaign, train_key(rung, 0))
+    seed = derive_seed(campaign, "train")
     committees: dict[str, Potential] = {"below": shifted(below, data, level)}
     for mode in MODES:
         committees[mode] = climb(

@@ -103,7 +103,9 @@ def _train(
         settings=campaign.train,
         level=level,
         elements=store.elements(),
-        seed=derive_seed(campaign, train_key(rung, version)),
+        # One seed for all trainings: it deals the folds, and a member that went on from weights
+        # which have seen its validation part would find nothing to improve.
+        seed=derive_seed(campaign, "train"),
         start=_go_on_from(version, store, folder, rung),
         transfer=campaign.rungs[rung].transfer if rung else None,
         checkpoint=checkpoint,

@@ -225,3 +225,9 @@ def test_every_training_is_judged_by_the_whole_held_out_set(tmp_path, synchronou
     the_campaign = campaign(synchronous=synchronous, held_out={"structures": 12})
     workers, _ = run(the_campaign, tmp_path / "run", held_out_after=6)
     assert workers.held_out_sizes == [12] * len(workers.trainings)
+
+
+def test_all_trainings_deal_the_same_folds(tmp_path):
+    workers, _ = run(climbing_campaign(), tmp_path / "run")
+    assert len(workers.trainings) > 3
+    assert len({order.seed for order in workers.trainings}) == 1

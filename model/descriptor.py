@@ -112,7 +112,10 @@ def environments(batch: AtomBatch, architecture: Architecture, dtype: torch.dtyp
     triples = Triples.of(pairs[near])
     first, second = triples.first, triples.second
     angular_values, angular_slopes = symmetry.angular(
-        triples.pairs.distance[first], triples.pairs.distance[second], triples.cosine, functions
+        triples.pairs.distance.index_select(0, first),
+        triples.pairs.distance.index_select(0, second),
+        triples.cosine,
+        functions,
     )
     element, centre = triples.pairs.element, triples.pairs.centre
     block = torch.tensor(architecture.pair_table)[element[first], element[second]]

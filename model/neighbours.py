@@ -101,7 +101,9 @@ class Triples:
         first = torch.repeat_interleave(torch.arange(len(pairs)), later)
         rank = torch.arange(len(first)) - (torch.cumsum(later, 0) - later)[first]
         second = first + 1 + rank
-        cosine = (pairs.direction[first] * pairs.direction[second]).sum(1)
+        # index_select is several times faster than indexing by a tensor.
+        one, two = (pairs.direction.index_select(0, side) for side in (first, second))
+        cosine = torch.linalg.vecdot(one, two)
         return cls(pairs=pairs, first=first, second=second, cosine=cosine)
 
     def pulls(self, slopes: Tensor) -> Tensor:
@@ -128,9 +130,10 @@ class Triples:
             )
 
         angle = 3 * triple + 2
-        partner = pairs.direction[torch.cat([self.second, self.first])[order]]
-        across = torch.stack([sums(angle, partner[:, axis].contiguous()) for axis in range(3)], 1)
-        back = sums(angle, self.cosine[triple])
+        partners = torch.cat([self.second, self.first]).index_select(0, order)
+        partner = pairs.direction.index_select(0, partners).T.contiguous()
+        across = torch.stack([sums(angle, partner[axis]) for axis in range(3)], 1)
+        back = sums(angle, self.cosine.index_select(0, triple))
         # d cos / d R = (partner's direction - cos * own direction) / distance
         turn = (across - back[:, None] * pairs.direction[:, :, None]) / pairs.distance[
             :, None, None

@@ -181,27 +181,30 @@ def dft(large: bool) -> None:
     level = find_level("wb97x/6-31g*")
     ours, our_wall = run(label, [(s, level) for s in everything], cores, **RUNG)
     plain, plain_wall = run(plain_script, [(s, None) for s in everything], 1, **PLAIN)
-    exact, _ = run(plain_script, [(s, (99, 974)) for s in everything], cores, **RUNG)
+    # The reference costs as much as ten labels: one geometry of each molecule.
+    firsts = {id(some[0]): name for name, some in structures.items()}
+    judged = [k for k, structure in enumerate(everything) if id(structure) in firsts]
+    exact, _ = run(plain_script, [(everything[k], (99, 974)) for k in judged], cores, **RUNG)
     print(
         f"\n{'wB97X/6-31G*':<20}{'CPU s':>8}{'plain':>8}{'dE':>9}{'plain':>8}{'dF':>9}{'plain':>8}"
     )
-    for structure, a, b, c in zip(everything, ours, plain, exact, strict=True):
-        name = next(n for n, members in structures.items() if structure in members)
-        (our_energy, our_force), (energy, force) = error_of(a, c), error_of(b, c)
+    errors, plain_errors = [], []
+    for k, reference in zip(judged, exact, strict=True):
+        errors.append(error_of(ours[k], reference))
+        plain_errors.append(error_of(plain[k], reference))
         print(
-            f"{name:<20}{a.cpu_seconds:>8.1f}{b.cpu_seconds:>8.1f}{our_energy:>9.4f}"
-            f"{energy:>8.4f}{our_force:>9.4f}{force:>8.4f}"
+            f"{firsts[id(everything[k])]:<20}{ours[k].cpu_seconds:>8.1f}"
+            f"{plain[k].cpu_seconds:>8.1f}{errors[-1][0]:>9.4f}{plain_errors[-1][0]:>8.4f}"
+            f"{errors[-1][1]:>9.4f}{plain_errors[-1][1]:>8.4f}"
         )
-    errors = np.array([error_of(a, c) for a, c in zip(ours, exact, strict=True)])
-    plain_errors = np.array([error_of(b, c) for b, c in zip(plain, exact, strict=True)])
     per_hour = 3600 * len(everything)
     print(f"FIGURE dft_labels_per_hour {per_hour / our_wall:.0f}")
     print(f"FIGURE dft_labels_per_hour_plain {per_hour / plain_wall:.0f}")
     print(f"FIGURE dft_throughput_ratio {plain_wall / our_wall:.2f}")
-    print(f"FIGURE dft_energy_error_kcal_mol {errors[:, 0].max():.4f}")
-    print(f"FIGURE dft_force_error_kcal_mol_angstrom {errors[:, 1].max():.4f}")
-    print(f"FIGURE dft_energy_error_plain_kcal_mol {plain_errors[:, 0].max():.4f}")
-    print(f"FIGURE dft_force_error_plain_kcal_mol_angstrom {plain_errors[:, 1].max():.4f}")
+    print(f"FIGURE dft_energy_error_kcal_mol {max(e for e, _ in errors):.4f}")
+    print(f"FIGURE dft_force_error_kcal_mol_angstrom {max(f for _, f in errors):.4f}")
+    print(f"FIGURE dft_energy_error_plain_kcal_mol {max(e for e, _ in plain_errors):.4f}")
+    print(f"FIGURE dft_force_error_plain_kcal_mol_angstrom {max(f for _, f in plain_errors):.4f}")
 
 
 def cc_part(structure: Structure, calculation: Calculation) -> Timed:

@@ -19,6 +19,7 @@ from chemistry.structure import FloatArray
 
 _CCSD_ENERGY_TOLERANCE_HARTREE = 1e-7
 _CCSD_AMPLITUDE_TOLERANCE = 1e-5
+_AUXILIARY_FUNCTIONS_PER_BASIS_FUNCTION = 5.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,8 @@ def coupled_cluster(
         with_integrals(mf, calculation, memory_mb), frozen=frozen or None, mo_coeff=orbitals
     )
     limit_and_tolerances(solver, memory_mb)
-    _refuse_too_large(solver.nocc, np.subtract(solver.nmo, solver.nocc), memory_mb)
+    virtual = np.subtract(solver.nmo, solver.nocc)
+    _refuse_too_large(mf.mol, calculation, solver.nocc, virtual, memory_mb)
     integrals = solver.ao2mo(orbitals)
     mp2 = _solve(solver, integrals, attempts)
     return CoupledCluster(
@@ -113,7 +115,7 @@ def coupled_cluster(
         triples=float(solver.ccsd_t(eris=integrals)),
         t1=t1_diagnostic(solver),
         t2_max=largest_t2(solver),
-        virtuals=int(np.max(np.subtract(solver.nmo, solver.nocc))),
+        virtuals=int(np.max(virtual)),
     )
 
 
@@ -209,20 +211,28 @@ def forecast_memory(mol: Any, calculation: Calculation, memory_mb: float) -> Non
         virtual = mol.nao - np.array(mol.nelec)
         if mol.spin == 0:
             occupied, virtual = occupied[:1], virtual[:1]
-        _refuse_too_large(occupied, virtual, memory_mb)
+        _refuse_too_large(mol, calculation, occupied, virtual, memory_mb)
 
 
-def _refuse_too_large(occupied: Any, virtual: Any, memory_mb: float) -> None:
+def _refuse_too_large(
+    mol: Any, calculation: Calculation, occupied: Any, virtual: Any, memory_mb: float
+) -> None:
     """Compare what coupled cluster needs with what it has; PySCF's own bound is soft.
 
-    The largest blocks, (vv|vv) and (ov|vv), are made in memory one after the other; the amplitudes
-    and their intermediates come to about eight times t2.
+    Counted are (vv|vv) and (ov|vv) in packed form, eight times the double amplitudes for their
+    intermediates and the DIIS, and either two sets of fitted integrals or the exact ones over
+    basis functions and over orbitals. Methanol in cc-pVTZ: forecast 0.5 and 1.0 GB, measured 0.57
+    and 0.97 GB.
     """
     occupied, virtual = (np.atleast_1d(n).astype(float) for n in (occupied, virtual))
-    pairs = virtual * (virtual + 1) / 2
-    blocks = max(np.outer(pairs, pairs).max(), np.outer(occupied * virtual, pairs).max())
-    amplitudes = 8 * np.outer(occupied * virtual, occupied * virtual).sum()
-    needed_mb = float(lib.current_memory()[0] + 8e-6 * (blocks + amplitudes))
+    pairs, singles = virtual * (virtual + 1) / 2, occupied * virtual
+    words = np.outer(pairs + singles, pairs).sum() + 8 * np.outer(singles, singles).sum()
+    basis_pairs = mol.nao * (mol.nao + 1) / 2
+    if calculation.density_fitting:
+        words += 2 * _AUXILIARY_FUNCTIONS_PER_BASIS_FUNCTION * mol.nao * basis_pairs
+    else:
+        words += 0.5 * basis_pairs**2 + max(occupied + virtual) ** 4 / 4
+    needed_mb = float(lib.current_memory()[0] + 8e-6 * words)
     if needed_mb > memory_mb:
         raise CalculationFailed(
             "resource",

@@ -9,6 +9,7 @@ import pytest
 from pyscf.data.elements import chemcore_atm
 
 from chemistry.engines.base import Engine, Resources
+from chemistry.engines.psi4 import program
 from chemistry.engines.psi4.engine import Psi4Engine
 from chemistry.engines.psi4.program import Psi4, find_psi4
 from chemistry.engines.psi4.request import core_orbitals, request_of
@@ -140,6 +141,7 @@ def test_the_callers_environment_does_not_reach_psi4(
     monkeypatch.chdir(tmp_path)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
+    program._ask.cache_clear()
     engine = Psi4Engine(find_level("hf/sto-3g"), Resources(scratch=scratch))
     label_of(engine, WATER)
     assert list(scratch.iterdir()) == []
@@ -147,10 +149,10 @@ def test_the_callers_environment_does_not_reach_psi4(
 
 
 def impostor(folder: Path, script: str) -> str:
-    """Put a program named psi4 into a folder and return the folder as a PATH."""
-    program = folder / "psi4"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    """Put a executable named psi4 into a folder and return the folder as a PATH."""
+    executable = folder / "psi4"
+    executable.write_text(f"#!/bin/sh\n{script}\n")
+    executable.chmod(executable.stat().st_mode | stat.S_IXUSR)
     return f"{folder}:/usr/bin:/bin"
 
 

@@ -125,14 +125,16 @@ def find_psi4() -> Psi4:
 
 @lru_cache
 def _ask(path: str) -> Psi4:
-    done = subprocess.run(
-        [path, "--version"],
-        env=_environment(1),
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    with tempfile.TemporaryDirectory(prefix="psi4-") as folder:  # it leaves a timer.dat
+        done = subprocess.run(
+            [path, "--version"],
+            cwd=folder,
+            env=_environment(1),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     found = re.match(r"(\d+)\.(\d+)", done.stdout.strip())
     if found is None:
         raise EngineNotInstalled(

@@ -38,11 +38,12 @@ class TrainingSettings(BaseModel):
         description="Parts that the data are cut into; member m validates on part m, learns the "
         "rest.",
     )
-    max_epochs: int = Field(default=100, ge=1, description="Passes over the data at most.")
-    patience_epochs: int = Field(
-        default=100,
+    max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
+    patience_epochs: int | None = Field(
+        default=None,
         ge=1,
-        description="A member stops after so many epochs without gain on its own part.",
+        description="A member stops after so many epochs without gain on its own part, and keeps "
+        "its best weights; null: it goes on to the last epoch and keeps the last weights.",
     )
     learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
     warm_start_learning_rate_factor: float = Field(
@@ -54,10 +55,10 @@ class TrainingSettings(BaseModel):
     warm_start_max_epochs: int = Field(
         default=100,
         ge=1,
-        description="max_epochs when going on from a committee of the same level, if less.",
+        description="max_epochs when going on from a committee, if less.",
     )
     transfer_learning_rate_factor: float = Field(
-        0.2, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
+        0.3, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
     )
     batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(

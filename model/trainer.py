@@ -22,6 +22,7 @@ class MemberHistory:
     ----------
     best_epoch : int
         The epoch whose weights were kept, counted from 1; 0: the weights that it started from.
+        Without early stopping the last one.
     epochs : int
         Epochs until it stopped.
     validation_loss : tuple of float
@@ -77,7 +78,8 @@ class Trainer:
         self.steps = 0
 
     def run(self, seed: int) -> tuple[StackedNetworks, tuple[MemberHistory, ...]]:
-        """Train until every member has stopped; return each at its best."""
+        """Train until every member has stopped; return the weights of each that are kept."""
+        patience = self.settings.patience_epochs
         members = range(len(self.rows))
         generator = torch.Generator().manual_seed(seed)
         losses: list[list[float]] = [[] for _ in members]
@@ -90,11 +92,12 @@ class Trainer:
                 loss = self._validate(member)
                 losses[member].append(loss)
                 # A member without a validation part goes on to its last weights.
-                if loss < least[member] or self.validation[member] is None:
+                stops_early = patience is not None and self.validation[member] is not None
+                if loss < least[member] or not stops_early:
                     least[member], best_epoch[member] = loss, epoch
                     self.best[member] = self.average[member]
-            patience = self.settings.patience_epochs
-            running = [m for m in running if epoch - best_epoch[m] < patience]
+            if patience is not None:
+                running = [m for m in running if epoch - best_epoch[m] < patience]
             if not running:
                 break
         histories = tuple(

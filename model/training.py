@@ -20,6 +20,7 @@ from model.committee import Committee
 from model.folds import Folds, assign_folds
 from model.minibatch import Minibatch, Targets, cut
 from model.network import StackedNetworks
+from model.offsets import refit_offsets
 from model.pretrained import read_neurochem
 from model.self_energies import element_counts, fit_self_energies
 from model.settings import PretrainedSettings, TrainingSettings
@@ -119,10 +120,10 @@ def train_committee(
     _check(rows, level, networks.architecture.elements)
     structures = [row.structure for row in rows]
     folds = assign_folds(structures, members=settings.members, folds=settings.folds, seed=seed)
-    targets = Targets.of(rows, plan.baseline)
-    self_energies = _self_energies(structures, targets, networks.architecture.elements, start)
+    whole = Targets.of(rows, plan.baseline)
+    self_energies = _self_energies(structures, whole, networks.architecture.elements, start)
     counts = element_counts(structures, networks.architecture.elements)
-    targets = targets.shifted(counts @ self_energies)
+    targets = whole.shifted(counts @ self_energies)
     trainer = Trainer(
         networks,
         cut(
@@ -135,7 +136,7 @@ def train_committee(
         ),
         _validation(rows, targets, folds, networks.architecture.elements),
         settings,
-        max_epochs=_max_epochs(settings, start, plan),
+        max_epochs=_max_epochs(settings, start),
         learning_rate=_learning_rate(settings, start, plan),
         frozen_layers=plan.frozen_layers,
     )
@@ -148,23 +149,27 @@ def train_committee(
             f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
             f"anew in each epoch: raise train.cache_memory_gb"
         )
+    committee = Committee(
+        networks=networks,
+        self_energies_ev=self_energies,
+        level_id=level.level_id,
+        level_name=level.name,
+        record={
+            "seed": seed,
+            "settings": settings.model_dump(mode="json"),
+            "data_hash": _hash(rows),
+            "n_structures": len(rows),
+            "started_from_data_hash": start and start.record.get("data_hash"),
+        },
+    )
+    n_with_forces = sum(row.label.forces is not None for row in rows)
+    if n_with_forces:
+        committee = refit_offsets(committee, structures, whole.energies)
     return TrainingResult(
-        committee=Committee(
-            networks=networks,
-            self_energies_ev=self_energies,
-            level_id=level.level_id,
-            level_name=level.name,
-            record={
-                "seed": seed,
-                "settings": settings.model_dump(mode="json"),
-                "data_hash": _hash(rows),
-                "n_structures": len(rows),
-                "started_from_data_hash": start and start.record.get("data_hash"),
-            },
-        ),
+        committee=committee,
         members=histories,
         n_structures=len(rows),
-        n_with_forces=sum(row.label.forces is not None for row in rows),
+        n_with_forces=n_with_forces,
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     )
@@ -192,9 +197,9 @@ def _self_energies(
     return start.self_energies_ev + fit_self_energies(structures, missing, elements)
 
 
-def _max_epochs(settings: TrainingSettings, start: Committee | None, plan: TransferPlan) -> int:
-    """Return fewer epochs where a committee goes on learning the level that it knows."""
-    if start is None or plan.learning_rate_factor is not None:
+def _max_epochs(settings: TrainingSettings, start: Committee | None) -> int:
+    """Return fewer epochs where a committee goes on learning."""
+    if start is None:
         return settings.max_epochs
     return min(settings.max_epochs, settings.warm_start_max_epochs)
 

@@ -108,6 +108,13 @@ def test_patience_stops_members_and_their_best_weights_are_kept():
             assert member.validation_loss[member.best_epoch - 1] == min(member.validation_loss)
 
 
+def test_without_patience_the_last_weights_are_kept():
+    settings = changed(max_epochs=8, patience_epochs=None, learning_rate=0.05)
+    result = train(toy_data(40), settings)
+    assert [member.best_epoch for member in result.members] == [8, 8]
+    assert all(len(member.validation_loss) == 8 for member in result.members)
+
+
 def test_a_warm_start_takes_fewer_epochs():
     settings = changed(max_epochs=6, warm_start_max_epochs=3)
     first = train(toy_data(20), settings)

@@ -1,0 +1,65 @@
+"""Offsets of a committee: refitted to energies, and nothing else changes."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
+
+from model import TrainingSettings, train_committee
+from model.offsets import refit_offsets
+from model.self_energies import element_counts
+
+
+def committee_and_structures():
+    settings = TrainingSettings(members=2, max_epochs=2, hidden_layers=SMALL)
+    data = toy_data(30)
+    structures = [row.structure for row in data]
+    return train_committee(
+        data, settings, elements=ELEMENTS, level=LEVEL, seed=0
+    ).committee, structures
+
+
+def member_energies(committee, structures):
+    return np.stack([p.member_energies for p in committee.predict(structures)], axis=1)
+
+
+def test_offsets_of_each_member_and_element_are_found_and_forces_stay():
+    committee, structures = committee_and_structures()
+    offsets = np.array([[0.1, -0.2, 0.3, 0.4], [-0.5, 0.0, 0.7, -0.1]])
+    counts = element_counts(structures, committee.elements)
+    wanted = member_energies(committee, structures) + offsets @ counts.T
+    refitted = refit_offsets(committee, structures, wanted)
+    np.testing.assert_allclose(member_energies(refitted, structures), wanted, atol=1e-5)
+    for old, new in zip(committee.predict(structures), refitted.predict(structures), strict=True):
+        np.testing.assert_array_equal(old.member_forces, new.member_forces)
+
+
+def test_the_committee_itself_is_left_alone():
+    committee, structures = committee_and_structures()
+    before = committee.networks.weights.clone()
+    refit_offsets(committee, structures, member_energies(committee, structures)[:1] + 1.0)
+    assert torch.equal(committee.networks.weights, before)
+
+
+def test_a_training_on_forces_leaves_no_offset_of_an_element():
+    data = toy_data(40)
+    settings = TrainingSettings(members=2, max_epochs=3, hidden_layers=SMALL)
+    committee = train_committee(data, settings, elements=ELEMENTS, level=LEVEL, seed=0).committee
+    structures = [row.structure for row in data]
+    missing = np.array([row.label.energy for row in data]) - member_energies(committee, structures)
+    counts = element_counts(structures, committee.elements)
+    # Least squares leaves residuals that are orthogonal to what it fitted.
+    np.testing.assert_allclose(missing @ counts, 0.0, atol=1e-3)
+
+
+def test_offsets_are_not_refitted_to_energies_alone():
+    data = [
+        replace(row, label=toy_label(row.structure, forces=False).label) for row in toy_data(40)
+    ]
+    settings = TrainingSettings(members=2, max_epochs=3, hidden_layers=SMALL)
+    committee = train_committee(data, settings, elements=ELEMENTS, level=LEVEL, seed=0).committee
+    structures = [row.structure for row in data]
+    missing = np.array([row.label.energy for row in data]) - member_energies(committee, structures)
+    counts = element_counts(structures, committee.elements)
+    assert np.abs(missing @ counts).max() > 1e-2

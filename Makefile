@@ -2,15 +2,16 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SYSTEM_PACKAGES := psi4 libopenblas0-pthread slurmctld slurmd slurm-client munge
+SYSTEM_PACKAGES := psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge
 
-.PHONY: help demo test test-fast check format install system-deps clean
+.PHONY: help demo test test-fast check format install system-deps lno clean
 
 help:
 	@echo "make demo         set up .venv and run the demo campaign (a quarter of an hour on 2 cores)"
 	@echo "make test         set up .venv and the system packages, run all tests"
 	@echo "make test-fast    only the unit tests (seconds)"
 	@echo "make check        format, lint, types, import rules"
+	@echo "make lno          pyscf-forge for local coupled cluster (a C compiler and a BLAS with headers)"
 	@echo "make system-deps  system packages for the tests of Psi4 and Slurm (root on Debian or Ubuntu)"
 
 install: $(VENV)/.installed
@@ -26,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/rung launch runs/demo.yaml
 
-test: install system-deps
+test: install system-deps lno
 	$(BIN)/python -m pytest
 
 test-fast: install
@@ -43,12 +44,19 @@ format: install
 	$(BIN)/ruff check --fix .
 
 system-deps:
-	@if command -v psi4 >/dev/null && command -v slurmctld >/dev/null; then :; \
+	@if command -v psi4 >/dev/null && command -v slurmctld >/dev/null && command -v cc >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; \
 	else \
 		echo "system packages are missing, their tests will be skipped; as root: apt-get install $(SYSTEM_PACKAGES)"; \
 	fi
+
+# Local coupled cluster builds from source. It declares that it cannot live with numpy 2.4; the
+# parts that rung takes can, as the tests show.
+lno: install system-deps
+	@$(BIN)/python -c 'import pyscf.lno' 2>/dev/null || \
+	CMAKE_CONFIGURE_ARGS=-DBUILD_OCCRI=OFF $(BIN)/pip install --quiet --no-deps pyscf-forge==1.1.1 || \
+	echo "pyscf-forge could not be built (it wants a C compiler and a BLAS), its tests will be skipped"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,20 +1,28 @@
-"""Programs that a test needs and the machine lacks: a visible skip, or a failure in CI."""
+"""What a test needs and the machine lacks: a visible skip, or a failure in CI."""
 
 import os
 import shutil
+from importlib.util import find_spec
 
 import pytest
 
 PROGRAMS = {"psi4": ("psi4",), "slurm": ("sinfo", "slurmctld", "slurmd")}
 
 
+MODULES = {"lno": "pyscf.lno"}
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, programs in PROGRAMS.items():
-        if item.get_closest_marker(marker) is None:
-            continue
         missing = [program for program in programs if shutil.which(program) is None]
-        if missing:
-            message = f"{', '.join(missing)} not installed: run `make system-deps` as root"
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
+        if missing and item.get_closest_marker(marker):
+            _lacks(f"{', '.join(missing)} not installed: run `make system-deps` as root")
+    for marker, module in MODULES.items():
+        if item.get_closest_marker(marker) and find_spec(module) is None:
+            _lacks(f"{module} not installed: run `make {marker}`")
+
+
+def _lacks(message: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)

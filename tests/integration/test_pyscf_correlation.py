@@ -8,7 +8,6 @@ import pytest
 from chemistry.engines.base import Resources
 from chemistry.engines.pyscf import correlation
 from chemistry.engines.pyscf.engine import PySCFEngine
-from chemistry.engines.pyscf.lno import lno_is_installed
 from chemistry.label import Label, LabelFailure
 from chemistry.level import LevelOfTheory, find_level
 from chemistry.recipe import (
@@ -174,7 +173,7 @@ def test_frozen_natural_orbitals_keep_most_of_the_correlation_in_half_of_the_orb
     assert abs(natural.energy - canonical.energy) * KCAL_MOL_PER_EV < 1.0
 
 
-@pytest.mark.skipif(not lno_is_installed(), reason="pyscf-forge is not installed (rung[lno])")
+@pytest.mark.lno
 def test_local_natural_orbitals_approach_canonical_coupled_cluster() -> None:
     canonical = above_mp2_kcal_mol(label_of(WATER, level_of()))
     errors = [
@@ -189,8 +188,10 @@ def test_local_natural_orbitals_approach_canonical_coupled_cluster() -> None:
     assert errors[1] < 0.05 < errors[0]
 
 
-@pytest.mark.skipif(lno_is_installed(), reason="pyscf-forge is installed")
-def test_without_pyscf_forge_a_local_level_says_how_to_get_it() -> None:
+def test_without_pyscf_forge_a_local_level_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chemistry.engines.pyscf.engine.lno_is_installed", lambda: False)
     refusal = PySCFEngine.refuse(find_level("lno-ccsd(t)*/cbs"))
     assert refusal is not None
     assert "pip install rung[lno]" in refusal

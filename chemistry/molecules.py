@@ -1,11 +1,11 @@
 """Read molecules: a SMILES, or a .smi, .sdf, .xyz or .extxyz file."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from rdkit import Chem, rdBase
@@ -76,7 +76,11 @@ def molecule_from_smiles(
 
 
 def read_molecules(
-    path: Path | str, *, charge: int | None = None, multiplicity: int | None = None
+    path: Path | str,
+    *,
+    charge: int | None = None,
+    multiplicity: int | None = None,
+    skipped: list[InputError] | None = None,
 ) -> list[Molecule]:
     """Read all molecules of a file, each once, in the order of their first appearance.
 
@@ -90,6 +94,8 @@ def read_molecules(
     path : Path or str
     charge, multiplicity : int or None
         Overrule what the file says, for all its molecules.
+    skipped : list of InputError or None
+        Entries that cannot be used are left out and told here; None refuses the file for them.
 
     Raises
     ------
@@ -106,7 +112,14 @@ def read_molecules(
         raise InputError(f"{path}: there is no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
-    molecules = merge_molecules(reader(path, text, charge, multiplicity))
+    bad: list[InputError] = []
+    molecules = merge_molecules(reader(path, text, charge, multiplicity, bad))
+    if bad and skipped is None:
+        more = len(bad) - _ERRORS_SHOWN
+        shown = "; ".join(str(error) for error in bad[:_ERRORS_SHOWN])
+        raise InputError(shown + (f"; and {more} more entries that cannot be used" * (more > 0)))
+    if skipped is not None:
+        skipped.extend(bad)
     if not molecules:
         raise InputError(f"{path}: there is no molecule in the file")
     return molecules
@@ -170,10 +183,9 @@ def molecule_from_json(text: str) -> Molecule:
 
 
 def _read_smi(
-    path: Path, text: str, charge: int | None, multiplicity: int | None
+    path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
 ) -> list[Molecule]:
     molecules: list[Molecule] = []
-    errors: list[str] = []
     for line_number, line in enumerate(text.splitlines(), start=1):
         # A `#` inside a SMILES is a triple bond: only one after white space starts a comment.
         fields = f" {line}".split(" #")[0].replace("\t", " ").split(maxsplit=1)
@@ -192,11 +204,7 @@ def _read_smi(
                 )
             )
         except InputError as error:
-            errors.append(str(error))
-    if errors:
-        more = len(errors) - _ERRORS_SHOWN
-        shown = "; ".join(errors[:_ERRORS_SHOWN])
-        raise InputError(shown + (f"; and {more} more lines that cannot be used" * (more > 0)))
+            bad.append(error)
     return molecules
 
 
@@ -212,13 +220,17 @@ def _parse_smiles(smiles: str, where: str) -> Any:
 
 
 def _read_xyz(
-    path: Path, text: str, charge: int | None, multiplicity: int | None
+    path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
 ) -> list[Molecule]:
     molecules: list[Molecule] = []
     # Where molecules of the same atoms and electrons stand: only these can be the same.
     alike: dict[tuple[bytes, int, int], list[int]] = {}
-    for frame in read_xyz(path, text):
-        structure = _structure_of(frame, charge, multiplicity)
+    for frame in read_xyz(path, text, bad):
+        try:
+            structure = _structure_of(frame, charge, multiplicity)
+        except InputError as error:
+            bad.append(error)
+            continue
         key = (structure.atomic_numbers.tobytes(), structure.charge, structure.multiplicity)
         for index in alike.setdefault(key, []):
             if is_geometry_of(structure, molecules[index]):
@@ -278,7 +290,21 @@ def _bond_set(mol: Any) -> set[frozenset[int]]:
     return {frozenset(pair) for pair in bonds_of(mol).tolist()}
 
 
-READERS: Final[Mapping[str, Callable[[Path, str, int | None, int | None], list[Molecule]]]] = (
-    MappingProxyType({".smi": _read_smi, ".sdf": read_sdf, ".xyz": _read_xyz, ".extxyz": _read_xyz})
+class _Reader(Protocol):
+    """Reads a text; entries that cannot be used go to `bad`, in the order of the file."""
+
+    def __call__(
+        self,
+        path: Path,
+        text: str,
+        charge: int | None,
+        multiplicity: int | None,
+        bad: list[InputError],
+        /,
+    ) -> list[Molecule]: ...
+
+
+READERS: Final[Mapping[str, _Reader]] = MappingProxyType(
+    {".smi": _read_smi, ".sdf": read_sdf, ".xyz": _read_xyz, ".extxyz": _read_xyz}
 )
 """How each kind of file is read."""

@@ -20,19 +20,23 @@ from chemistry.rdkit_bridge import (
 from chemistry.structure import Structure
 
 
-def read_sdf(path: Path, text: str, charge: int | None, multiplicity: int | None) -> list[Molecule]:
+def read_sdf(
+    path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
+) -> list[Molecule]:
     """Return one Molecule for each record, with its geometry where that is three-dimensional.
 
-    A flat drawing may leave out hydrogens; a geometry may not. Raises InputError that names the
-    line at which a record that cannot be used starts.
+    A flat drawing may leave out hydrogens; a geometry may not. A record that cannot be used goes
+    to `bad`, with the line at which it starts.
     """
     molecules: list[Molecule] = []
     line_number = 1
     for record in text.replace("\r\n", "\n").split("$$$$\n"):
         if record.strip().removesuffix("$$$$").strip():
-            molecules.append(
-                _read_sdf_record(record, f"{path}:{line_number}", charge, multiplicity)
-            )
+            source = f"{path}:{line_number}"
+            try:
+                molecules.append(_read_sdf_record(record, source, charge, multiplicity))
+            except InputError as error:
+                bad.append(error)
         line_number += record.count("\n") + 1
     return molecules
 

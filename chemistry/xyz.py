@@ -49,10 +49,11 @@ class XYZFrame:
         return int(value)
 
 
-def read_xyz(path: Path, text: str) -> list[XYZFrame]:
+def read_xyz(path: Path, text: str, bad: list[InputError]) -> list[XYZFrame]:
     """Return the frames of an XYZ or extended XYZ file.
 
-    Raises InputError that names the line for anything that is not such a file.
+    A frame that cannot be read goes to `bad`, with its line. Where its number of atoms cannot be
+    trusted, what comes after it is lost too: that raises InputError.
     """
     lines = text.splitlines()
     while lines and not lines[-1].strip():
@@ -67,7 +68,10 @@ def read_xyz(path: Path, text: str) -> list[XYZFrame]:
                 f"{path}:{start + 1}: announces {count} atoms, "
                 f"but the file ends after {max(len(lines) - start - 2, 0)}"
             )
-        frames.append(_read_frame(lines[start + 1], lines[start + 2 : end], path, start + 1))
+        try:
+            frames.append(_read_frame(lines[start + 1], lines[start + 2 : end], path, start + 1))
+        except InputError as error:
+            bad.append(error)
         start = end
     return frames
 

@@ -25,6 +25,9 @@ class MoleculeEntry(StrictModel):
     file: Path | None = Field(
         None, description="A .smi, .sdf, .xyz or .extxyz file, relative to the campaign file."
     )
+    skip_bad: bool = Field(
+        False, description="Leave out entries of the file that cannot be used, instead of refusing."
+    )
     name: str | None = Field(None, description="How people call it; default: the SMILES.")
     charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
     multiplicity: int | None = Field(

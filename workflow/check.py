@@ -38,7 +38,10 @@ def check_campaign(campaign: Campaign, backend: Backend, console: Console) -> No
     InputError
         What is wrong, and what to do.
     """
-    molecules = read_campaign_molecules(campaign)
+    skipped: list[InputError] = []
+    molecules = read_campaign_molecules(campaign, skipped)
+    for error in skipped:
+        console.print(f"skipped   {error}", markup=False)
     console.print(f"campaign  {campaign.name}: {len(molecules)} molecules")
     check_levels(campaign, [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]

@@ -204,6 +204,9 @@ def label(
     output: Annotated[
         Path | None, typer.Option(help="Default: FILE.labels.extxyz beside the file.")
     ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Label the rest where entries cannot be used.")
+    ] = False,
 ) -> None:
     """Label the structures of a file without a campaign; molecules without geometry are embedded.
 
@@ -213,7 +216,7 @@ def label(
     from workflow.label_file import label_file
     from workflow.screen import new_console
 
-    label_file(file, level, engine, read_backend(backend), output, new_console())
+    label_file(file, level, engine, read_backend(backend), output, new_console(), skip_bad=skip_bad)
 
 
 @app.command()

@@ -22,16 +22,21 @@ from workflow.yaml_file import nearest
 _EMBEDDINGS = 5
 
 
-def read_campaign_molecules(campaign: Campaign) -> list[tuple[Molecule, bool]]:
+def read_campaign_molecules(
+    campaign: Campaign, skipped: list[InputError] | None = None
+) -> list[tuple[Molecule, bool]]:
     """Return the molecules of a campaign, each with whether it is only tested on.
+
+    What `skip_bad` leaves out of molecule files is told in `skipped`.
 
     Raises
     ------
     InputError
         A molecule cannot be read, or `held_out.molecules` names one that is not there.
     """
+    skipped = [] if skipped is None else skipped
     entries = enumerate(campaign.molecules, start=1)
-    molecules = merge_molecules(m for i, entry in entries for m in _read_entry(entry, i))
+    molecules = merge_molecules(m for i, entry in entries for m in _read_entry(entry, i, skipped))
     names = [molecule.name for molecule in molecules]
     for name in campaign.held_out.molecules:
         if name not in names:
@@ -43,7 +48,7 @@ def read_campaign_molecules(campaign: Campaign) -> list[tuple[Molecule, bool]]:
     return [(m, m.name in campaign.held_out.molecules) for m in molecules]
 
 
-def _read_entry(entry: MoleculeEntry, number: int) -> Iterator[Molecule]:
+def _read_entry(entry: MoleculeEntry, number: int, skipped: list[InputError]) -> Iterator[Molecule]:
     if entry.smiles is not None:
         yield molecule_from_smiles(
             entry.smiles,
@@ -54,7 +59,12 @@ def _read_entry(entry: MoleculeEntry, number: int) -> Iterator[Molecule]:
         )
         return
     assert entry.file is not None, "a validated entry has smiles or file"
-    found = read_molecules(entry.file, charge=entry.charge, multiplicity=entry.multiplicity)
+    found = read_molecules(
+        entry.file,
+        charge=entry.charge,
+        multiplicity=entry.multiplicity,
+        skipped=skipped if entry.skip_bad else None,
+    )
     if entry.name is not None and len(found) > 1:
         raise InputError(
             f"molecules, entry {number}: {entry.file} holds {len(found)} molecules, "

@@ -29,8 +29,13 @@ def label_file(
     backend: Backend,
     output: Path | None,
     console: Console,
+    *,
+    skip_bad: bool = False,
 ) -> None:
     """Label every structure of a file and write those that succeed as extended XYZ.
+
+    With `skip_bad`, entries of the file that cannot be used are named and left out; without it
+    they refuse the file.
 
     Raises
     ------
@@ -43,7 +48,10 @@ def label_file(
     engine = find_engine(engine_name or default_engine(level))
     if (refusal := engine.refuse(level)) is not None:
         raise InputError(refusal)
-    molecules = read_molecules(file)
+    skipped: list[InputError] = []
+    molecules = read_molecules(file, skipped=skipped if skip_bad else None)
+    for error in skipped:
+        console.print(f"skipped  {error}", markup=False)
     require_elements(level, engine, molecules)
     structures = _structures(molecules)
     names = {molecule.molecule_id: molecule.name for molecule in molecules}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from chemistry.errors import Interrupted
+from chemistry.errors import InputError, Interrupted
 from workflow.backend import Backend
 from workflow.campaign import Campaign
 from workflow.disk import disk_errors_explained
@@ -30,7 +30,8 @@ def launch_campaign(
     Interrupted
         After Ctrl-C or SIGTERM.
     """
-    molecules = read_campaign_molecules(campaign)
+    skipped: list[InputError] = []
+    molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
     folder = open_run(campaign, path, force_new=force_new)
     with (
@@ -41,6 +42,8 @@ def launch_campaign(
         write_facts(folder, campaign)
         store.add_molecules(molecules)
         with progress:
+            for error in skipped:
+                progress.said(f"skipped {error}")
             _drive(store, campaign, backend, folder, progress)
             write_exports(store, folder.exports, campaign)
     return folder
@@ -48,10 +51,12 @@ def launch_campaign(
 
 def describe(campaign: Campaign, backend: Backend, path: Path) -> str:
     """Say what a launch would do; raises InputError like one."""
-    molecules = read_campaign_molecules(campaign)
+    skipped: list[InputError] = []
+    molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
     action = "go on in" if RunFolder(path).store.exists() else "make"
     lines = [f"{campaign.name}: would {action} {path}"]
+    lines += [f"  skipped   {error}" for error in skipped]
     for molecule, held_out in molecules:
         lines.append(f"  molecule  {molecule.name}{' (only tested on)' if held_out else ''}")
     for rung in campaign.rungs:

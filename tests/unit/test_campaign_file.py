@@ -197,6 +197,15 @@ def test_one_name_for_the_many_molecules_of_a_file_is_refused(tmp_path):
         read_campaign_molecules(read_campaign(file))
 
 
+def test_bad_entries_of_a_file_are_left_out_only_where_the_campaign_says_so(tmp_path):
+    put(tmp_path, "O\nC(\nN\n", "m.smi")
+    file = put(tmp_path, text_of(molecules="[{file: m.smi, skip_bad: true}]"))
+    skipped = []
+    found = read_campaign_molecules(read_campaign(file), skipped)
+    assert [molecule.name for molecule, _ in found] == ["O", "N"]
+    assert [str(error).split(": ")[0] for error in skipped] == [f"{tmp_path / 'm.smi'}:2"]
+
+
 def test_held_out_molecules_are_named_as_people_call_them():
     molecules = [{"smiles": "O", "name": "water"}, "CO"]
     found = read_campaign_molecules(campaign(molecules=molecules, held_out={"molecules": ["CO"]}))

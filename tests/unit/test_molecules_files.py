@@ -49,8 +49,52 @@ def test_smi_reports_all_bad_lines_at_once(tmp_path):
 
 
 def test_smi_lists_only_the_first_bad_lines(tmp_path):
-    with pytest.raises(InputError, match="and 4 more lines"):
+    with pytest.raises(InputError, match="and 4 more entries"):
         read_molecules(put(tmp_path, "m.smi", "XX\n" * 9))
+
+
+BAD_FRAMES = """1
+name=helium
+He 0 0 0
+2
+these overlap
+H 0 0 0
+H 0 0 0.01
+1
+multiplicity=2
+Ne 0 0 0
+1
+
+Xx 0 0 0
+1
+name=argon
+Ar 0 0 0
+"""
+
+
+def test_frames_that_cannot_be_used_are_all_named_or_all_skipped(tmp_path):
+    path = put(tmp_path, "m.xyz", BAD_FRAMES)
+    with pytest.raises(InputError) as caught:
+        read_molecules(path)
+    assert all(f"m.xyz:{line}: " in str(caught.value) for line in (4, 8, 13))
+    skipped: list[InputError] = []
+    assert [m.name for m in read_molecules(path, skipped=skipped)] == ["helium", "argon"]
+    assert len(skipped) == 3
+
+
+def test_records_that_cannot_be_used_are_all_named_or_all_skipped(tmp_path):
+    good = Chem.MolToMolBlock(Chem.MolFromSmiles("CCO"))
+    path = put(tmp_path, "m.sdf", f"{good}$$$$\nno mol block\n$$$$\n{good}$$$$\nnor this\n$$$$\n")
+    with pytest.raises(InputError, match=r"m\.sdf:\d+: .*; .*m\.sdf:\d+: "):
+        read_molecules(path)
+    skipped: list[InputError] = []
+    assert len(read_molecules(path, skipped=skipped)) == 1
+    assert len(skipped) == 2
+
+
+def test_a_file_of_nothing_but_bad_entries_has_no_molecule(tmp_path):
+    with pytest.raises(InputError, match="no molecule in the file"):
+        read_molecules(put(tmp_path, "m.smi", "XX\n"), skipped=[])
 
 
 def test_the_same_molecule_twice_is_one(tmp_path):

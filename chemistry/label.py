@@ -6,9 +6,12 @@ from typing import Literal, TypeAlias
 
 from chemistry.structure import FloatArray, Structure
 
-FailureKind: TypeAlias = Literal["input", "convergence", "resource", "infrastructure", "suspect"]
+FailureKind: TypeAlias = Literal[
+    "input", "convergence", "resource", "infrastructure", "poison", "suspect"
+]
 """What a failure calls for: `input` never again; `convergence` the ladder was walked to its end;
-`resource` more time or memory; `infrastructure` try elsewhere; `suspect` a quality gate refused."""
+`resource` more time or memory; `infrastructure` try elsewhere; `poison` its worker or its process
+was lost each time that it was tried; `suspect` a quality gate refused."""
 
 
 @dataclass(frozen=True, kw_only=True)

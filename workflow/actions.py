@@ -29,9 +29,10 @@ class Choosing:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Labelling:
-    """Compute the label of a chosen structure."""
+    """Compute the label of a chosen structure, or a second opinion on it."""
 
     structure: Structure
+    is_second: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from chemistry.errors import InputError
+from chemistry.gates import Gates
 from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes
 from model.settings import TrainingSettings, TransferMode
@@ -148,6 +149,22 @@ class Selection(StrictModel):
         )
 
 
+class FailureBudget(StrictModel):
+    """How much may go wrong before a launch stops."""
+
+    share: float = Field(
+        0.5, gt=0, le=1, description="Share of the labels that may fail or be refused by a gate."
+    )
+    tolerated: int = Field(
+        9, ge=0, description="So many failed or refused labels of a rung stop nothing."
+    )
+    lost_tasks: int = Field(
+        100,
+        ge=0,
+        description="Tasks whose process or worker may be lost in one launch; they are repeated.",
+    )
+
+
 class Campaign(StrictModel):
     """A campaign: molecules, rungs of levels of theory, and how to explore, choose and learn."""
 
@@ -174,6 +191,8 @@ class Campaign(StrictModel):
     )
     select: Selection = Selection()
     train: TrainingSettings = TrainingSettings()
+    gates: Gates = Field(Gates(), description="Which labels are worth training on.")
+    failures: FailureBudget = FailureBudget()
     exports: tuple[ExportFormat, ...] = ("extxyz", "ani-hdf5")
     synchronous: bool = Field(
         False, description="Classical rounds: explore, then label, then train; reproducible."
@@ -230,13 +249,14 @@ def _short(value: Any) -> str:
 
 
 # What may change between two launches of one run: how much to do, never what the data mean.
-_EXTENDABLE = re.compile(r"rungs\.\d+\.(budget|stop)\.|exports")
+_EXTENDABLE = re.compile(r"rungs\.\d+\.(budget|stop)\.|exports|gates\.|failures\.")
 
 
 def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> None:
     """Refuse to go on in a run folder that another campaign made.
 
-    Budgets, stop rules and exports may change: raising a budget is how a run is extended.
+    Budgets, stop rules, exports, gates and what may fail can change: raising a budget is how a run
+    is extended. A changed gate holds for the labels to come.
 
     Raises
     ------

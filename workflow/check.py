@@ -14,7 +14,7 @@ from chemistry.level import LevelOfTheory
 from chemistry.structure import Structure
 from workflow.backend import Backend
 from workflow.campaign import Campaign
-from workflow.cost import fit_cost, n_electrons
+from workflow.cost import CostMoments, fit_cost, n_electrons
 from workflow.inputs import check_levels, one_geometry, read_campaign_molecules, rung_level
 from workflow.label_now import label_now
 from workflow.screen import duration
@@ -76,7 +76,7 @@ def _forecast(
     campaign: Campaign, index: int, starts: list[Structure], trial: _Trial, slots: int
 ) -> str:
     """Say what the rung's labels will take, from one label and the usual growth with size."""
-    cost = fit_cost([n_electrons(trial.structure)], [trial.cpu_seconds])
+    cost = fit_cost(CostMoments().plus(n_electrons(trial.structure), trial.cpu_seconds))
     labels = campaign.rungs[index].budget.labels + campaign.held_out.structures
     seconds = labels * float(np.mean([cost(structure) for structure in starts]))
     return (

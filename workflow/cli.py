@@ -136,20 +136,59 @@ def status(
     svg: Annotated[
         Path | None, typer.Option("--svg", help="Also save what is shown as a picture.")
     ] = None,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="List labels that failed or were refused instead.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Show what a run has done: labels, held-out errors, cost, files. Safe while it runs.
 
     Example: rung status runs/demo
     """
+    from workflow.retry import unusable_labels
     from workflow.run_folder import RunFolder
-    from workflow.screen import new_console, save_picture, summary_screen
+    from workflow.screen import failures_screen, new_console, save_picture, summary_screen
+    from workflow.status_json import failures_json, summary_json
     from workflow.summary import summarize
 
     folder = RunFolder(run)
-    screen = summary_screen(summarize(folder), folder)
+    if as_json:
+        document = (
+            failures_json(unusable_labels(folder)) if failures else summary_json(summarize(folder))
+        )
+        typer.echo(json.dumps(document, indent=2))
+        return
+    screen = (
+        failures_screen(unusable_labels(folder))
+        if failures
+        else summary_screen(summarize(folder), folder)
+    )
     new_console().print(screen)
     if svg is not None:
         save_picture(screen, svg, title=f"rung status {run}")
+
+
+@app.command()
+def retry(
+    run: Run,
+    structures: Annotated[
+        list[str] | None,
+        typer.Argument(help="structure_ids or their beginnings; default: all that failed."),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="convergence, resource, poison, input or suspect; may be repeated."),
+    ] = None,
+) -> None:
+    """Put labels that failed or were refused back: the next launch computes them again.
+
+    Example: rung retry runs/demo --kind resource
+    """
+    from workflow.retry import retry as put_back
+    from workflow.run_folder import RunFolder
+
+    chosen = put_back(RunFolder(run), kinds=kind or (), structures=structures or ())
+    typer.echo(f"put {len(chosen)} labels back: launch the campaign again to compute them")
 
 
 @app.command("climb-report")

@@ -1,12 +1,10 @@
 """Take the result of a task into the store."""
 
-import time
-
-from chemistry.errors import InputError, PoisonTask
-from chemistry.label import FailureKind, Label, LabelFailure
+from chemistry.errors import InputError
+from chemistry.label import Label, LabelFailure
 from chemistry.level import find_level
 from workflow.campaign import Campaign
-from workflow.orders import LabelOrder, Order
+from workflow.quality import examine_label, settle
 from workflow.records import Candidate, Cost, Purpose, Training
 from workflow.results import Broken, Judged, Sampled, TaskResult, Trained
 from workflow.run_folder import checkpoint_name
@@ -24,7 +22,9 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
         case Label() | LabelFailure():
             return _commit_label(store, campaign, key, result.answer, result.cost)
         case Sampled():
-            return _commit_sample(store, SampleTask.parse(key), result.answer, result.cost)
+            return _commit_sample(
+                store, campaign, SampleTask.parse(key), result.answer, result.cost
+            )
         case Trained():
             return _commit_training(store, key, result.answer, result.cost)
         case Judged():
@@ -34,34 +34,52 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
             return _commit_broken(store, campaign, key, result.answer, result.cost)
 
 
-def lost_result(order: Order, error: BaseException | None) -> TaskResult:
-    """Return the result of a task that ended without one: its worker was lost, again and again."""
-    # What kills its worker each time it is tried will do so again.
-    kind: FailureKind = "resource" if isinstance(error, PoisonTask) else "infrastructure"
-    message = str(error) if error else "the worker left no result"
-    now = time.time()
-    cost = Cost(worker="lost", started_at=now, finished_at=now, cpu_seconds=0.0)
-    if isinstance(order, LabelOrder):
-        answer: LabelFailure | Broken = LabelFailure(
-            structure_id=order.structure.structure_id,
-            level_id=order.level.level_id,
-            kind=kind,
-            message=message,
-        )
-    else:
-        answer = Broken(kind=kind, message=message)
-    return TaskResult(answer=answer, cost=cost)
-
-
 def _commit_label(
     store: Store, campaign: Campaign, key: str, answer: Label | LabelFailure, cost: Cost
 ) -> str:
     rung = _rung_of_level(campaign, answer.level_id)
+    if key.startswith("check-"):
+        return _commit_second(store, campaign, key, rung, answer, cost)
     if isinstance(answer, Label):
-        store.commit_label(key, rung, answer, cost)
-        return ""
+        examined = examine_label(store, campaign, rung, answer)
+        store.commit_label(
+            key,
+            rung,
+            answer,
+            cost,
+            findings=examined.findings,
+            quarantine=examined.quarantine,
+            wants_second=examined.wants_second,
+        )
+        if examined.quarantine is None:
+            return ""
+        return f"label of structure {answer.structure_id} refused: {examined.quarantine}"
     store.commit_failure(key, rung, answer, cost)
     return f"label failed ({answer.kind}): {answer.message}"
+
+
+def _commit_second(
+    store: Store,
+    campaign: Campaign,
+    key: str,
+    rung: int,
+    second: Label | LabelFailure,
+    cost: Cost,
+) -> str:
+    first = store.label(second.structure_id, second.level_id)
+    if first is None:
+        return ""
+    settled = settle(store, campaign, rung, first, second)
+    store.commit_second(
+        key,
+        rung,
+        settled.label,
+        cost,
+        said=settled.said,
+        findings=settled.findings,
+        quarantine=settled.quarantine,
+    )
+    return f"second opinion on structure {second.structure_id}: {settled.said}"
 
 
 def _rung_of_level(campaign: Campaign, level_id: str) -> int:
@@ -71,7 +89,15 @@ def _rung_of_level(campaign: Campaign, level_id: str) -> int:
     raise InputError(f"the spool holds a label of level {level_id}, which no rung asks for")
 
 
-def _commit_sample(store: Store, task: SampleTask, sampled: Sampled, cost: Cost) -> str:
+def _commit_sample(
+    store: Store,
+    campaign: Campaign,
+    task: SampleTask,
+    sampled: Sampled,
+    cost: Cost,
+    *,
+    is_broken: bool = False,
+) -> str:
     purpose: Purpose = "held_out" if task.purpose == "held_out" else "initial"
     if task.purpose == "explore":
         purpose = "active"
@@ -81,6 +107,7 @@ def _commit_sample(store: Store, task: SampleTask, sampled: Sampled, cost: Cost)
             purpose=purpose,
             rho_kcal_mol=offer.rho_kcal_mol,
             force_sigma_kcal_mol_angstrom=offer.force_sigma_kcal_mol_angstrom,
+            energy_ev=offer.energy_ev,
             judged_by=task.version if offer.rho_kcal_mol is not None else None,
             reason=offer.reason,
         )
@@ -94,17 +121,19 @@ def _commit_sample(store: Store, task: SampleTask, sampled: Sampled, cost: Cost)
         "judged": sampled.judged,
         "over_threshold": sampled.over_threshold,
         "rejected": dict(sampled.rejected),
+        "is_broken": is_broken,
     }
     store.commit_sample(
         task.key,
         task.rung,
         candidates,
         are_starts=task.purpose == "start",
+        threshold=campaign.select.threshold,
         detail=detail,
         cost=cost,
     )
     if task.purpose == "start" and not candidates:
-        name = next(m.name for m, _ in store.molecules() if m.molecule_id == task.molecule_id)
+        name = store.molecule(task.molecule_id).name
         return f"no conformer of molecule {name} was found: it is left out"
     return ""
 
@@ -128,22 +157,34 @@ def _commit_training(store: Store, key: str, trained: Trained, cost: Cost) -> st
 
 
 def _commit_judgement(
-    store: Store, campaign: Campaign, key: str, judged: Judged, cost: Cost
+    store: Store,
+    campaign: Campaign,
+    key: str,
+    judged: Judged,
+    cost: Cost,
+    *,
+    is_broken: bool = False,
 ) -> None:
     rung, version = parse_version(key)
-    threshold = campaign.select.threshold
-    over = sum(threshold.is_exceeded(rho, sigma) for _, rho, sigma in judged.disagreements)
-    store.commit_judgement(key, rung, version, judged.disagreements, over_threshold=over, cost=cost)
+    store.commit_judgement(
+        key,
+        rung,
+        version,
+        judged.judgements,
+        threshold=campaign.select.threshold,
+        cost=cost,
+        is_broken=is_broken,
+    )
 
 
 def _commit_broken(store: Store, campaign: Campaign, key: str, broken: Broken, cost: Cost) -> str:
-    """Note a task that could not be done; a training stays open for the next launch."""
+    """Note a task that could not be done; the next launch tries it again."""
     said = f"{key} could not be done ({broken.kind}): {broken.message}"
     store.add_event("broken task", said)
     if key.startswith("sample-"):
         task = SampleTask.parse(key)
         nothing = Sampled(offers=(), judged=0, over_threshold=0, rejected={})
-        _commit_sample(store, task, nothing, cost)
+        _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
     elif key.startswith("judge-"):
-        _commit_judgement(store, campaign, key, Judged(disagreements=()), cost)
+        _commit_judgement(store, campaign, key, Judged(judgements=()), cost, is_broken=True)
     return said

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from chemistry.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _ABOUT_THE_FOLDER = (
     "SQLITE_BUSY",
     "SQLITE_CANTOPEN",
@@ -97,6 +97,10 @@ class Database:
     def _all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         with explained(self.path):
             return self._connection.execute(sql, values).fetchall()
+
+    def _cursor(self, sql: str, *values: Any) -> Iterator[sqlite3.Row]:
+        with explained(self.path):
+            yield from self._connection.execute(sql, values)
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

@@ -9,16 +9,17 @@ from concurrent.futures import Future
 from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
-from chemistry.label import LabelFailure
 from chemistry.level import LevelOfTheory, find_level
 from workflow.actions import Choosing, Finishing, Inheriting, Labelling
 from workflow.backend import Backend
 from workflow.campaign import Campaign
-from workflow.commit import commit_result, lost_result
+from workflow.commit import commit_result
 from workflow.cost import PowerLaw
+from workflow.losses import is_lost, loss_of, lost_result, poisoned
 from workflow.ordering import Submission, make_order
-from workflow.orders import LabelOrder, Order, TrainOrder
+from workflow.orders import Order, TrainOrder
 from workflow.plan import plan
+from workflow.records import LOSSES_OF_A_POISON_TASK
 from workflow.results import Broken, TaskResult, result_spool
 from workflow.run_folder import RunFolder
 from workflow.rung_state import RungState
@@ -65,6 +66,7 @@ class Driver:
         self._spool = result_spool(folder.path)
         self._done: queue.SimpleQueue[tuple[str, Future[None]]] = queue.SimpleQueue()
         self._in_flight: dict[str, Order] = {}
+        self._n_lost = 0
 
     def run(self) -> str:
         """Climb all rungs and return why the last one ended.
@@ -77,7 +79,7 @@ class Driver:
             The store or the spool cannot be written.
         """
         self._store.clear_meta("finished")
-        self._store.forget_lost_labels()
+        self._store.forget_broken_tasks()
         self.take_in_leftovers()
         reason = ""
         for index in range(len(self._campaign.rungs)):
@@ -91,8 +93,7 @@ class Driver:
         A task that was cut off when its workers were ended has no result: it is done again.
         """
         for key, result in list(self._spool.collect()):
-            answer = result.answer
-            if isinstance(answer, LabelFailure | Broken) and answer.kind == "infrastructure":
+            if is_lost(result):
                 self._spool.remove(key)
             else:
                 self._commit(key, result)
@@ -103,12 +104,16 @@ class Driver:
         while True:
             state = self._state(index, level)
             self._observer.saw(state, level)
-            if (failed := failure_reason(state)) is not None:
-                first = self._store.failures()[0].message
-                raise CampaignFailed(f"{failed}, the first one: {first}")
+            if (failed := failure_reason(state, self._campaign.failures)) is not None:
+                raise CampaignFailed(self._why(failed, level))
             cost = cost_model(self._store, level)
-            slots = self._workers.slots("label")
-            actions = plan(state, self._campaign, slots=slots, cost=cost)
+            actions = plan(
+                state,
+                self._campaign,
+                slots=self._workers.slots("label"),
+                explore_slots=self._workers.slots("explore"),
+                cost=cost,
+            )
             for action in actions:
                 if isinstance(action, Finishing):
                     if state.newest is None:
@@ -126,18 +131,25 @@ class Driver:
                 self._take_in_next()
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
-        labels = {
-            order.structure.structure_id
-            for order in self._in_flight.values()
-            if isinstance(order, LabelOrder)
-        }
         return rung_state(
             self._store,
             self._campaign,
             index,
             level,
-            tasks_in_flight=self._in_flight,
-            labels_in_flight=labels,
+            under_way=self._in_flight,
+            n_lost=self._n_lost,
+        )
+
+    def _why(self, failed: str, level: LevelOfTheory) -> str:
+        """Add to a reason an example of what went wrong, and what to do."""
+        example = self._store.first_failure(level.level_id) if "labels" in failed else None
+        events = self._store.events(last=1)
+        if example is None and events:
+            example = events[0][2]
+        told = f", one of them: {example}" if example else ""
+        return (
+            f"{failed}{told}; `rung status {self._folder.path} --failures` lists them, "
+            "`rung retry` puts them back, `failures` in the campaign file says how many may fail"
         )
 
     def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
@@ -171,6 +183,11 @@ class Driver:
         if isinstance(error, RungError) and not isinstance(error, PoisonTask):
             raise error
         result = self._spool.read(key) or lost_result(order, error)
+        if is_lost(result):
+            poison = self._note_loss(key, result)
+            if poison is None:
+                return
+            result = poison
         self._commit(key, result)
         if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
             raise CampaignFailed(f"the training failed: {result.answer.message}")
@@ -178,6 +195,19 @@ class Driver:
             # The store can write them again.
             order.training_set.unlink(missing_ok=True)
             order.held_out.unlink(missing_ok=True)
+
+    def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:
+        """Note a lost try, so that the plan asks for the task again; None unless it is poison."""
+        self._n_lost += 1
+        loss = loss_of(result)
+        tries = self._store.add_loss(key, loss)
+        said = f"{key} was lost ({loss.message})"
+        self._store.add_event("lost task", said)
+        if tries >= LOSSES_OF_A_POISON_TASK:
+            return poisoned(result, tries)
+        self._spool.remove(key)
+        self._observer.said(f"{said}: it is tried again")
+        return None
 
     def _commit(self, key: str, result: TaskResult) -> None:
         said = commit_result(self._store, self._campaign, key, result)

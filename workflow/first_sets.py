@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workflow.campaign import Campaign
-from workflow.records import Candidate
 from workflow.rung_state import MoleculeState, RungState
 from workflow.task_keys import SampleTask, sample_tasks
 
@@ -15,15 +14,14 @@ _FIRST_SET_ROUNDS = 8
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FirstSet:
-    """One molecule's part of the initial or of the held-out set.
+    """One molecule's part of the initial or of the held-out set, nothing of it chosen yet.
 
     Attributes
     ----------
     quota : int
         Structures wanted.
-    offers : tuple of Candidate
+    n_offers : int
         What the samplers have found so far.
-    n_chosen : int
     rounds : int
         How many times all samplers have run; a rung that climbs has no samplers.
     next_tasks : tuple of SampleTask
@@ -36,8 +34,7 @@ class FirstSet:
     molecule_id: str
     has_starts: bool
     quota: int
-    offers: tuple[Candidate, ...]
-    n_chosen: int
+    n_offers: int
     rounds: int
     next_tasks: tuple[SampleTask, ...]
     is_amid_a_round: bool
@@ -48,26 +45,26 @@ class FirstSet:
 
         Never amid a round: what is chosen shall not depend on which sampler was the faster one.
         """
-        if self.n_chosen or not self.quota or self.rounds >= _FIRST_SET_ROUNDS:
+        if self.rounds >= _FIRST_SET_ROUNDS:
             return True
-        return self.rounds > 0 and not self.is_amid_a_round and len(self.offers) >= self.quota
+        return self.rounds > 0 and not self.is_amid_a_round and self.n_offers >= self.quota
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing more will be chosen for it."""
-        return self.n_chosen > 0 or (self.is_sampled and not (self.offers and self.quota))
+        """Whether nothing will be chosen for it."""
+        return self.is_sampled and not self.n_offers
 
 
-def first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
-    """Yield each molecule's part of the initial and of the held-out set."""
+def open_first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
+    """Yield the parts of the initial and of the held-out set of which nothing is chosen yet."""
     trained_on = [m for m in state.molecules if not m.held_out]
     initial_labels = campaign.rungs[state.index].initial_labels
-    yield from _shares(state, campaign, "initial", trained_on, initial_labels)
+    yield from _open_shares(state, campaign, "initial", trained_on, initial_labels)
     held_out = campaign.held_out_structures(state.index)
-    yield from _shares(state, campaign, "held_out", state.molecules, held_out)
+    yield from _open_shares(state, campaign, "held_out", state.molecules, held_out)
 
 
-def _shares(
+def _open_shares(
     state: RungState,
     campaign: Campaign,
     purpose: Literal["initial", "held_out"],
@@ -76,6 +73,9 @@ def _shares(
 ) -> Iterator[FirstSet]:
     """Divide a set evenly over molecules."""
     for i, molecule in enumerate(molecules):
+        quota = total // len(molecules) + (i < total % len(molecules))
+        if not quota or state.chosen[purpose, molecule.molecule_id]:
+            continue
         rounds = [
             sample_tasks(campaign, state.index, purpose, molecule.molecule_id, sweep=k)
             for k in range(_FIRST_SET_ROUNDS)
@@ -88,13 +88,8 @@ def _shares(
             purpose=purpose,
             molecule_id=molecule.molecule_id,
             has_starts=molecule.has_starts,
-            quota=total // len(molecules) + (i < total % len(molecules)),
-            offers=tuple(
-                c
-                for c in state.waiting
-                if c.purpose == purpose and c.structure.molecule_id == molecule.molecule_id
-            ),
-            n_chosen=state.chosen[purpose, molecule.molecule_id],
+            quota=quota,
+            n_offers=state.waiting[purpose, molecule.molecule_id],
             rounds=done,
             next_tasks=next_tasks,
             is_amid_a_round=any(task.key in state.finished_tasks for task in next_tasks),

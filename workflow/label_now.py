@@ -8,7 +8,7 @@ from chemistry.label import Label, LabelFailure
 from chemistry.level import LevelOfTheory
 from chemistry.structure import Structure
 from workflow.backend import Backend
-from workflow.commit import lost_result
+from workflow.losses import lost_result
 from workflow.orders import LabelOrder
 from workflow.results import result_spool
 from workflow.submission import Workers, submit_order

@@ -15,13 +15,15 @@ from workflow.campaign import Campaign
 from workflow.orders import JudgeOrder, LabelOrder, Order, PotentialSource, SampleOrder, TrainOrder
 from workflow.run_folder import RunFolder
 from workflow.store import Store
-from workflow.task_keys import SampleTask, derive_seed, judge_key, label_key, train_key
+from workflow.task_keys import SampleTask, check_key, derive_seed, judge_key, label_key, train_key
 from workflow.training_set import write_labelled
 
 Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging
 
 # An exploration starts from at most so many conformers and labelled structures.
 _MAX_STARTS = 8
+# Of more than these candidates the most uncertain are judged again: the order must not grow.
+_MOST_JUDGED = 20_000
 
 
 def make_order(
@@ -37,14 +39,23 @@ def make_order(
         case Sampling():
             return "explore", action.task.key, _sample(action.task, store, campaign, folder)
         case Labelling():
-            key = label_key(action.structure.structure_id, level.level_id)
-            engine = campaign.rungs[rung].engine or default_engine(level)
-            return "label", key, LabelOrder(structure=action.structure, level=level, engine=engine)
+            name = check_key if action.is_second else label_key
+            key = name(action.structure.structure_id, level.level_id)
+            return (
+                "label",
+                key,
+                LabelOrder(
+                    structure=action.structure,
+                    level=level,
+                    engine=campaign.rungs[rung].engine or default_engine(level),
+                    is_second=action.is_second,
+                ),
+            )
         case TrainingNow():
             key = train_key(rung, action.version)
             return "train", key, _train(action.version, store, campaign, folder, rung, level)
         case Judging():
-            waiting = (c for c in store.waiting(rung) if c.purpose != "held_out")
+            waiting = store.pool(rung).to_judge(_MOST_JUDGED, action.version)
             checkpoint = folder.checkpoint(rung, action.version)
             order = JudgeOrder(
                 structures=tuple(c.structure for c in waiting), checkpoint=checkpoint
@@ -53,7 +64,7 @@ def make_order(
 
 
 def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolder) -> SampleOrder:
-    molecule = next(m for m, _ in store.molecules() if m.molecule_id == task.molecule_id)
+    molecule = store.molecule(task.molecule_id)
     seed = derive_seed(campaign, task.key)
     potential: PotentialSource = campaign.bootstrap
     threshold = None

@@ -21,11 +21,18 @@ PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LabelOrder:
-    """Compute one label."""
+    """Compute one label.
+
+    Attributes
+    ----------
+    is_second : bool
+        Whether it is a second opinion: from another initial guess, looking for lower solutions.
+    """
 
     structure: Structure
     level: LevelOfTheory
     engine: str
+    is_second: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -16,7 +16,8 @@ barriers: labels are chosen only when a sweep is over, all at once, and nothing 
 they are in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from workflow.actions import (
     Action,
@@ -30,8 +31,7 @@ from workflow.actions import (
 )
 from workflow.campaign import Campaign, Rung
 from workflow.cost import PowerLaw
-from workflow.first_sets import first_sets
-from workflow.records import Candidate
+from workflow.first_sets import FirstSet, open_first_sets
 from workflow.rung_state import RungState
 from workflow.selection import (
     CostModel,
@@ -39,18 +39,27 @@ from workflow.selection import (
     choose_even,
     choose_random,
     choose_uncertain,
-    excess,
 )
 from workflow.stop_rules import stop_reason
-from workflow.task_keys import derive_seed, judge_key, sample_tasks
+from workflow.task_keys import SampleTask, derive_seed, judge_key, sample_tasks
 
 # More sweeps with one committee than this find next to nothing new.
 _SWEEPS_PER_VERSION = 4
 # A committee chooses at most this many times `labels_per_training` before it is replaced.
 _CHOICES_PER_TRAINING = 2
+# Candidates that are weighed against each other for each one that may be chosen, and at least.
+_WEIGHED_PER_CHOICE = 15
+_WEIGHED_AT_LEAST = 500
 
 
-def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -> list[Action]:
+def plan(
+    state: RungState,
+    campaign: Campaign,
+    *,
+    slots: int,
+    cost: CostModel,
+    explore_slots: int | None = None,
+) -> list[Action]:
     """Decide what to submit, mark or finish now.
 
     Parameters
@@ -61,6 +70,8 @@ def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -
         Labels that the workers can compute at the same time.
     cost : CostModel
         Predicted CPU seconds of a label; the longest are started first.
+    explore_slots : int or None
+        Explorations that run at the same time; None: as many as labels.
 
     Returns
     -------
@@ -74,24 +85,27 @@ def plan(state: RungState, campaign: Campaign, *, slots: int, cost: CostModel) -
     if campaign.synchronous:
         # Measured times differ from run to run: they must not have a say in what is chosen.
         cost = PowerLaw()
+    first_sets = list(open_first_sets(state, campaign))
+    are_settled = all(first_set.is_settled for first_set in first_sets)
     reason = stop_reason(state, campaign.rungs[state.index])
-    if reason is not None and _first_sets_settled(state, campaign):
+    if reason is not None and are_settled:
         return [*labelling, *_wind_down(state, campaign.rungs[state.index], reason)]
+    explorers = slots if explore_slots is None else explore_slots
     actions = [
-        *_prepare(state, campaign),
-        *_choose_first(state, campaign),
+        *_prepare(state, campaign, first_sets, explorers=explorers),
+        *_choose_first(state, campaign, first_sets),
         *labelling,
-        *_train(state, campaign),
-        *_explore(state, campaign, slots=slots, cost=cost),
+        *_train(state, campaign, are_settled=are_settled),
+        *_explore(state, campaign, slots=slots, explorers=explorers, cost=cost),
     ]
     if not actions and _is_idle(state):
-        return _last_word(state, campaign)
+        return _last_word(state)
     return actions
 
 
 def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
     """Wait for labels under way, train on what is new, finish."""
-    if state.to_label or state.is_training():
+    if state.n_unanswered or state.is_training():
         return []
     may_train = rung.stop.trainings is None or len(state.trainings) < rung.stop.trainings
     if state.n_new_labels > 0 and may_train:
@@ -101,60 +115,78 @@ def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
 
 def _label(state: RungState, *, slots: int, cost: CostModel) -> list[Action]:
     """Keep twice as many labels under way as there are slots, the longest first."""
-    room = 2 * slots - len(state.labels_in_flight)
+    room = 2 * slots - state.n_under_way
     ready = [s for s in state.to_label if s.structure_id not in state.labels_in_flight]
-    ready.sort(key=lambda structure: (-cost(structure), structure.structure_id))
-    return [Labelling(structure=structure) for structure in ready[: max(room, 0)]]
+    actions = [Labelling(structure=structure) for structure in ready]
+    doubted = [s for s in state.to_check if s.structure_id not in state.checks_in_flight]
+    actions += [Labelling(structure=structure, is_second=True) for structure in doubted]
+    actions.sort(key=lambda action: (-cost(action.structure), action.structure.structure_id))
+    return list(actions[: max(room, 0)])
 
 
-def _prepare(state: RungState, campaign: Campaign) -> Iterator[Action]:
+def _sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -> Iterator[Action]:
+    """Ask for tasks that are open; no more at once than keep twice the workers busy."""
+    room = 2 * explorers - sum(key.startswith("sample-") for key in state.tasks_in_flight)
+    for task in tasks:
+        if room <= 0:
+            return
+        if state.is_open(task.key):
+            room -= 1
+            yield Sampling(task=task)
+
+
+def _prepare(
+    state: RungState, campaign: Campaign, first_sets: Iterable[FirstSet], *, explorers: int
+) -> Iterator[Action]:
     """Sample conformers, then the initial and the held-out set around them."""
     if state.climbs:
         return
-    for molecule in state.molecules:
-        for task in sample_tasks(campaign, state.index, "start", molecule.molecule_id):
-            if state.is_open(task.key):
-                yield Sampling(task=task)
-    for first_set in first_sets(state, campaign):
-        if first_set.has_starts and not first_set.is_sampled:
-            for task in first_set.next_tasks:
-                if state.is_open(task.key):
-                    yield Sampling(task=task)
+    without_starts = (m.molecule_id for m in state.molecules if not m.has_starts)
+    starts = (
+        task
+        for molecule_id in without_starts
+        for task in sample_tasks(campaign, state.index, "start", molecule_id)
+    )
+    around = (
+        task
+        for first_set in first_sets
+        if first_set.has_starts and not first_set.is_sampled
+        for task in first_set.next_tasks
+    )
+    yield from _sampling(state, chain(starts, around), explorers=explorers)
 
 
-def _choose_first(state: RungState, campaign: Campaign) -> Iterator[Action]:
+def _choose_first(
+    state: RungState, campaign: Campaign, first_sets: Iterable[FirstSet]
+) -> Iterator[Action]:
     """Choose the initial and the held-out set of each molecule as soon as it is sampled."""
-    for first_set in first_sets(state, campaign):
-        if first_set.n_chosen or not first_set.is_sampled:
+    for first_set in first_sets:
+        if not first_set.is_sampled or not first_set.n_offers:
             continue
         seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
         choose = choose_diverse if state.climbs else choose_even
-        choices = choose(first_set.offers, first_set.purpose, first_set.quota, seed=seed)
-        if choices:
-            yield Choosing(choices=tuple(choices))
+        offers = state.pool.offers(first_set.purpose, first_set.molecule_id)
+        choices = choose(offers, first_set.purpose, first_set.quota, seed=seed)
+        yield Choosing(choices=tuple(choices))
 
 
-def _first_sets_settled(state: RungState, campaign: Campaign) -> bool:
-    return all(first_set.is_settled for first_set in first_sets(state, campaign))
-
-
-def _train(state: RungState, campaign: Campaign) -> list[Action]:
+def _train(state: RungState, campaign: Campaign, *, are_settled: bool) -> list[Action]:
     """Train when the first set is labelled, and then whenever enough new labels have come."""
     if state.is_training():
         return []
     rung = campaign.rungs[state.index]
     if state.newest is None:
-        first_sets_in = state.first_to_label == 0 and _first_sets_settled(state, campaign)
+        first_sets_in = state.first_to_label == 0 and are_settled
         due = first_sets_in and state.n_training_labels > 0
     elif campaign.synchronous:
-        due = state.n_new_labels > 0 and not state.to_label
+        due = state.n_new_labels > 0 and not state.n_unanswered
     else:
         due = state.n_new_labels >= rung.labels_per_training
     return [TrainingNow(version=len(state.trainings) + 1)] if due else []
 
 
 def _explore(
-    state: RungState, campaign: Campaign, *, slots: int, cost: CostModel
+    state: RungState, campaign: Campaign, *, slots: int, explorers: int, cost: CostModel
 ) -> Iterator[Action]:
     """Judge, sweep and choose with the newest committee."""
     newest = state.newest
@@ -163,11 +195,12 @@ def _explore(
             room = _room(state, campaign, slots)
             yield from _choose(state, campaign, room=room, cost=cost)
         return
-    if campaign.synchronous and (state.is_training() or state.to_label or state.n_new_labels):
+    is_amid_a_round = state.is_training() or state.n_unanswered or state.n_new_labels > 0
+    if campaign.synchronous and is_amid_a_round:
         return
     judging = judge_key(state.index, newest.version)
-    is_stale = any(c.judged_by != newest.version for c in _trainable(state))
-    if is_stale and state.is_open(judging):
+    is_stale = state.is_open(judging) and bool(state.pool.to_judge(1, newest.version))
+    if is_stale:
         yield Judging(version=newest.version)
     room = _room(state, campaign, slots)
     if state.climbs:
@@ -179,36 +212,28 @@ def _explore(
     done = [s for s in begun if s.is_complete]
     is_sweeping = not done or len(begun) > len(done)
     if is_sweeping:
-        yield from _sweep(state, campaign, newest.version, number=len(done))
-    is_amid = is_sweeping or state.tasks_in_flight or (is_stale and state.is_open(judging))
+        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+    is_amid = is_sweeping or state.tasks_in_flight or is_stale
     if campaign.synchronous and is_amid:
         return
     choices = _choose(state, campaign, room=room, cost=cost)
     yield from choices
     if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
-        yield from _sweep(state, campaign, newest.version, number=len(done))
+        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
 
 
-def _sweep(state: RungState, campaign: Campaign, version: int, number: int) -> Iterator[Action]:
-    for molecule in state.molecules:
-        if molecule.held_out or not molecule.has_starts:
-            continue
-        tasks = sample_tasks(
-            campaign,
-            state.index,
-            "explore",
-            molecule.molecule_id,
-            version=version,
-            sweep=number,
+def _sweep(
+    state: RungState, campaign: Campaign, version: int, *, number: int, explorers: int
+) -> Iterator[Action]:
+    explored = (m.molecule_id for m in state.molecules if m.has_starts and not m.held_out)
+    tasks = (
+        task
+        for molecule_id in explored
+        for task in sample_tasks(
+            campaign, state.index, "explore", molecule_id, version=version, sweep=number
         )
-        for task in tasks:
-            if state.is_open(task.key):
-                yield Sampling(task=task)
-
-
-def _trainable(state: RungState) -> list[Candidate]:
-    """Return what may be chosen for training: never a frame of a held-out trajectory."""
-    return [c for c in state.waiting if c.purpose != "held_out"]
+    )
+    yield from _sampling(state, tasks, explorers=explorers)
 
 
 def _room(state: RungState, campaign: Campaign, slots: int) -> int:
@@ -219,7 +244,7 @@ def _room(state: RungState, campaign: Campaign, slots: int) -> int:
         room = rung.labels_per_training - since_training
     else:
         limit = _CHOICES_PER_TRAINING * rung.labels_per_training
-        room = min(2 * slots - len(state.to_label), limit - since_training)
+        room = min(2 * slots - state.n_unanswered, limit - since_training)
     return min(room, rung.budget.labels - state.n_chosen)
 
 
@@ -228,17 +253,23 @@ def _choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel)
     if room <= 0:
         return []
     select = campaign.select
-    pool = _trainable(state)
     seed = derive_seed(campaign, f"choose-random-{state.index}-{state.n_chosen}")
-    choices = choose_random(pool, _random_due(state, campaign, room), seed=seed)
+    due = _random_due(state, campaign, room)
+    choices = choose_random(state.pool.drawn(due, seed=seed), due, seed=seed)
     picked = {choice.structure_id for choice in choices}
+    cap = _molecule_cap(state, campaign)
+    weighed = state.pool.uncertain(
+        len(picked) + max(_WEIGHED_AT_LEAST, _WEIGHED_PER_CHOICE * room),
+        most_of_a_molecule=cap + len(picked),
+        already=state.chosen_by_newest,
+    )
     choices += choose_uncertain(
-        [c for c in pool if c.structure.structure_id not in picked],
+        [c for c in weighed if c.structure.structure_id not in picked],
         room - len(choices),
         threshold=select.threshold,
         cost=cost,
         already_chosen=state.chosen_by_newest,
-        molecule_cap=_molecule_cap(state, campaign),
+        molecule_cap=cap,
     )
     return [Choosing(choices=tuple(choices))] if choices else []
 
@@ -266,14 +297,14 @@ def _random_due(state: RungState, campaign: Campaign, room: int) -> int:
 
 
 def _is_idle(state: RungState) -> bool:
-    return not (state.tasks_in_flight or state.labels_in_flight or state.to_label)
+    return not (state.tasks_in_flight or state.n_unanswered)
 
 
-def _last_word(state: RungState, campaign: Campaign) -> list[Action]:
+def _last_word(state: RungState) -> list[Action]:
     """Nothing to do and nothing under way: train on the last labels, or finish."""
     if state.n_new_labels > 0 and state.newest is not None:
         return [TrainingNow(version=len(state.trainings) + 1)]
     if state.newest is None:
         return [Finishing(reason="no label could be made")]
-    over = sum(1 for c in _trainable(state) if excess(c, campaign.select.threshold) > 1.0)
+    over = state.pool.count_over()
     return [Finishing(reason=f"exploration finds nothing more to label ({over} over the cap)")]

@@ -57,14 +57,15 @@ class Progress:
         grid = Table.grid(padding=(0, 2))
         grid.add_row(f"[dim]{self._clock()}[/]", f"[bold cyan]{level.name}[/]", self._labels(state))
         grid.add_row("", "[dim]under way[/]", _under_way(state))
-        grid.add_row("", "[dim]waiting[/]", f"{len(state.waiting)} candidates")
+        grid.add_row("", "[dim]waiting[/]", f"{state.n_waiting} candidates")
         return grid
 
     def _labels(self, state: RungState) -> str:
         budget = self._campaign.rungs[state.index].budget.labels
         held_out = state.n_labels - state.n_training_labels
         text = f"{state.n_training_labels} of {budget} labels to train on, {held_out} held out"
-        return f"{text}, {state.n_failures} failed" if state.n_failures else text
+        told = {"failed": state.n_failures, "refused": state.n_quarantined}
+        return ", ".join([text, *(f"{n} {what}" for what, n in told.items() if n)])
 
     def _clock(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
@@ -73,8 +74,13 @@ class Progress:
 
 def _under_way(state: RungState) -> str:
     kinds = Counter(key.split("-")[0] for key in state.tasks_in_flight)
-    kinds["label"] = len(state.labels_in_flight)
-    names = {"label": "labels", "sample": "explorations", "train": "training", "judge": "judging"}
+    names = {
+        "label": "labels",
+        "check": "second opinions",
+        "sample": "explorations",
+        "train": "training",
+        "judge": "judging",
+    }
     shown = [
         names[kind] if kind in ("train", "judge") else f"{kinds[kind]} {names[kind]}"
         for kind in names

@@ -10,7 +10,9 @@ Purpose: TypeAlias = Literal["initial", "held_out", "active", "random"]
 """Why a structure is labelled: before there is a committee, to judge it, because it disagrees,
 or by lot. All but `held_out` are trained on."""
 
-CandidateStatus: TypeAlias = Literal["waiting", "chosen", "dropped"]
+CandidateStatus: TypeAlias = Literal["waiting", "chosen", "labelled", "failed", "quarantined"]
+"""`chosen` until there is an answer: a label that is trained on, none, or one that a quality gate
+refused."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,6 +26,8 @@ class Candidate:
         For a waiting candidate, the purpose that it was sampled for.
     rho_kcal_mol, force_sigma_kcal_mol_angstrom : float or None
         Disagreement of the committee `judged_by`; None before any committee judged it.
+    energy_ev : float or None
+        Mean energy that the committee predicted.
     judged_by : int or None
         Version of the committee.
     reason : str
@@ -34,8 +38,27 @@ class Candidate:
     purpose: Purpose
     rho_kcal_mol: float | None = None
     force_sigma_kcal_mol_angstrom: float | None = None
+    energy_ev: float | None = None
     judged_by: int | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a committee says of a structure.
+
+    Attributes
+    ----------
+    rho_kcal_mol, force_sigma : float
+        Disagreement on the energy, and on the forces in kcal/mol/Å.
+    energy_ev : float
+        Mean of its members.
+    """
+
+    structure_id: str
+    rho_kcal_mol: float
+    force_sigma: float
+    energy_ev: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +78,69 @@ class Cost:
     started_at: float
     finished_at: float
     cpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageCost:
+    """What one kind of task has cost."""
+
+    tasks: int
+    cpu_seconds: float
+    wall_seconds: float
+
+
+LOSSES_OF_A_POISON_TASK = 3
+"""What loses its process or its worker so often will do so again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A try of a task that ended without an answer; the task is tried again.
+
+    Attributes
+    ----------
+    at : float
+        Seconds since 1970-01-01 UTC.
+    kind : "infrastructure" or "resource"
+        Its process or its worker was lost; or it needs a larger pool.
+    """
+
+    at: float
+    kind: str
+    message: str
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unusable:
+    """A label that could not be made, or that a quality gate refused.
+
+    Attributes
+    ----------
+    kind : str
+        A FailureKind; "suspect" for what was refused.
+    attempts : tuple of str
+        Steps of the convergence ladder that were taken.
+    tries : int
+        How many times it was begun.
+    """
+
+    structure_id: str
+    level_id: str
+    level_name: str
+    molecule_name: str
+    kind: str
+    message: str
+    attempts: tuple[str, ...]
+    tries: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondOpinion:
+    """What a second computation of a label has said of the first."""
+
+    structure_id: str
+    said: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +182,8 @@ class Sweep:
         Independent structures held against the threshold, and how many exceeded it.
     is_complete : bool
         Whether all its tasks are finished.
+    is_broken : bool
+        Whether none of its tasks could be carried out.
     """
 
     version: int
@@ -103,6 +191,7 @@ class Sweep:
     judged: int
     over_threshold: int
     is_complete: bool
+    is_broken: bool = False
 
     @property
     def uncertain_share(self) -> float:

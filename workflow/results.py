@@ -11,7 +11,7 @@ from chemistry.errors import StoreError
 from chemistry.label import FailureKind, Label, LabelFailure
 from chemistry.structure import Origin, Structure
 from workflow.label_json import label_from_json, label_to_json
-from workflow.records import Cost
+from workflow.records import Cost, Judgement
 from workflow.spool import Spool
 
 _SCHEMA_VERSION = 1
@@ -25,6 +25,7 @@ class Offered:
     rho_kcal_mol: float | None
     force_sigma_kcal_mol_angstrom: float | None
     reason: str
+    energy_ev: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -48,9 +49,9 @@ class Trained:
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """(structure_id, rho in kcal/mol, force sigma in kcal/mol/Å) of each structure."""
+    """What a committee says of each structure."""
 
-    disagreements: tuple[tuple[str, float, float], ...]
+    judgements: tuple[Judgement, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +139,7 @@ def _sampled_to_json(sampled: Sampled) -> dict[str, Any]:
                 "rho_kcal_mol": offer.rho_kcal_mol,
                 "force_sigma_kcal_mol_angstrom": offer.force_sigma_kcal_mol_angstrom,
                 "reason": offer.reason,
+                "energy_ev": offer.energy_ev,
             }
             for offer in sampled.offers
         ],
@@ -155,8 +157,17 @@ def _sampled_from_json(document: Any) -> Sampled:
     return Sampled(**{**document, "offers": offers})
 
 
+def _judged_to_json(judged: Judged) -> list[list[Any]]:
+    return [[j.structure_id, j.rho_kcal_mol, j.force_sigma, j.energy_ev] for j in judged.judgements]
+
+
 def _judged_from_json(document: Any) -> Judged:
-    return Judged(disagreements=tuple((i, rho, force) for i, rho, force in document))
+    return Judged(
+        judgements=tuple(
+            Judgement(structure_id=i, rho_kcal_mol=rho, force_sigma=force, energy_ev=energy)
+            for i, rho, force, energy in document
+        )
+    )
 
 
 _Codec: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any], Any]]
@@ -165,7 +176,7 @@ _CODECS: dict[type[Answer], _Codec] = {
     LabelFailure: ("label_failure", label_to_json, label_from_json),
     Sampled: ("sampled", _sampled_to_json, _sampled_from_json),
     Trained: ("trained", asdict, lambda document: Trained(**document)),
-    Judged: ("judged", lambda judged: judged.disagreements, _judged_from_json),
+    Judged: ("judged", _judged_to_json, _judged_from_json),
     Broken: ("broken", asdict, lambda document: Broken(**document)),
 }
 _DECODERS = {name: decode for name, _, decode in _CODECS.values()}

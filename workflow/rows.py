@@ -43,7 +43,7 @@ def structure_row(structure: Structure, *, is_start: bool) -> tuple[Any, ...]:
 
 def structure_from(row: sqlite3.Row) -> Structure:
     """Return the structure of a row that holds the columns of the table `structures`."""
-    return Structure(
+    structure = Structure(
         atomic_numbers=integers(row["atomic_numbers"]),
         positions=_floats(row["positions"], (-1, 3)),
         charge=row["charge"],
@@ -51,10 +51,13 @@ def structure_from(row: sqlite3.Row) -> Structure:
         molecule_id=row["molecule_id"],
         origin=Origin(sampler=row["sampler"], parent_id=row["parent_id"], seed=row["seed"]),
     )
+    # Known already: to hash all distances again would take five times as long as the rest.
+    vars(structure)["structure_id"] = row["structure_id"]
+    return structure
 
 
 def label_row(label: Label) -> tuple[Any, ...]:
-    """Return the values of the table `labels`, in the order of its columns."""
+    """Return the values of the first columns of the table `labels`, in their order."""
     return (
         label.structure_id,
         label.level_id,
@@ -115,6 +118,7 @@ def candidate_from(row: sqlite3.Row) -> Candidate:
         purpose=row["purpose"],
         rho_kcal_mol=row["rho_kcal_mol"],
         force_sigma_kcal_mol_angstrom=row["force_sigma_kcal_mol_angstrom"],
+        energy_ev=row["energy_ev"],
         judged_by=row["judged_by"],
         reason=row["reason"],
     )

@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 from chemistry.structure import Structure
-from workflow.records import Candidate, Purpose, Sweep, Training
+from workflow.pool import Pool
+from workflow.records import Purpose, Sweep, Training
 from workflow.task_keys import judge_key
 
 
@@ -30,23 +31,31 @@ class RungState:
         Whether a climbing rung has taken its candidates over.
     molecules : tuple of MoleculeState
     finished_tasks, tasks_in_flight : frozenset of str
-        Keys of sampling, training and judging tasks.
-    labels_in_flight : frozenset of str
-        structure_ids.
-    waiting : tuple of Candidate
-        Neither chosen nor dropped, in the order of structure_id.
+        Keys of sampling, training and judging tasks; of finished ones, those with no committee and
+        those with the newest.
+    labels_in_flight, checks_in_flight : frozenset of str
+        structure_ids of labels and of second opinions.
+    waiting : Counter of (purpose, molecule_id)
+        Candidates that nobody has chosen.
+    pool : Pool
+        They themselves.
     chosen : Counter of (purpose, molecule_id)
         Structures chosen for labelling so far, labelled or not.
     chosen_by_newest : Counter of molecule_id
         Of the active and random ones, those chosen since the last training.
     to_label : tuple of Structure
         Chosen, with neither label nor failure; those in flight included.
+    to_check : tuple of Structure
+        Their labels wait for a second opinion; those in flight included.
     first_to_label : int
         How many of them are of the initial or the held-out set.
     n_training_labels : int
         Labels that a training started now would see.
-    n_labels, n_failures : int
-        Labels made and labels that failed, for any purpose.
+    n_labels, n_failures, n_quarantined : int
+        Labels that are used, that could not be made, and that a quality gate refused, for any
+        purpose.
+    n_lost : int
+        Tasks that this launch has lost with their processes and tried again.
     label_cpu_hours : float
     trainings : tuple of Training
         In order of version.
@@ -60,14 +69,19 @@ class RungState:
     finished_tasks: frozenset[str]
     tasks_in_flight: frozenset[str]
     labels_in_flight: frozenset[str]
-    waiting: tuple[Candidate, ...]
+    checks_in_flight: frozenset[str]
+    waiting: Counter[tuple[Purpose, str]]
+    pool: Pool
     chosen: Counter[tuple[Purpose, str]]
     chosen_by_newest: Counter[str]
     to_label: tuple[Structure, ...]
+    to_check: tuple[Structure, ...]
     first_to_label: int
     n_training_labels: int
     n_labels: int
     n_failures: int
+    n_quarantined: int
+    n_lost: int
     label_cpu_hours: float
     trainings: tuple[Training, ...]
     sweeps: tuple[Sweep, ...]
@@ -91,6 +105,21 @@ class RungState:
     def n_chosen(self) -> int:
         """Structures chosen to be trained on: what the label budget counts."""
         return sum(n for (purpose, _), n in self.chosen.items() if purpose != "held_out")
+
+    @property
+    def n_waiting(self) -> int:
+        """Candidates that nobody has chosen."""
+        return self.waiting.total()
+
+    @property
+    def n_under_way(self) -> int:
+        """Labels and second opinions that are being computed."""
+        return len(self.labels_in_flight) + len(self.checks_in_flight)
+
+    @property
+    def n_unanswered(self) -> int:
+        """Labels and second opinions that are wanted and not there yet."""
+        return len(self.to_label) + len(self.to_check)
 
     def is_open(self, key: str) -> bool:
         """Say whether a task is neither finished nor under way."""

@@ -1,7 +1,8 @@
 """What a person sees in the terminal: the summary of a run as tables."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from workflow.records import Unusable
 from workflow.run_folder import RunFolder
 from workflow.summary import RungSummary, RunSummary
 
 _STAGE_NAMES = {
     "sample": "exploring",
     "label": "labels",
+    "check": "second opinions",
     "train": "training",
     "judge": "judging",
 }
@@ -42,8 +45,28 @@ def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
         parts += [Text(), _labels_line(rung)]
         if rung.trainings:
             parts += [_trainings_table(rung), *_molecules_table(summary, rung)]
-    parts += [Text(), _cost_table(summary), _paths(summary, folder)]
+    parts += [Text(), _cost_table(summary), *_diary(summary), _paths(summary, folder)]
     return Group(*parts)
+
+
+def failures_screen(labels: Sequence[Unusable]) -> RenderableType:
+    """Return the labels that failed or were refused: what `rung status --failures` prints."""
+    if not labels:
+        return Text("no label failed, none was refused")
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("structure", "molecule", "level", "kind", "tries", "what happened"):
+        table.add_column(heading, overflow="fold")
+    for label in labels:
+        steps = f" (took {', '.join(label.attempts)})" if label.attempts else ""
+        table.add_row(
+            label.structure_id,
+            label.molecule_name,
+            label.level_name,
+            label.kind,
+            str(label.tries),
+            Text(label.message + steps),
+        )
+    return _titled(f"{len(labels)} labels failed or were refused", table)
 
 
 def new_console(*, stderr: bool = False) -> Console:
@@ -76,6 +99,16 @@ def _headline(summary: RunSummary) -> Text:
         (summary.name, "bold"),
         f"  {len(summary.molecules)} molecules, {duration(summary.wall_seconds)}, {state}",
     )
+
+
+def _diary(summary: RunSummary) -> list[RenderableType]:
+    """Return what happened last beside labels and trainings; nothing where nothing did."""
+    lost = [f"{n} tries lost ({kind}) and repeated" for kind, n in summary.lost.items()]
+    lines = [Text("; ".join(lost))] if lost else []
+    for at, _, text in summary.events:
+        when = datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
+        lines.append(Text.assemble((f"{when}  ", "dim"), text.strip().splitlines()[-1]))
+    return [*lines, Text()] if lines else []
 
 
 def _labels_line(rung: RungSummary) -> Text:

@@ -111,12 +111,17 @@ def choose_uncertain(
 
 
 def excess(candidate: Candidate, threshold: Threshold) -> float:
-    """Return how many times the threshold the disagreement is: the larger of energy and force."""
-    ratio = (candidate.rho_kcal_mol or 0.0) / threshold.rho_kcal_mol
+    """Return how many times the threshold the disagreement on a candidate is."""
+    return times_over(
+        candidate.rho_kcal_mol or 0.0, candidate.force_sigma_kcal_mol_angstrom or 0.0, threshold
+    )
+
+
+def times_over(rho_kcal_mol: float, force_sigma: float | None, threshold: Threshold) -> float:
+    """Return how many times the threshold a disagreement is: the larger of energy and force."""
+    ratio = rho_kcal_mol / threshold.rho_kcal_mol
     limit = threshold.force_sigma_kcal_mol_angstrom
-    if limit is not None:
-        ratio = max(ratio, (candidate.force_sigma_kcal_mol_angstrom or 0.0) / limit)
-    return ratio
+    return ratio if limit is None else max(ratio, (force_sigma or 0.0) / limit)
 
 
 def _farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:

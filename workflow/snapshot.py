@@ -1,12 +1,14 @@
 """Read from the store what the plan needs to know of a rung."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from chemistry.level import LevelOfTheory
 from workflow.campaign import Campaign
-from workflow.cost import PowerLaw, fit_cost, n_electrons
-from workflow.records import Sweep
+from workflow.cost import PowerLaw, fit_cost
+from workflow.orders import LabelOrder, Order
+from workflow.records import Purpose, Sweep
 from workflow.rung_state import MoleculeState, RungState
 from workflow.store import Store
 from workflow.task_keys import inherit_key, sample_tasks
@@ -18,54 +20,80 @@ def rung_state(
     index: int,
     level: LevelOfTheory,
     *,
-    tasks_in_flight: Iterable[str] = (),
-    labels_in_flight: Iterable[str] = (),
+    under_way: Mapping[str, Order] | None = None,
+    n_lost: int = 0,
 ) -> RungState:
-    """Return the state of a rung: all from the store but what is under way."""
-    finished = store.finished_tasks(index)
+    """Return the state of a rung: all from the store but what is under way and was lost."""
     trainings = tuple(store.trainings(index))
+    version = trainings[-1].version if trainings else 0
+    finished = store.finished_tasks(index) | store.finished_tasks(index, version)
+    tally = store.tally(index)
     molecules = _molecules(store, campaign)
-    counts = store.count_labels(index, level.level_id)
-    to_label = store.to_label(index, level.level_id)
+    to_label = store.to_label(index)
+    labels = [order for order in (under_way or {}).values() if isinstance(order, LabelOrder)]
+    labelled = _by_purpose(tally, "labelled")
     return RungState(
         index=index,
         has_inherited=inherit_key(index) in finished,
         molecules=molecules,
         finished_tasks=finished,
-        tasks_in_flight=frozenset(tasks_in_flight),
-        labels_in_flight=frozenset(labels_in_flight),
-        waiting=tuple(store.waiting(index)),
-        chosen=store.chosen(index),
-        chosen_by_newest=store.chosen_by(index, trainings[-1].version if trainings else 0),
+        tasks_in_flight=frozenset(under_way or ()),
+        labels_in_flight=frozenset(o.structure.structure_id for o in labels if not o.is_second),
+        checks_in_flight=frozenset(o.structure.structure_id for o in labels if o.is_second),
+        waiting=_by_molecule(tally, ("waiting",)),
+        pool=store.pool(index),
+        chosen=_by_molecule(tally, ("chosen", "labelled", "failed", "quarantined")),
+        chosen_by_newest=store.chosen_by(index, version),
         to_label=tuple(candidate.structure for candidate in to_label),
+        to_check=tuple(store.second_opinions_due(level.level_id)),
         first_to_label=sum(c.purpose in ("initial", "held_out") for c in to_label),
-        n_training_labels=sum(n for purpose, n in counts.items() if purpose != "held_out"),
-        n_labels=counts.total(),
-        n_failures=store.count_failures(level.level_id),
-        label_cpu_hours=store.label_cpu_seconds(level.level_id) / 3600.0,
+        n_training_labels=sum(n for purpose, n in labelled.items() if purpose != "held_out"),
+        n_labels=labelled.total(),
+        n_failures=_by_purpose(tally, "failed").total(),
+        n_quarantined=_by_purpose(tally, "quarantined").total(),
+        n_lost=n_lost,
+        label_cpu_hours=store.label_cpu_seconds(index) / 3600.0,
         trainings=trainings,
         sweeps=sweeps(store, campaign, index, molecules),
     )
 
 
+Tally: TypeAlias = Counter[tuple[str, Purpose, str]]
+
+
+def _by_purpose(tally: Tally, status: str) -> Counter[Purpose]:
+    counts: Counter[Purpose] = Counter()
+    for (found, purpose, _), n in tally.items():
+        if found == status:
+            counts[purpose] += n
+    return counts
+
+
+def _by_molecule(tally: Tally, statuses: tuple[str, ...]) -> Counter[tuple[Purpose, str]]:
+    counts: Counter[tuple[Purpose, str]] = Counter()
+    for (status, purpose, molecule_id), n in tally.items():
+        if status in statuses:
+            counts[purpose, molecule_id] += n
+    return counts
+
+
 def cost_model(store: Store, level: LevelOfTheory) -> PowerLaw:
     """Fit the cost of a label at a level to those that the store has."""
-    costs = store.label_costs(level.level_id)
-    return fit_cost([n_electrons(s) for s, _ in costs], [seconds for _, seconds in costs])
+    return fit_cost(store.cost_moments(level.level_id))
 
 
 def _molecules(store: Store, campaign: Campaign) -> tuple[MoleculeState, ...]:
     """Return the molecules that can be worked on: not those for which no conformer was found."""
     with_starts = store.molecules_with_starts()
-    finished = store.finished_tasks(0)
-    states = (
+    states = [
         MoleculeState(
-            molecule_id=molecule.molecule_id,
-            held_out=held_out,
-            has_starts=molecule.molecule_id in with_starts,
+            molecule_id=molecule_id, held_out=held_out, has_starts=molecule_id in with_starts
         )
-        for molecule, held_out in store.molecules()
-    )
+        for molecule_id, _, held_out in store.molecule_names()
+    ]
+    if all(state.has_starts for state in states):
+        return tuple(states)
+    finished = store.finished_tasks(0)
     return tuple(
         state
         for state in states
@@ -80,36 +108,23 @@ def _molecules(store: Store, campaign: Campaign) -> tuple[MoleculeState, ...]:
 def sweeps(
     store: Store, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
 ) -> tuple[Sweep, ...]:
-    """Add up what the finished explorations of a rung found, by committee and sweep.
+    """Return what the explorations of a rung have found, by committee and sweep.
 
     On a rung that climbs, each judgement of all that waits is a sweep.
     """
     if index > 0:
         return _judgements(store, index)
-    totals: dict[tuple[int, int], Counter[str]] = defaultdict(Counter)
-    finished: set[str] = set()
-    for key, _, detail, _ in store.tasks("sample"):
-        if detail.get("purpose") == "explore" and detail["rung"] == index:
-            finished.add(key)
-            totals[detail["version"], detail["sweep"]].update(
-                judged=detail["judged"], over=detail["over_threshold"]
-            )
-    explored = [m.molecule_id for m in molecules if m.has_starts and not m.held_out]
+    explored = sum(m.has_starts and not m.held_out for m in molecules)
     return tuple(
         Sweep(
-            version=version,
-            number=number,
+            version=found["version"],
+            number=found["number"],
             judged=found["judged"],
-            over_threshold=found["over"],
-            is_complete=all(
-                task.key in finished
-                for molecule_id in explored
-                for task in sample_tasks(
-                    campaign, index, "explore", molecule_id, version=version, sweep=number
-                )
-            ),
+            over_threshold=found["over_threshold"],
+            is_complete=found["tasks"] >= explored * len(campaign.explore),
+            is_broken=found["broken"] == found["tasks"],
         )
-        for (version, number), found in sorted(totals.items())
+        for found in store.sweeps(index)
     )
 
 
@@ -121,6 +136,7 @@ def _judgements(store: Store, index: int) -> tuple[Sweep, ...]:
             judged=detail["judged"],
             over_threshold=detail["over_threshold"],
             is_complete=True,
+            is_broken=detail["is_broken"],
         )
         for _, _, detail, _ in store.tasks("judge")
         if detail["rung"] == index

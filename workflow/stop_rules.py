@@ -1,6 +1,6 @@
 """When a rung is done, and when going on is pointless: pure functions."""
 
-from workflow.campaign import Rung
+from workflow.campaign import FailureBudget, Rung
 from workflow.rung_state import RungState
 
 
@@ -35,9 +35,14 @@ def _certain(state: RungState, rung: Rung) -> str | None:
     return None
 
 
-def failure_reason(state: RungState) -> str | None:
+def failure_reason(state: RungState, budget: FailureBudget) -> str | None:
     """Say why going on is pointless; None while it is not."""
-    tried = state.n_labels + state.n_failures
-    if state.n_failures >= 10 and state.n_failures > tried / 2:
-        return f"{state.n_failures} of {tried} labels failed"
+    if state.n_lost > budget.lost_tasks:
+        return f"{state.n_lost} tasks were lost with their processes in this launch"
+    bad = state.n_failures + state.n_quarantined
+    tried = state.n_labels + bad
+    if bad > budget.tolerated and bad > budget.share * tried:
+        return f"{bad} of {tried} labels failed or were refused"
+    if any(sweep.is_complete and sweep.is_broken for sweep in state.sweeps[-1:]):
+        return "none of the last explorations could be carried out"
     return None

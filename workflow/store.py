@@ -10,14 +10,18 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from chemistry.gates import Finding, findings_to_json
 from chemistry.label import Label, LabelFailure
 from chemistry.level import LevelOfTheory
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_to_json
+from chemistry.potential import Threshold
 from workflow import rows
-from workflow.records import Candidate, Cost, Training
-from workflow.selection import Choice
+from workflow.cost import n_electrons
+from workflow.records import Candidate, Cost, Judgement, Loss, Training
+from workflow.selection import Choice, times_over
 from workflow.store_reader import StoreReader
+from workflow.task_keys import check_key, label_key
 
 
 class Store(StoreReader):
@@ -77,14 +81,13 @@ class Store(StoreReader):
         with self._write() as db:
             db.execute(
                 "INSERT OR IGNORE INTO candidates"
-                " SELECT ?, structure_id,"
+                " SELECT ?, structure_id, molecule_id,"
                 "  CASE purpose WHEN 'held_out' THEN 'held_out' ELSE 'initial' END,"
-                "  'waiting', NULL, NULL, NULL, 'labelled on the rung below', NULL"
-                " FROM candidates WHERE rung = ? AND status = 'chosen' AND structure_id IN"
-                "  (SELECT structure_id FROM labels)",
+                "  'waiting', NULL, NULL, NULL, NULL, NULL, 'labelled on the rung below', NULL"
+                " FROM candidates WHERE rung = ? AND status = 'labelled'",
                 (rung, rung - 1),
             )
-            _insert_task(db, key, rung, "inherit", {}, cost)
+            _insert_task(db, key, rung, "inherit", 0, {}, cost)
 
     def commit_sample(
         self,
@@ -93,6 +96,7 @@ class Store(StoreReader):
         candidates: Sequence[Candidate],
         *,
         are_starts: bool,
+        threshold: Threshold | None,
         detail: dict[str, Any],
         cost: Cost,
     ) -> None:
@@ -103,19 +107,75 @@ class Store(StoreReader):
                 [rows.structure_row(c.structure, is_start=are_starts) for c in candidates],
             )
             db.executemany(
-                "INSERT OR IGNORE INTO candidates VALUES (?, ?, ?, 'waiting', ?, ?, ?, ?, NULL)",
-                [_candidate_row(rung, candidate) for candidate in candidates],
+                "INSERT OR IGNORE INTO candidates"
+                " VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, NULL)",
+                [_candidate_row(rung, candidate, threshold) for candidate in candidates],
             )
-            _insert_task(db, key, rung, "sample", detail, cost)
+            is_new = _insert_task(db, key, rung, "sample", detail.get("version", 0), detail, cost)
+            if is_new and detail.get("purpose") == "explore":
+                _add_to_sweep(db, rung, detail)
 
-    def commit_label(self, key: str, rung: int, label: Label, cost: Cost) -> None:
-        """Keep a label; one that is known already stays as it is."""
+    def commit_label(
+        self,
+        key: str,
+        rung: int,
+        label: Label,
+        cost: Cost,
+        *,
+        findings: Sequence[Finding] = (),
+        quarantine: str | None = None,
+        wants_second: bool = False,
+    ) -> None:
+        """Keep a label and what the quality gates say; one that is known already stays as it is.
+
+        A label with a `quarantine`, the reason for it, is kept and not trained on.
+        """
         with self._write() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                rows.label_row(label),
-            )
-            _insert_task(db, key, rung, "label", {}, cost)
+            added = db.execute(
+                "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *rows.label_row(label),
+                    findings_to_json(findings),
+                    quarantine,
+                    "due" if wants_second else None,
+                ),
+            ).rowcount
+            _insert_task(db, key, rung, "label", 0, {}, cost)
+            if added:
+                status = "labelled" if quarantine is None else "quarantined"
+                _set_status(db, rung, label.structure_id, status)
+                self._learn_cost(db, label)
+
+    def commit_second(
+        self,
+        key: str,
+        rung: int,
+        label: Label,
+        cost: Cost,
+        *,
+        said: str,
+        findings: Sequence[Finding],
+        quarantine: str | None,
+    ) -> None:
+        """Keep the better of two labels, what the second one said, and what the gates say now."""
+        with self._write() as db:
+            changed = db.execute(
+                "UPDATE labels SET energy = ?, forces = ?, dipole = ?, components = ?,"
+                " diagnostics = ?, provenance = ?, cpu_seconds = ?, findings = ?, quarantine = ?,"
+                " second = ? WHERE structure_id = ? AND level_id = ? AND second = 'due'",
+                (
+                    *rows.label_row(label)[2:],
+                    findings_to_json(findings),
+                    quarantine,
+                    said,
+                    label.structure_id,
+                    label.level_id,
+                ),
+            ).rowcount
+            _insert_task(db, key, rung, "check", 0, {}, cost)
+            if changed:
+                status = "labelled" if quarantine is None else "quarantined"
+                _set_status(db, rung, label.structure_id, status)
 
     def commit_failure(self, key: str, rung: int, failure: LabelFailure, cost: Cost) -> None:
         """Keep why a label could not be made."""
@@ -124,7 +184,18 @@ class Store(StoreReader):
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)",
                 rows.failure_row(failure),
             )
-            _insert_task(db, key, rung, "label", {"failed": failure.kind}, cost)
+            _insert_task(db, key, rung, "label", 0, {"failed": failure.kind}, cost)
+            _set_status(db, rung, failure.structure_id, "failed")
+
+    def add_loss(self, key: str, loss: Loss) -> int:
+        """Note a try of a task that ended without an answer; return how many of them there are."""
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO losses VALUES (?, ?, ?, ?, ?)",
+                (key, loss.at, loss.kind, loss.message, loss.worker),
+            )
+        found = self._one("SELECT count(*) FROM losses WHERE key = ? AND kind = ?", key, loss.kind)
+        return int(found[0])
 
     def commit_training(self, key: str, rung: int, training: Training, cost: Cost) -> None:
         """Keep a training."""
@@ -140,32 +211,48 @@ class Store(StoreReader):
                     json.dumps(training.history),
                 ),
             )
-            _insert_task(db, key, rung, "train", {"version": training.version}, cost)
+            detail = {"version": training.version}
+            _insert_task(db, key, rung, "train", training.version, detail, cost)
 
     def commit_judgement(
         self,
         key: str,
         rung: int,
         version: int,
-        disagreements: Sequence[tuple[str, float, float]],
+        judgements: Sequence[Judgement],
         *,
-        over_threshold: int,
+        threshold: Threshold,
         cost: Cost,
+        is_broken: bool = False,
     ) -> None:
-        """Keep what a committee says of waiting candidates: (structure_id, rho, force sigma)."""
+        """Keep what a committee says of waiting candidates."""
+        over = sum(times_over(j.rho_kcal_mol, j.force_sigma, threshold) > 1 for j in judgements)
         with self._write() as db:
             db.executemany(
                 "UPDATE candidates SET rho_kcal_mol = ?, force_sigma_kcal_mol_angstrom = ?,"
-                " judged_by = ? WHERE rung = ? AND structure_id = ? AND status = 'waiting'",
-                [(rho, force, version, rung, i) for i, rho, force in disagreements],
+                " energy_ev = ?, excess = ?, judged_by = ?"
+                " WHERE rung = ? AND structure_id = ? AND status = 'waiting'",
+                [
+                    (
+                        j.rho_kcal_mol,
+                        j.force_sigma,
+                        j.energy_ev,
+                        times_over(j.rho_kcal_mol, j.force_sigma, threshold),
+                        version,
+                        rung,
+                        j.structure_id,
+                    )
+                    for j in judgements
+                ],
             )
             detail = {
                 "rung": rung,
                 "version": version,
-                "judged": len(disagreements),
-                "over_threshold": over_threshold,
+                "judged": len(judgements),
+                "over_threshold": over,
+                "is_broken": is_broken,
             }
-            _insert_task(db, key, rung, "judge", detail, cost)
+            _insert_task(db, key, rung, "judge", version, detail, cost)
 
     # Candidates
 
@@ -185,33 +272,96 @@ class Store(StoreReader):
         with self._write() as db:
             db.execute("INSERT OR IGNORE INTO levels VALUES (?, ?)", (level.level_id, level.name))
 
-    def forget_lost_labels(self) -> None:
-        """Forget failures that only lost workers caused, so that they are tried again."""
+    def put_back(self, rung: int, structure_id: str, level_id: str) -> None:
+        """Forget that a label failed or was refused, so that the next launch computes it."""
         with self._write() as db:
-            db.execute("DELETE FROM failures WHERE kind = 'infrastructure'")
+            ids = (structure_id, level_id)
+            db.execute("DELETE FROM failures WHERE structure_id = ? AND level_id = ?", ids)
+            db.execute("DELETE FROM labels WHERE structure_id = ? AND level_id = ?", ids)
+            for key in (label_key(*ids), check_key(*ids)):
+                db.execute("DELETE FROM losses WHERE key = ?", (key,))
+                db.execute("DELETE FROM tasks WHERE key = ?", (key,))
+            db.execute(
+                "UPDATE candidates SET status = 'chosen'"
+                " WHERE rung = ? AND structure_id = ? AND status IN ('failed', 'quarantined')",
+                (rung, structure_id),
+            )
+
+    def forget_broken_tasks(self) -> None:
+        """Forget explorations and judgements that could not be carried out, for another try."""
+        with self._write() as db:
+            db.execute("UPDATE sweeps SET tasks = tasks - broken, broken = 0 WHERE broken > 0")
+            db.execute(
+                "DELETE FROM tasks WHERE kind IN ('sample', 'judge') AND detail ->> 'is_broken'"
+            )
+
+    def _learn_cost(self, db: sqlite3.Connection, label: Label) -> None:
+        row = self._one("SELECT * FROM structures WHERE structure_id = ?", label.structure_id)
+        moments = self.cost_moments(label.level_id).plus(
+            n_electrons(rows.structure_from(row)), label.provenance.cpu_seconds
+        )
+        db.execute(
+            "INSERT OR REPLACE INTO label_costs VALUES (?, ?, ?, ?, ?, ?)",
+            (label.level_id, moments.n, moments.x, moments.y, moments.xx, moments.xy),
+        )
 
 
-def _candidate_row(rung: int, candidate: Candidate) -> tuple[Any, ...]:
+def _set_status(db: sqlite3.Connection, rung: int, structure_id: str, status: str) -> None:
+    db.execute(
+        "UPDATE candidates SET status = ? WHERE rung = ? AND structure_id = ?",
+        (status, rung, structure_id),
+    )
+
+
+def _add_to_sweep(db: sqlite3.Connection, rung: int, detail: dict[str, Any]) -> None:
+    db.execute(
+        "INSERT INTO sweeps VALUES (:rung, :version, :sweep, 1, :broken, :judged, :over)"
+        " ON CONFLICT DO UPDATE SET tasks = tasks + 1, broken = broken + :broken,"
+        " judged = judged + :judged, over_threshold = over_threshold + :over",
+        {
+            "rung": rung,
+            "version": detail["version"],
+            "sweep": detail["sweep"],
+            "broken": int(detail["is_broken"]),
+            "judged": detail["judged"],
+            "over": detail["over_threshold"],
+        },
+    )
+
+
+def _candidate_row(rung: int, candidate: Candidate, threshold: Threshold | None) -> tuple[Any, ...]:
+    rho, force = candidate.rho_kcal_mol, candidate.force_sigma_kcal_mol_angstrom
     return (
         rung,
         candidate.structure.structure_id,
+        candidate.structure.molecule_id,
         candidate.purpose,
-        candidate.rho_kcal_mol,
-        candidate.force_sigma_kcal_mol_angstrom,
+        rho,
+        force,
+        candidate.energy_ev,
+        None if rho is None or threshold is None else times_over(rho, force, threshold),
         candidate.judged_by,
         candidate.reason,
     )
 
 
 def _insert_task(
-    db: sqlite3.Connection, key: str, rung: int, kind: str, detail: dict[str, Any], cost: Cost
-) -> None:
-    db.execute(
-        "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    db: sqlite3.Connection,
+    key: str,
+    rung: int,
+    kind: str,
+    version: int,
+    detail: dict[str, Any],
+    cost: Cost,
+) -> bool:
+    """Note a finished task; say whether it was not known before."""
+    added = db.execute(
+        "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             key,
             rung,
             kind,
+            version,
             json.dumps(detail),
             cost.worker,
             cost.started_at,
@@ -219,3 +369,4 @@ def _insert_task(
             cost.cpu_seconds,
         ),
     )
+    return added.rowcount > 0

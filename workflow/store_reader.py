@@ -1,30 +1,30 @@
 """What can be read from a store: by the driver, and by anybody else while it runs (WAL)."""
 
 import json
-import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from chemistry.label import LabelFailure, LabelledStructure
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_json
 from chemistry.structure import Structure
 from workflow import rows
-from workflow.database import Database, explained
-from workflow.records import Candidate, Cost, ExportRow, Purpose, Training
+from workflow.label_reader import LabelReader
+from workflow.pool import StoredPool
+from workflow.records import Candidate, Cost, Purpose, StageCost, Training
 
-_TRAINED_ON = "purpose != 'held_out'"
 
-
-class StoreReader(Database):
+class StoreReader(LabelReader):
     """Everything that a campaign knows, to be read."""
 
     # What it was made for
 
-    def events(self) -> list[tuple[float, str, str]]:
-        """Return the diary: (seconds since 1970, kind, text) in order."""
-        return [tuple(row) for row in self._all("SELECT * FROM events ORDER BY rowid")]
+    def events(self, last: int | None = None) -> list[tuple[float, str, str]]:
+        """Return the diary, or its last entries: (seconds since 1970, kind, text) in order."""
+        found = self._all(
+            "SELECT * FROM events ORDER BY rowid DESC LIMIT ?", -1 if last is None else last
+        )
+        return [tuple(row) for row in reversed(found)]
 
     def launches(self) -> list[tuple[float, float | None, int]]:
         """Return (started_at, ended_at or None, slots) of every launch, in order."""
@@ -36,6 +36,16 @@ class StoreReader(Database):
         """Return all molecules in order, each with whether it is only tested on."""
         found = self._all("SELECT record, held_out FROM molecules ORDER BY position")
         return [(molecule_from_json(row["record"]), bool(row["held_out"])) for row in found]
+
+    def molecule(self, molecule_id: str) -> Molecule:
+        """Return one molecule."""
+        row = self._one("SELECT record FROM molecules WHERE molecule_id = ?", molecule_id)
+        return molecule_from_json(row["record"])
+
+    def molecule_names(self) -> list[tuple[str, str, bool]]:
+        """Return (molecule_id, name, whether it is only tested on) of all molecules, in order."""
+        found = self._all("SELECT molecule_id, name, held_out FROM molecules ORDER BY position")
+        return [(row[0], row[1], bool(row[2])) for row in found]
 
     def elements(self) -> tuple[int, ...]:
         """Return the atomic numbers that occur in any structure, in increasing order."""
@@ -59,9 +69,17 @@ class StoreReader(Database):
 
     # Finished tasks
 
-    def finished_tasks(self, rung: int) -> frozenset[str]:
-        """Return the keys of all finished tasks of a rung that are not labels."""
-        found = self._all("SELECT key FROM tasks WHERE rung = ? AND kind != 'label'", rung)
+    def finished_tasks(self, rung: int, version: int = 0) -> frozenset[str]:
+        """Return the keys of a rung's finished tasks with one committee (0: with none).
+
+        Labels are not among them.
+        """
+        found = self._all(
+            "SELECT key FROM tasks WHERE rung = ? AND version = ?"
+            " AND kind NOT IN ('label', 'check')",
+            rung,
+            version,
+        )
         return frozenset(row[0] for row in found)
 
     def tasks(self, kind: str | None = None) -> Iterator[tuple[str, str, dict[str, Any], Cost]]:
@@ -76,139 +94,101 @@ class StoreReader(Database):
             )
             yield row["key"], row["kind"], json.loads(row["detail"]), cost
 
+    def stages(self) -> dict[str, StageCost]:
+        """Return what each kind of task has cost, over all rungs."""
+        found = self._all(
+            "SELECT kind, sum(tasks) AS tasks, sum(cpu_seconds) AS cpu_seconds,"
+            " sum(wall_seconds) AS wall_seconds FROM stages GROUP BY kind"
+        )
+        return {
+            row["kind"]: StageCost(
+                tasks=row["tasks"],
+                cpu_seconds=row["cpu_seconds"],
+                wall_seconds=row["wall_seconds"],
+            )
+            for row in found
+        }
+
+    def last_end(self, kind: str) -> float | None:
+        """Return when the last finished task of a kind ended, or None."""
+        row = self._one("SELECT max(finished_at) FROM tasks WHERE kind = ?", kind)
+        return None if row[0] is None else float(row[0])
+
+    def last_end_within(self, start: float, end: float) -> float | None:
+        """Return the latest end of a task from `start` on and before `end`, or None."""
+        row = self._one(
+            "SELECT max(finished_at) FROM tasks WHERE finished_at >= ? AND finished_at < ?",
+            start,
+            end,
+        )
+        return None if row[0] is None else float(row[0])
+
+    def busy_seconds_after(self, moment: float) -> float:
+        """Return the worker time that tasks took after a moment."""
+        row = self._one(
+            "SELECT coalesce(sum(finished_at - max(started_at, ?1)), 0) FROM tasks"
+            " WHERE finished_at > ?1",
+            moment,
+        )
+        return float(row[0])
+
+    def sweeps(self, rung: int) -> list[dict[str, int]]:
+        """Return what the explorations of a rung have found, by version and number."""
+        found = self._all("SELECT * FROM sweeps WHERE rung = ? ORDER BY version, number", rung)
+        return [dict(row) for row in found]
+
     # Candidates
 
-    def waiting(self, rung: int) -> list[Candidate]:
-        """Return the candidates that are neither chosen nor dropped, by structure_id."""
-        return [rows.candidate_from(row) for row in self._candidates(rung, "waiting")]
+    def pool(self, rung: int) -> StoredPool:
+        """Return the candidates of a rung that nobody has chosen yet."""
+        return StoredPool(self._all, self._cursor, rung)
 
-    def to_label(self, rung: int, level_id: str) -> list[Candidate]:
-        """Return the chosen candidates with neither label nor failure, by structure_id."""
+    def tally(self, rung: int) -> Counter[tuple[str, Purpose, str]]:
+        """Count the candidates of a rung by (status, purpose, molecule_id)."""
+        found = self._all(
+            "SELECT status, purpose, molecule_id, n FROM tallies WHERE rung = ? AND n > 0", rung
+        )
+        return Counter({(row[0], row[1], row[2]): row[3] for row in found})
+
+    def candidate(self, rung: int, structure_id: str) -> Candidate | None:
+        """Return one candidate, or None."""
         found = self._all(
             "SELECT * FROM candidates JOIN structures USING (structure_id)"
-            " WHERE rung = ? AND status = 'chosen' AND NOT EXISTS (SELECT 1 FROM labels"
-            "  WHERE labels.structure_id = candidates.structure_id AND level_id = ?)"
-            " AND NOT EXISTS (SELECT 1 FROM failures"
-            "  WHERE failures.structure_id = candidates.structure_id AND level_id = ?)"
-            " ORDER BY structure_id",
+            " WHERE rung = ? AND structure_id = ?",
             rung,
-            level_id,
-            level_id,
+            structure_id,
+        )
+        return rows.candidate_from(found[0]) if found else None
+
+    def to_label(self, rung: int) -> list[Candidate]:
+        """Return the chosen candidates that have no answer yet, by structure_id."""
+        found = self._all(
+            "SELECT * FROM candidates JOIN structures USING (structure_id)"
+            " WHERE rung = ? AND status = 'chosen' ORDER BY structure_id",
+            rung,
         )
         return [rows.candidate_from(row) for row in found]
 
-    def chosen(self, rung: int) -> Counter[tuple[Purpose, str]]:
-        """Count the chosen candidates by (purpose, molecule_id)."""
-        found = self._all(
-            "SELECT purpose, molecule_id, count(*) FROM candidates"
-            " JOIN structures USING (structure_id)"
-            " WHERE rung = ? AND status = 'chosen' GROUP BY 1, 2",
-            rung,
-        )
-        return Counter({(row[0], row[1]): row[2] for row in found})
-
     def chosen_by(self, rung: int, version: int) -> Counter[str]:
-        """Count, by molecule, what was chosen while `version` was the newest committee."""
+        """Count, by molecule, what was chosen while `version` was the newest committee.
+
+        What failed does not count: it brings the next training nothing.
+        """
         found = self._all(
-            "SELECT molecule_id, count(*) FROM candidates JOIN structures USING (structure_id)"
-            " WHERE rung = ? AND status = 'chosen' AND chosen_by = ?"
-            " AND purpose IN ('active', 'random') GROUP BY 1",
+            "SELECT molecule_id, count(*) FROM candidates"
+            " WHERE rung = ? AND chosen_by = ? AND purpose IN ('active', 'random')"
+            " AND status NOT IN ('failed', 'quarantined') GROUP BY 1",
             rung,
             version,
         )
         return Counter({row[0]: row[1] for row in found})
 
-    def _candidates(self, rung: int, status: str) -> list[sqlite3.Row]:
-        return self._all(
-            "SELECT * FROM candidates JOIN structures USING (structure_id)"
-            " WHERE rung = ? AND status = ? ORDER BY structure_id",
-            rung,
-            status,
-        )
-
-    # Labels
-
-    def level_names(self) -> dict[str, str]:
-        """Return {level_id: name} of the levels that the run has labels of."""
-        return {row[0]: row[1] for row in self._all("SELECT level_id, name FROM levels")}
-
-    def labelled(self, rung: int, level_id: str, *, held_out: bool) -> list[LabelledStructure]:
-        """Return the training set or the held-out set of a rung, by structure_id."""
-        found = self._all(
-            "SELECT structures.*, labels.* FROM labels JOIN structures USING (structure_id)"
-            " JOIN candidates USING (structure_id) WHERE level_id = ? AND rung = ?"
-            f" AND status = 'chosen' AND {_TRAINED_ON if not held_out else 'NOT ' + _TRAINED_ON}"
-            " ORDER BY structure_id",
-            level_id,
-            rung,
-        )
-        return [
-            LabelledStructure(structure=rows.structure_from(row), label=rows.label_from(row))
-            for row in found
-        ]
-
-    def count_labels(self, rung: int, level_id: str) -> Counter[Purpose]:
-        """Count the labels of a rung by purpose."""
-        found = self._all(
-            "SELECT purpose, count(*) FROM labels JOIN candidates USING (structure_id)"
-            " WHERE level_id = ? AND rung = ? AND status = 'chosen' GROUP BY 1",
-            level_id,
-            rung,
-        )
-        return Counter({row[0]: row[1] for row in found})
-
-    def export_rows(self, rung: int | None = None) -> Iterator[ExportRow]:
-        """Yield every label, of one rung or of all, those of one structure together."""
-        sql = (
-            "SELECT structures.*, labels.*, levels.name AS level_name, purpose,"
-            " molecules.name AS molecule_name FROM labels JOIN structures USING (structure_id)"
-            " JOIN levels USING (level_id) JOIN molecules USING (molecule_id)"
-            " JOIN candidates USING (structure_id)"
-            " WHERE status = 'chosen' AND rung = coalesce(?, rung)"
-            " GROUP BY structure_id, level_id ORDER BY structure_id, level_name"
-        )
-        with explained(self.path):
-            for row in self._connection.execute(sql, (rung,)):
-                yield ExportRow(
-                    structure=rows.structure_from(row),
-                    label=rows.label_from(row),
-                    level_name=row["level_name"],
-                    molecule_name=row["molecule_name"],
-                    split="test" if row["purpose"] == "held_out" else "train",
-                    purpose=row["purpose"],
-                )
-
-    def label_cpu_seconds(self, level_id: str) -> float:
-        """Add up the CPU seconds of a level's labels, failed ones included."""
-        return float(
-            sum(
-                self._one(
-                    f"SELECT coalesce(sum(cpu_seconds), 0) FROM {table} WHERE level_id = ?",
-                    level_id,
-                )[0]
-                for table in ("labels", "failures")
-            )
-        )
-
-    def count_failures(self, level_id: str) -> int:
-        """Count the labels of a level that could not be made."""
-        found = self._one("SELECT count(*) FROM failures WHERE level_id = ?", level_id)
-        return int(found[0])
-
-    def label_costs(self, level_id: str) -> list[tuple[Structure, float]]:
-        """Return (structure, CPU seconds) of every label at a level."""
-        found = self._all(
-            "SELECT structures.*, cpu_seconds FROM labels JOIN structures USING (structure_id)"
-            " WHERE level_id = ?",
-            level_id,
-        )
-        return [(rows.structure_from(row), row["cpu_seconds"]) for row in found]
-
-    def failures(self) -> list[LabelFailure]:
-        """Return all labels that could not be made."""
-        return [rows.failure_from(row) for row in self._all("SELECT * FROM failures")]
-
     # Trainings
+
+    def training(self, rung: int, version: int) -> Training | None:
+        """Return one training of a rung, or None."""
+        found = self._all("SELECT * FROM trainings WHERE rung = ? AND version = ?", rung, version)
+        return rows.training_from(found[0]) if found else None
 
     def trainings(self, rung: int) -> list[Training]:
         """Return the trainings of a rung in order."""

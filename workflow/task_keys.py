@@ -57,6 +57,11 @@ def label_key(structure_id: str, level_id: str) -> str:
     return f"label-{structure_id}-{level_id}"
 
 
+def check_key(structure_id: str, level_id: str) -> str:
+    """Name the second opinion on one label."""
+    return f"check-{structure_id}-{level_id}"
+
+
 def train_key(rung: int, version: int) -> str:
     """Name the training of one version of the committee."""
     return f"train-{rung}-{version}"

@@ -29,7 +29,7 @@ from workflow.orders import (
     SampleOrder,
     TrainOrder,
 )
-from workflow.records import Cost
+from workflow.records import Cost, Judgement
 from workflow.results import (
     Answer,
     Broken,
@@ -135,7 +135,8 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
 
 def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:
     resources = Resources(threads=threads, memory_gb=memory_gb, scratch=Path.cwd())
-    return find_engine(order.engine)(order.level, resources).label(order.structure)
+    engine = find_engine(order.engine)(order.level, resources)
+    return engine.label(order.structure, is_second=order.is_second)
 
 
 def _sample(order: SampleOrder, threads: int) -> Sampled:
@@ -164,6 +165,7 @@ def _offered(offer: Offer, *, has_committee: bool) -> Offered:
         rho_kcal_mol=None if p is None else p.rho_kcal_mol,
         force_sigma_kcal_mol_angstrom=None if p is None else p.force_sigma_kcal_mol_angstrom,
         reason=offer.reason,
+        energy_ev=None if p is None else p.energy,
     )
 
 
@@ -237,5 +239,12 @@ def _judge(order: JudgeOrder) -> Judged:
     for first in range(0, len(order.structures), _JUDGED_AT_ONCE):
         structures = order.structures[first : first + _JUDGED_AT_ONCE]
         for structure, p in zip(structures, committee.predict(structures), strict=True):
-            found.append((structure.structure_id, p.rho_kcal_mol, p.force_sigma_kcal_mol_angstrom))
-    return Judged(disagreements=tuple(found))
+            found.append(
+                Judgement(
+                    structure_id=structure.structure_id,
+                    rho_kcal_mol=p.rho_kcal_mol,
+                    force_sigma=p.force_sigma_kcal_mol_angstrom,
+                    energy_ev=p.energy,
+                )
+            )
+    return Judged(judgements=tuple(found))

@@ -58,6 +58,10 @@ class Engine(Protocol):
         """
         ...
 
-    def label(self, structure: Structure) -> Label | LabelFailure:
-        """Compute energy and, where the level has them, forces; only bugs raise."""
+    def label(self, structure: Structure, *, is_second: bool = False) -> Label | LabelFailure:
+        """Compute energy and, where the level has them, forces; only bugs raise.
+
+        A second opinion starts from another initial guess and, where the program can, looks for
+        solutions below the one that it finds.
+        """
         ...

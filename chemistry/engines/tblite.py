@@ -15,7 +15,7 @@ from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.label import Label, LabelFailure
 from chemistry.level import LevelOfTheory
 from chemistry.recipe import Calculation
-from chemistry.structure import Structure
+from chemistry.structure import FloatArray, Structure
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
@@ -24,6 +24,10 @@ from chemistry.units import (
 
 _METHODS = {"gfn2-xtb": "GFN2-xTB", "gfn1-xtb": "GFN1-xTB"}
 _HEAVIEST_ELEMENT = 86
+_EEQ_GUESS = 1
+"""tblite's number of it; 0, the default, superposes atomic densities."""
+_OCCUPIED = 0.5
+"""Orbitals with more electrons count as occupied: at 300 K none is quite empty."""
 
 LADDER = (("default mixing", 0.4, 250), ("mixing damped to 0.1", 0.1, 1000))
 """Name, mixer damping and cycles of each attempt to converge the charges."""
@@ -59,12 +63,17 @@ class TBLiteEngine:
         """Return the elements beyond radon."""
         return tuple(sorted({int(z) for z in atomic_numbers if not 1 <= z <= _HEAVIEST_ELEMENT}))
 
-    def label(self, structure: Structure) -> Label | LabelFailure:
+    def label(self, structure: Structure, *, is_second: bool = False) -> Label | LabelFailure:
         """Compute energy, forces and dipole; the dipole of an ion is that about the origin."""
         program = (self.name, self.version())
-        return attempt(structure, self._level, program, lambda steps: self._run(structure, steps))
+        return attempt(
+            structure,
+            self._level,
+            program,
+            lambda steps: self._run(structure, steps, is_second=is_second),
+        )
 
-    def _run(self, structure: Structure, steps: list[str]) -> Outcome:
+    def _run(self, structure: Structure, steps: list[str], *, is_second: bool) -> Outcome:
         unsupported = self.unsupported_elements(self._level, structure.atomic_numbers)
         if unsupported:
             raise CalculationFailed("input", f"no parameters for element {unsupported[0]}")
@@ -77,12 +86,19 @@ class TBLiteEngine:
             uhf=structure.multiplicity - 1,
         )
         calculator.set("verbosity", 0)
+        if is_second:
+            steps.append("from charges of electronegativity equilibration")
+            calculator.set("guess", _EEQ_GUESS)
         result = self._converge(calculator, steps)
         return Outcome(
             energy=float(result.get("energy")) * EV_PER_HARTREE,
             forces=-np.asarray(result.get("gradient"), dtype=np.float64)
             * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
             dipole=np.asarray(result.get("dipole"), dtype=np.float64) * ANGSTROM_PER_BOHR,
+            diagnostics=_gap(
+                np.asarray(result.get("orbital-energies"), dtype=np.float64),
+                np.asarray(result.get("orbital-occupations"), dtype=np.float64),
+            ),
         )
 
     @staticmethod
@@ -100,3 +116,15 @@ class TBLiteEngine:
             except RuntimeError as error:
                 message = str(error)
         raise CalculationFailed("convergence", f"{message}; try another geometry")
+
+
+def _gap(energies: FloatArray, occupations: FloatArray) -> dict[str, float]:
+    """Return the gap between occupied and empty orbitals."""
+    levels = energies.reshape(-1, energies.shape[-1])
+    filled = occupations.reshape(levels.shape) > _OCCUPIED
+    gaps = [
+        float(e[~f].min() - e[f].max())
+        for e, f in zip(levels, filled, strict=True)
+        if f.any() and not f.all()
+    ]
+    return {"gap_ev": min(gaps) * EV_PER_HARTREE} if gaps else {}

@@ -13,7 +13,7 @@ from chemistry.label import Label, LabelFailure, Provenance
 from chemistry.structure import Origin, Structure
 from workflow.backend import Role
 from workflow.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
-from workflow.records import Cost
+from workflow.records import Cost, Judgement
 from workflow.results import (
     Answer,
     Judged,
@@ -110,8 +110,7 @@ class ScriptedWorkers:
                 }
                 return Trained(n_labels=n_labels, errors=errors, history={})
             case JudgeOrder():
-                ids = [s.structure_id for s in order.structures]
-                return Judged(disagreements=tuple((i, 0.5, 1.0) for i in ids))
+                return Judged(judgements=tuple(judgement(s) for s in order.structures))
 
     def _label(self, order: LabelOrder) -> Label | LabelFailure:
         structure = order.structure
@@ -121,7 +120,7 @@ class ScriptedWorkers:
             return LabelFailure(**ids, kind="convergence", message="scripted failure")
         return Label(
             **ids,
-            energy=float((structure.positions**2).sum()),
+            energy=energy_ev(structure),
             forces=-2.0 * structure.positions,
             provenance=Provenance(
                 program="fake",
@@ -133,6 +132,19 @@ class ScriptedWorkers:
                 finished_at=self._clock,
             ),
         )
+
+
+def energy_ev(structure: Structure) -> float:
+    return float((structure.positions**2).sum())
+
+
+def judgement(structure: Structure) -> Judgement:
+    return Judgement(
+        structure_id=structure.structure_id,
+        rho_kcal_mol=0.5,
+        force_sigma=1.0,
+        energy_ev=energy_ev(structure),
+    )
 
 
 def sampled(order: SampleOrder, n_offers: int = 12) -> Sampled:

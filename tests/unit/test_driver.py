@@ -46,6 +46,7 @@ def campaign(**changes) -> Campaign:
         "molecules": ["O"],
         "rungs": changes.pop("rungs", [rung]),
         "held_out": {"structures": 4},
+        "gates": {"second_share": 0},
         **changes,
     }
     return Campaign.model_validate(fields)
@@ -151,7 +152,9 @@ def test_failed_labels_are_recorded_and_do_not_stop_the_rest(tmp_path):
 
 
 def test_gives_up_when_most_labels_fail(tmp_path):
-    with pytest.raises(CampaignFailed, match="labels failed, the first one: scripted failure"):
+    with pytest.raises(
+        CampaignFailed, match="labels failed or were refused, one of them: scripted failure"
+    ):
         run(campaign(), tmp_path / "run", failing=lambda _: True)
 
 

@@ -12,6 +12,7 @@ from workflow.campaign import Campaign
 from workflow.plan import plan
 from workflow.records import Candidate, Sweep, Training
 from workflow.rung_state import MoleculeState, RungState
+from workflow.selection import excess
 from workflow.stop_rules import failure_reason, stop_reason
 from workflow.task_keys import SampleTask, derive_seed, judge_key, sample_tasks, train_key
 
@@ -23,14 +24,19 @@ EMPTY = RungState(
     finished_tasks=frozenset(),
     tasks_in_flight=frozenset(),
     labels_in_flight=frozenset(),
+    checks_in_flight=frozenset(),
     waiting=(),
+    pool=None,
     chosen=Counter(),
     chosen_by_newest=Counter(),
     to_label=(),
+    to_check=(),
     first_to_label=0,
     n_training_labels=0,
     n_labels=0,
     n_failures=0,
+    n_quarantined=0,
+    n_lost=0,
     label_cpu_hours=0.0,
     trainings=(),
     sweeps=(),
@@ -115,9 +121,51 @@ def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
     )
 
 
+class ListedPool:
+    """Waiting candidates in a list, as `workflow.pool.Pool` asks for them."""
+
+    def __init__(self, candidates, threshold) -> None:
+        self._all = sorted(candidates, key=lambda c: c.structure.structure_id)
+        self._trainable = [c for c in self._all if c.purpose != "held_out"]
+        self._threshold = threshold
+
+    def offers(self, purpose, molecule_id):
+        return [
+            c for c in self._all if (c.purpose, c.structure.molecule_id) == (purpose, molecule_id)
+        ]
+
+    def drawn(self, n, *, seed):
+        order = np.random.default_rng(seed).permutation(len(self._trainable))
+        return [self._trainable[i] for i in order[:n]]
+
+    def uncertain(self, n, *, most_of_a_molecule, already):
+        taken, found = Counter(already), []
+        for c in sorted(self._over(), key=lambda c: -excess(c, self._threshold)):
+            if len(found) < n and taken[c.structure.molecule_id] < most_of_a_molecule:
+                taken[c.structure.molecule_id] += 1
+                found.append(c)
+        return found
+
+    def to_judge(self, n, version):
+        return [c for c in self._trainable if c.judged_by != version][:n]
+
+    def count_over(self):
+        return len(self._over())
+
+    def _over(self):
+        return [c for c in self._trainable if excess(c, self._threshold) > 1]
+
+
 def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s: float(len(s))):
-    actions = plan(state, the_campaign, slots=slots, cost=cost)
-    again = plan(state, the_campaign, slots=slots, cost=cost)
+    candidates = tuple(state.waiting)
+    state = replace(
+        state,
+        waiting=Counter((c.purpose, c.structure.molecule_id) for c in candidates),
+        pool=ListedPool(candidates, the_campaign.select.threshold),
+    )
+    actions, again = (
+        plan(state, the_campaign, slots=slots, explore_slots=99, cost=cost) for _ in range(2)
+    )
     assert [type(a) for a in actions] == [type(a) for a in again]
     submitted = [a.task.key for a in actions if isinstance(a, Sampling)]
     assert len(submitted) == len(set(submitted)), "a task was submitted twice"
@@ -400,7 +448,8 @@ def test_certainty_is_what_successive_whole_sweeps_find(sweeps, is_certain):
     [(0, 9, False), (0, 10, True), (10, 10, False), (9, 10, True), (100, 50, False)],
 )
 def test_it_gives_up_when_most_of_many_labels_fail(labels, failures, gives_up):
-    found = failure_reason(replace(EMPTY, n_labels=labels, n_failures=failures))
+    budget = campaign().failures
+    found = failure_reason(replace(EMPTY, n_labels=labels, n_failures=failures), budget)
     assert (found is not None) == gives_up
     assert found is None or f"{failures} of {labels + failures} labels failed" in found
 

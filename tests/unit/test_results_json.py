@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from chemistry.errors import StoreError
 from chemistry.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.structure import Origin, Structure
-from workflow.records import Cost
+from workflow.records import Cost, Judgement
 from workflow.results import (
     Broken,
     Judged,
@@ -114,7 +114,14 @@ ANSWERS = {
         history={"members": [{"epochs": 3}], "seconds": 0.1},
     ),
     "trained without a test set": Trained(n_labels=3, errors=None, history={}),
-    "judged": Judged(disagreements=(("s", 0.1 + 0.2, 1 / 3), ("t", 0.0, 5e-324))),
+    "judged": Judged(
+        judgements=(
+            Judgement(
+                structure_id="s", rho_kcal_mol=0.1 + 0.2, force_sigma=1 / 3, energy_ev=-2e3 / 7
+            ),
+            Judgement(structure_id="t", rho_kcal_mol=0.0, force_sigma=5e-324, energy_ev=0.0),
+        )
+    ),
     "broken": Broken(kind="resource", message="out of memory: ½"),
 }
 

@@ -3,6 +3,7 @@
 import sqlite3
 import struct
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from chemistry.errors import StoreError
 from chemistry.label import Label, LabelFailure, Provenance
 from chemistry.level import find_level
 from chemistry.molecules import molecule_from_smiles
+from chemistry.potential import Threshold
 from chemistry.structure import Origin, Structure
-from workflow.records import Candidate, Cost, Training
+from workflow.records import Candidate, Cost, Judgement, Training
 from workflow.selection import Choice
 from workflow.store import Store
 
@@ -85,7 +87,9 @@ def label(structure: Structure, **changes) -> Label:
 
 def keep(store: Store, structure: Structure, *, purpose="initial", key="s-1", are_starts=False):
     candidate = Candidate(structure=structure, purpose=purpose, reason="because")
-    store.commit_sample(key, 0, [candidate], are_starts=are_starts, detail={}, cost=COST)
+    store.commit_sample(
+        key, 0, [candidate], are_starts=are_starts, threshold=None, detail={}, cost=COST
+    )
 
 
 def choose(store: Store, structure: Structure, purpose="initial", version=0):
@@ -150,6 +154,7 @@ def test_candidates_failures_trainings_and_costs_come_back(tmp_path):
         purpose="active",
         rho_kcal_mol=0.1 + 0.2,
         force_sigma_kcal_mol_angstrom=1 / 3,
+        energy_ev=-76.0 - 1 / 3,
         judged_by=3,
         reason='"quoted" — Å',
     )
@@ -169,11 +174,19 @@ def test_candidates_failures_trainings_and_costs_come_back(tmp_path):
         history={"members": [1.5, None]},
     )
     with new_store(tmp_path / "s") as store:
-        store.commit_sample("s-1", 0, [candidate], are_starts=False, detail={"n": 1}, cost=COST)
+        store.commit_sample(
+            "s-1",
+            0,
+            [candidate],
+            are_starts=False,
+            threshold=Threshold(rho_kcal_mol=0.1),
+            detail={"n": 1},
+            cost=COST,
+        )
+        (read,) = store.pool(0).uncertain(1, most_of_a_molecule=1, already={})
         store.commit_failure("l-1", 0, failure, COST)
         store.commit_training("t-1", 0, training, COST)
     with Store.open(tmp_path / "s", read_only=True) as store:
-        (read,) = store.waiting(0)
         assert read.structure.structure_id == structure.structure_id
         assert vars(read) | {"structure": None} == vars(candidate) | {"structure": None}
         assert store.failures() == [failure]
@@ -205,23 +218,31 @@ def test_committing_twice_changes_nothing(tmp_path):
     def commit_all(store: Store) -> None:
         keep(store, first, key="s-1")
         keep(store, second, key="s-2")
-        judged = [(second.structure_id, 0.3, 2.0)]
-        store.commit_judgement("j-1", 0, 1, judged, over_threshold=1, cost=COST)
+        judged = Judgement(
+            structure_id=second.structure_id, rho_kcal_mol=0.3, force_sigma=2.0, energy_ev=1.0
+        )
+        limit = Threshold(rho_kcal_mol=0.1)
+        store.commit_judgement("j-1", 0, 1, [judged], threshold=limit, cost=COST)
+        choose(store, first)
         store.commit_label("l-1", 0, label(first), COST)
         store.commit_failure("l-2", 0, failure, COST)
         store.commit_training("t-1", 0, training, COST)
 
     with new_store(path) as store:
         commit_all(store)
-        choose(store, first)
     once = dump(path)
+    (sampled,) = (
+        line for line in once if line.startswith('INSERT INTO "stages"') and "sample" in line
+    )
     with Store.open(path) as store:
-        commit_all(store)
+        store.commit_label("l-1", 0, label(first), COST)
+        store.commit_failure("l-2", 0, failure, COST)
         # Another answer to the same question does not replace the first one either.
         store.commit_label("l-1", 0, label(first, energy=1.0), COST)
         keep(store, first, purpose="held_out", key="s-3")
     with sqlite3.connect(path) as db:
         db.execute("DELETE FROM tasks WHERE key = 's-3'")
+        db.executescript("DELETE FROM stages WHERE kind = 'sample'; " + sampled)
     assert dump(path) == once
 
 
@@ -230,15 +251,16 @@ def test_a_held_out_structure_is_never_in_the_training_set(tmp_path):
     with new_store(tmp_path / "s") as store:
         for i, structure in enumerate((trained, held_out, waiting)):
             keep(store, structure, key=f"s-{i}")
-            store.commit_label(f"l-{i}", 0, label(structure), COST)
         choose(store, trained, "random")
         choose(store, held_out, "held_out")
+        for i, structure in enumerate((trained, held_out)):
+            store.commit_label(f"l-{i}", 0, label(structure), COST)
         sets = [
             [row.structure.structure_id for row in store.labelled(0, LEVEL.level_id, held_out=held)]
             for held in (False, True)
         ]
         assert sets == [[trained.structure_id], [held_out.structure_id]]
-        assert store.count_labels(0, LEVEL.level_id) == {"random": 1, "held_out": 1}
+        assert store.count_labels(0) == {"random": 1, "held_out": 1}
         splits = {row.structure.structure_id: row.split for row in store.export_rows()}
     assert splits == {trained.structure_id: "train", held_out.structure_id: "test"}
 
@@ -253,23 +275,22 @@ def test_what_is_chosen_is_to_be_labelled_until_it_has_an_answer(tmp_path):
             choose(store, structure, "active", version=i)
 
         def left() -> list[str]:
-            return [c.structure.structure_id for c in store.to_label(0, LEVEL.level_id)]
+            return [c.structure.structure_id for c in store.to_label(0)]
 
         assert left() == [one.structure_id, two.structure_id, three.structure_id]
-        assert store.waiting(0) == []
-        assert store.chosen(0) == {("active", WATER.molecule_id): 3}
+        assert store.pool(0).drawn(9, seed=1) == []
+        assert store.tally(0) == {("chosen", "active", WATER.molecule_id): 3}
         assert store.chosen_by(0, 2) == {WATER.molecule_id: 1}
         store.commit_label("l-1", 0, label(one), COST)
         ids = {"structure_id": two.structure_id, "level_id": LEVEL.level_id}
-        store.commit_failure(
-            "l-2", 0, LabelFailure(**ids, kind="infrastructure", message="lost"), COST
-        )
-        assert left() == [three.structure_id]
-        store.forget_lost_labels()
-        assert left() == [two.structure_id, three.structure_id]
         store.commit_failure("l-2", 0, LabelFailure(**ids, kind="convergence", message="no"), COST)
-        store.forget_lost_labels()
         assert left() == [three.structure_id]
+        assert store.tally(0) == {
+            (status, "active", WATER.molecule_id): 1 for status in ("chosen", "failed", "labelled")
+        }
+        store.put_back(0, **ids)
+        assert left() == [two.structure_id, three.structure_id]
+        assert store.failures() == []
 
 
 def test_costs_of_failed_labels_count(tmp_path):
@@ -277,21 +298,18 @@ def test_costs_of_failed_labels_count(tmp_path):
     with new_store(tmp_path / "s") as store:
         for i, structure in enumerate((one, two)):
             keep(store, structure, key=f"s-{i}")
-        store.commit_label("l-1", 0, label(one), COST)
-        store.commit_failure(
-            "l-2",
-            0,
-            LabelFailure(
-                structure_id=two.structure_id,
-                level_id=LEVEL.level_id,
-                kind="resource",
-                message="m",
-                cpu_seconds=2.0,
-            ),
-            COST,
+        failure = LabelFailure(
+            structure_id=two.structure_id,
+            level_id=LEVEL.level_id,
+            kind="resource",
+            message="m",
+            cpu_seconds=2.0,
         )
-        assert store.label_cpu_seconds(LEVEL.level_id) == 2.0 + (0.1 + 0.7)
-        assert store.label_cpu_seconds("another level") == 0.0
+        store.commit_label("l-1", 0, label(one), replace(COST, cpu_seconds=0.25))
+        store.commit_failure("l-2", 0, failure, replace(COST, cpu_seconds=2.0))
+        assert store.label_cpu_seconds(0) == 2.25
+        assert store.label_cpu_seconds(1) == 0.0
+        assert store.cost_moments(LEVEL.level_id).n == 1
 
 
 def test_starts_and_elements(tmp_path):
@@ -329,13 +347,13 @@ def test_readers_see_what_is_committed_while_the_writer_writes(tmp_path):
     path = tmp_path / "s"
     with new_store(path) as writer, Store.open(path, read_only=True) as reader:
         keep(writer, one, key="s-1")
-        assert len(reader.waiting(0)) == 1
+        assert reader.tally(0).total() == 1
         with writer._write() as db:
             db.execute("DELETE FROM candidates")
-            assert len(reader.waiting(0)) == 1
+            assert reader.tally(0).total() == 1
             db.rollback()
         keep(writer, two, key="s-2")
-        assert len(reader.waiting(0)) == 2
+        assert reader.tally(0).total() == 2
         with pytest.raises(StoreError, match="readonly"):
             reader.set_meta("finished", "no")
 
@@ -348,8 +366,10 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
     candidates = [Candidate(structure=s, purpose="initial", reason="") for s in (water(), stranger)]
     with new_store(path) as store:
         with pytest.raises(StoreError, match="FOREIGN KEY"):
-            store.commit_sample("s-1", 0, candidates, are_starts=False, detail={}, cost=COST)
-        assert store.waiting(0) == []
+            store.commit_sample(
+                "s-1", 0, candidates, are_starts=False, threshold=None, detail={}, cost=COST
+            )
+        assert store.tally(0) == {}
         assert store.finished_tasks(0) == frozenset()
 
 
@@ -375,7 +395,7 @@ def test_no_store_is_no_run_folder(tmp_path, read_only):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("version", ["0", "2", "x", None])
+@pytest.mark.parametrize("version", ["0", "1", "x", None])
 def test_another_schema_version_is_refused(tmp_path, version):
     path = tmp_path / "s"
     with new_store(path):
@@ -385,7 +405,7 @@ def test_another_schema_version_is_refused(tmp_path, version):
         if version is not None:
             db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (version,))
     db.close()
-    with pytest.raises(StoreError, match=f"schema version {version}, this rung reads 1: use the"):
+    with pytest.raises(StoreError, match=f"schema version {version}, this rung reads 2: use the"):
         Store.open(path)
 
 
@@ -457,7 +477,7 @@ def test_a_full_disk_is_said_and_keeps_what_was_committed(tmp_path):
             fill(store)
     with Store.open(path) as store:
         kept = len(store.finished_tasks(0))
-        assert kept == len(store.waiting(0)) >= 1
+        assert kept == store.tally(0).total() >= 1
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):

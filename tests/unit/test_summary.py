@@ -14,7 +14,7 @@ from workflow.records import Cost, Training
 from workflow.run_folder import RunFolder, open_run
 from workflow.screen import duration, summary_screen
 from workflow.store import Store
-from workflow.summary import busy_share, summarize
+from workflow.summary import summarize
 
 
 def cost(start: float, end: float, cpu: float = 0.0) -> Cost:
@@ -30,6 +30,7 @@ def campaign(**changes) -> Campaign:
         "stop": {"uncertain_share": None},
     }
     fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
+    fields["gates"] = {"second_share": 0}
     return Campaign.model_validate({**fields, **changes})
 
 
@@ -62,30 +63,47 @@ def shown(folder: RunFolder) -> str:
 # Busy share
 
 
-def test_workers_are_busy_as_long_as_they_have_tasks():
-    tasks = [("label", cost(0, 10)), ("label", cost(0, 5)), ("train", cost(5, 10))]
-    assert busy_share(tasks, [(0.0, 10.0, 2)]) == 1.0
-    assert busy_share(tasks[:2], [(0.0, 10.0, 2)]) == 0.75
-    assert busy_share(tasks[:1], [(0.0, 10.0, 4)]) == 0.25
+def busy_share(folder: RunFolder, tasks, launches) -> float | None:
+    """Return the share for tasks given as (kind, cost)."""
+    put_launches(folder, *launches)
+    with Store.open(folder.store) as store, store._write() as db:
+        for i, (kind, one) in enumerate(tasks):
+            times = (one.started_at, one.finished_at, one.cpu_seconds)
+            row = (f"{kind}-{i}", 0, kind, 0, "{}", one.worker, *times)
+            db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+    return summarize(folder).busy_share
 
 
-def test_nothing_after_the_last_label_counts():
+@pytest.mark.parametrize(
+    ("ends", "slots", "share"), [((10, 5, 5), 2, 1.0), ((10, 5), 2, 0.75), ((10,), 4, 0.25)]
+)
+def test_workers_are_busy_as_long_as_they_have_tasks(tmp_path, ends, slots, share):
+    tasks = [("label", cost(0, end)) for end in ends]
+    assert busy_share(new_run(tmp_path), tasks, [(0.0, 10.0, slots)]) == share
+
+
+@pytest.mark.parametrize(
+    "launches",
+    [
+        [(0.0, 40.0, 2)],
+        # A whole launch after the last label adds nothing either.
+        [(0.0, 15.0, 2), (20.0, 40.0, 8)],
+    ],
+)
+def test_nothing_after_the_last_label_counts(tmp_path, launches):
     tasks = [("label", cost(0, 10)), ("train", cost(8, 30)), ("sample", cost(20, 30))]
-    assert busy_share(tasks, [(0.0, 40.0, 1)]) == pytest.approx(1.2)
-    assert busy_share(tasks, [(0.0, 40.0, 2)]) == pytest.approx(0.6)
-    # A whole launch after the last label adds nothing either.
-    assert busy_share(tasks, [(0.0, 15.0, 2), (20.0, 40.0, 8)]) == pytest.approx(0.6)
+    assert busy_share(new_run(tmp_path), tasks, launches) == pytest.approx(0.6)
 
 
-def test_idle_time_between_launches_does_not_count():
+def test_idle_time_between_launches_does_not_count(tmp_path):
     tasks = [("label", cost(0, 10)), ("label", cost(1000, 1010))]
-    assert busy_share(tasks, [(0.0, 10.0, 1), (1000.0, 1010.0, 1)]) == 1.0
+    launches = [(0.0, 10.0, 1), (1000.0, 1010.0, 1)]
+    assert busy_share(new_run(tmp_path), tasks, launches) == 1.0
 
 
-def test_without_labels_there_is_no_busy_share():
-    assert busy_share([], [(0.0, 1.0, 1)]) is None
-    assert busy_share([("sample", cost(0, 1))], [(0.0, 1.0, 1)]) is None
-    assert busy_share([("label", cost(0, 1))], []) is None
+@pytest.mark.parametrize("tasks", [[], [("sample", cost(0, 1))]])
+def test_without_labels_there_is_no_busy_share(tmp_path, tasks):
+    assert busy_share(new_run(tmp_path), tasks, [(0.0, 1.0, 1)]) is None
 
 
 # Spans of launches

@@ -10,7 +10,7 @@ not fit.
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
@@ -45,6 +45,10 @@ LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
     ("damping from a core guess", {"maxiter": 200, "guess": "core", "damping_percentage": 20.0}),
 )
 """Name and keywords of each attempt to converge the SCF."""
+
+_Keywords: TypeAlias = Mapping[str, Any]
+_OTHER_GUESS: _Keywords = {"guess": "gwh"}
+"""Of a second opinion; the usual one superposes atomic densities."""
 
 
 class Psi4Engine:
@@ -88,29 +92,32 @@ class Psi4Engine:
             )
         )
 
-    def label(self, structure: Structure) -> Label | LabelFailure:
+    def label(self, structure: Structure, *, is_second: bool = False) -> Label | LabelFailure:
         """Compute energy and, at mean-field levels, forces and dipole."""
         program = (self.name, self.version())
-        return attempt(structure, self._level, program, lambda steps: self._run(structure, steps))
+        guess = _OTHER_GUESS if is_second else {}
+        return attempt(
+            structure, self._level, program, lambda steps: self._run(structure, steps, guess)
+        )
 
-    def _run(self, structure: Structure, steps: list[str]) -> Outcome:
+    def _run(self, structure: Structure, steps: list[str], guess: _Keywords) -> Outcome:
         recipe = self._level.recipe_for(structure)
         calculations = (recipe,) if isinstance(recipe, Calculation) else recipe.calculations
         self._check_input(calculations, structure)
         if isinstance(recipe, Composite):
-            components, diagnostics = self._components(calculations, structure, steps)
+            components, diagnostics = self._components(calculations, structure, steps, guess)
             return Outcome(
                 energy=recipe.energy(components), components=components, diagnostics=diagnostics
             )
         if recipe.correlated:
-            components, diagnostics = self._components(calculations, structure, steps)
+            components, diagnostics = self._components(calculations, structure, steps, guess)
             correlation = Component(calculation=recipe, quantity="correlation").name
             return Outcome(
                 energy=components[f"hf/{recipe.basis}"] + components[correlation],
                 components=components,
                 diagnostics=diagnostics,
             )
-        answer = self._call(recipe, "gradient", structure, steps)
+        answer = self._call(recipe, "gradient", structure, steps, guess)
         variables = answer["extras"]["qcvars"]
         gradient = np.asarray(answer["return_result"], dtype=np.float64).reshape(-1, 3)
         return Outcome(
@@ -130,7 +137,11 @@ class Psi4Engine:
             )
 
     def _components(
-        self, calculations: Iterable[Calculation], structure: Structure, steps: list[str]
+        self,
+        calculations: Iterable[Calculation],
+        structure: Structure,
+        steps: list[str],
+        guess: _Keywords,
     ) -> tuple[dict[str, float], dict[str, float]]:
         """Return energies in eV by component name, and diagnostics.
 
@@ -146,7 +157,7 @@ class Psi4Engine:
             known = total if calculation.kind == "hf" else mp2
             if calculation.kind != "ccsd(t)" and known in energies:
                 continue
-            answer = self._call(calculation, "energy", structure, steps)
+            answer = self._call(calculation, "energy", structure, steps, guess)
             variables = answer["extras"]["qcvars"]
             diagnostics |= _diagnostics(answer, structure)
             energies.setdefault(total, float(variables["SCF TOTAL ENERGY"]))
@@ -162,13 +173,18 @@ class Psi4Engine:
         return {name: value * EV_PER_HARTREE for name, value in energies.items()}, diagnostics
 
     def _call(
-        self, calculation: Calculation, driver: str, structure: Structure, steps: list[str]
+        self,
+        calculation: Calculation,
+        driver: str,
+        structure: Structure,
+        steps: list[str],
+        guess: _Keywords,
     ) -> dict[str, Any]:
         """Walk the ladder of the SCF; raise CalculationFailed for everything else that fails."""
         psi4 = find_psi4()
         for name, keywords in LADDER:
             steps.append(f"{calculation.name}: {name}")
-            request = request_of(calculation, driver, structure, keywords)
+            request = request_of(calculation, driver, structure, {**guess, **keywords})
             answer = psi4.call(request, self._resources)
             if answer["success"]:
                 return answer

@@ -77,39 +77,40 @@ class PySCFEngine:
         }
         return tuple(sorted(missing))
 
-    def label(self, structure: Structure) -> Label | LabelFailure:
+    def label(self, structure: Structure, *, is_second: bool = False) -> Label | LabelFailure:
         """Compute energy, forces and dipole; the dipole of an ion is that about the origin."""
         program = (self.name, self.version())
         with _session(self._resources):
             return attempt(
-                structure, self._level, program, lambda steps: self._run(structure, steps)
+                structure,
+                self._level,
+                program,
+                lambda steps: self._run(structure, steps, is_second=is_second),
             )
 
-    def _run(self, structure: Structure, steps: list[str]) -> Outcome:
+    def _run(self, structure: Structure, steps: list[str], *, is_second: bool) -> Outcome:
         recipe = self._level.recipe_for(structure)
+        parts = Parts(structure, self._memory_mb, steps, is_second=is_second)
         if isinstance(recipe, Composite):
-            return self._composite(recipe, structure, steps)
+            return self._composite(recipe, parts)
         if recipe.correlated:
-            return self._correlated(recipe, structure, steps)
-        return self._mean_field(recipe, structure, steps)
+            return self._correlated(recipe, parts)
+        return self._mean_field(recipe, structure, steps, is_second=is_second)
 
     def _mean_field(
-        self, calculation: Calculation, structure: Structure, steps: list[str]
+        self, calculation: Calculation, structure: Structure, steps: list[str], *, is_second: bool
     ) -> Outcome:
         mol = molecule.build(structure, calculation)
         mf = scf.mean_field(mol, calculation, self._memory_mb)
-        cycles = scf.converge(mf, steps)
+        cycles = scf.converge(mf, steps, is_second=is_second)
         return Outcome(
             energy=float(mf.e_tot) * EV_PER_HARTREE,
             forces=scf.forces(mf, self._memory_mb),
             dipole=scf.dipole(mf),
-            diagnostics=scf.diagnostics(mf, cycles),
+            diagnostics=scf.diagnostics(mf, cycles) | scf.instability(mf, always=is_second),
         )
 
-    def _correlated(
-        self, calculation: Calculation, structure: Structure, steps: list[str]
-    ) -> Outcome:
-        parts = Parts(structure, self._memory_mb, steps)
+    def _correlated(self, calculation: Calculation, parts: Parts) -> Outcome:
         parts.compute([calculation])
         components = parts.components()
         correlation = Component(calculation=calculation, quantity="correlation").name
@@ -119,8 +120,7 @@ class PySCFEngine:
             diagnostics=parts.diagnostics,
         )
 
-    def _composite(self, recipe: Composite, structure: Structure, steps: list[str]) -> Outcome:
-        parts = Parts(structure, self._memory_mb, steps)
+    def _composite(self, recipe: Composite, parts: Parts) -> Outcome:
         parts.compute(recipe.calculations)
         components = parts.components()
         return Outcome(

@@ -34,12 +34,20 @@ class Parts:
     diagnostics : dict of str to float
     """
 
-    def __init__(self, structure: Structure, memory_mb: float, attempts: list[str]) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        memory_mb: float,
+        attempts: list[str],
+        *,
+        is_second: bool = False,
+    ) -> None:
         self.energies: dict[str, float] = {}
         self.diagnostics: dict[str, float] = {}
         self._structure = structure
         self._memory_mb = memory_mb
         self._attempts = attempts
+        self._is_second = is_second
 
     def compute(self, calculations: Iterable[Calculation]) -> None:
         """Compute Hartree-Fock, MP2 and coupled-cluster calculations.
@@ -64,9 +72,11 @@ class Parts:
     def _converge(self, mol: Any, calculation: Calculation, previous: Any) -> Any:
         mf = scf.mean_field(mol, calculation, self._memory_mb)
         density = None if previous is None else scf.projected_density(previous, mol)
-        cycles = scf.converge(mf, self._attempts, density)
+        cycles = scf.converge(mf, self._attempts, density, is_second=self._is_second)
         cycles += int(self.diagnostics.get("scf_cycles", 0))
         self.diagnostics.update(scf.diagnostics(mf, cycles))
+        if previous is None:
+            self.diagnostics.update(scf.instability(mf))
         return mf
 
     def _correlate(self, mf: Any, calculations: list[Calculation]) -> None:

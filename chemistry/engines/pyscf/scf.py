@@ -21,6 +21,9 @@ _ENERGY_TOLERANCE_HARTREE = 1e-8
 _GRID_LEVEL = 4
 _COARSE_GRID_LEVEL = 1
 _COARSE_TOLERANCE_HARTREE = 1e-6
+_SUSPICIOUS_GAP_EV = 2.5
+_GAP_OF_EXACT_EXCHANGE_EV = 7.5
+_INSTABILITIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ def mean_field(mol: Any, calculation: Calculation, memory_mb: float) -> Any:
     return mf
 
 
-def converge(mf: Any, attempts: list[str], density: Any = None) -> int:
+def converge(mf: Any, attempts: list[str], density: Any = None, *, is_second: bool = False) -> int:
     """Converge a mean field in place and return the cycles that it took.
 
     Parameters
@@ -85,6 +88,8 @@ def converge(mf: Any, attempts: list[str], density: Any = None) -> int:
         Gets the name of each step of the ladder that is taken.
     density : array or None
         Density matrix to start from.
+    is_second : bool
+        Start from another guess than usual and follow instabilities to lower solutions.
 
     Raises
     ------
@@ -93,13 +98,18 @@ def converge(mf: Any, attempts: list[str], density: Any = None) -> int:
     """
     cycles = 0
     try:
-        if density is None:
+        if is_second and density is None:
+            attempts.append("from a Hückel guess")
+            density = mf.get_init_guess(key="huckel")
+        elif density is None:
             density, cycles = _coarse_density(mf)
         for step in LADDER:
             attempts.append(step.name)
             density, taken = _take(step, mf, density)
             cycles += taken
             if mf.converged:
+                if is_second or is_suspicious(mf):
+                    _follow_instabilities(mf, attempts)
                 return cycles
     except np.linalg.LinAlgError as error:
         raise CalculationFailed("convergence", f"SCF broke down: {error}") from error
@@ -124,6 +134,40 @@ def _coarse_density(mf: Any) -> tuple[Any, int]:
     return coarse.make_rdm1(), int(coarse.cycles)
 
 
+def is_suspicious(mf: Any) -> bool:
+    """Whether the gap is so small that a lower solution may exist; wants a stability analysis.
+
+    The usual gap grows with the share of exact exchange at long range. Smallest gaps of stable
+    molecules and largest of unstable ones, in eV: PBE 3.7 (formaldehyde) and 2.1 (ethylene, twisted
+    by 90 degrees), wB97X 10.3 (butadiene) and 9.6 (O3).
+    """
+    gap_ev = _smallest_gap(mf)
+    if gap_ev is None:
+        return False
+    exchange = 1.0
+    if hasattr(mf, "xc"):
+        omega, long_range, hybrid = mf._numint.rsh_and_hybrid_coeff(mf.xc, mf.mol.spin)
+        exchange = float(long_range if omega else hybrid)
+    return gap_ev < _SUSPICIOUS_GAP_EV + _GAP_OF_EXACT_EXCHANGE_EV * exchange
+
+
+def _follow_instabilities(mf: Any, attempts: list[str]) -> None:
+    """Go down to a solution of the same kind that no rotation of its orbitals lowers."""
+    for _ in range(_INSTABILITIES):
+        orbitals, _, stable, _ = mf.stability(
+            internal=True, external=False, return_status=True, verbose=0
+        )
+        if stable:
+            return
+        attempts.append("followed an instability")
+        density = mf.make_rdm1(orbitals, mf.mo_occ)
+        _take(Step(name="Newton", cycles=60, newton=True), mf, density)
+        if not mf.converged:
+            raise CalculationFailed(
+                "convergence", "the SCF has a lower solution that does not converge"
+            )
+
+
 def unrestricted_lowering(mf: Any) -> float:
     """Return by how much (hartree) an unrestricted solution lies below a closed-shell one.
 
@@ -133,13 +177,24 @@ def unrestricted_lowering(mf: Any) -> float:
     orbitals, stable = stability.rhf_external(mf, return_status=True, verbose=0)
     if stable:
         return 0.0
-    unrestricted = scf.UHF(mf.mol)
+    unrestricted = dft.UKS(mf.mol, xc=mf.xc) if hasattr(mf, "xc") else scf.UHF(mf.mol)
+    if hasattr(mf, "grids"):
+        unrestricted.grids = mf.grids
     if getattr(mf, "with_df", None):
         unrestricted = unrestricted.density_fit()
         unrestricted.with_df = mf.with_df
     unrestricted.conv_tol = _COARSE_TOLERANCE_HARTREE
+    # DIIS may fall back to the closed shell.
+    unrestricted = unrestricted.newton()
     unrestricted.kernel(unrestricted.make_rdm1(orbitals, (mf.mo_occ / 2, mf.mo_occ / 2)))
     return max(0.0, float(mf.e_tot - unrestricted.e_tot))
+
+
+def instability(mf: Any, *, always: bool = False) -> dict[str, float]:
+    """Return, of a closed shell that is suspicious, how far an unrestricted solution lies below."""
+    if mf.mol.spin != 0 or not (always or is_suspicious(mf)):
+        return {}
+    return {"uhf_lowering_ev": unrestricted_lowering(mf) * EV_PER_HARTREE}
 
 
 def projected_density(mf: Any, mol: Any) -> Any:
@@ -201,6 +256,14 @@ def dipole(mf: Any) -> FloatArray:
 def diagnostics(mf: Any, cycles: int) -> dict[str, float]:
     """Return S², the smallest gap between occupied and empty orbitals, and the cycles taken."""
     found = {"s2": float(mf.spin_square()[0]), "scf_cycles": float(cycles)}
+    gap_ev = _smallest_gap(mf)
+    if gap_ev is not None:
+        found["gap_ev"] = gap_ev
+    return found
+
+
+def _smallest_gap(mf: Any) -> float | None:
+    """Return the smallest gap, in eV, between occupied and empty orbitals of one spin, or None."""
     energies = np.atleast_2d(np.asarray(mf.mo_energy))
     occupied = np.atleast_2d(np.asarray(mf.mo_occ)) > 0
     gaps = [
@@ -208,6 +271,4 @@ def diagnostics(mf: Any, cycles: int) -> dict[str, float]:
         for e, filled in zip(energies, occupied, strict=True)
         if filled.any() and not filled.all()
     ]
-    if gaps:
-        found["gap_ev"] = min(gaps) * EV_PER_HARTREE
-    return found
+    return min(gaps) * EV_PER_HARTREE if gaps else None

@@ -44,7 +44,10 @@ class Gates(BaseModel):
         0.045, gt=0, description="T1 diagnostic of coupled cluster; 0.02 is the usual warning."
     )
     force_ev_angstrom: float | None = Field(
-        30.0, gt=0, description="Largest force on an atom; thermal geometries reach about 10."
+        100.0,
+        gt=0,
+        description="Largest force on an atom. Thermal geometries reach about 10; an early "
+        "committee leads to contacts with up to 85, from which it has to learn.",
     )
     topology: bool = Field(True, description="Bonds must be those of the molecule.")
     outlier: float | None = Field(

@@ -66,7 +66,7 @@ def failures_screen(labels: Sequence[Unusable]) -> RenderableType:
             str(label.tries),
             Text(label.message + steps),
         )
-    return _titled(f"{len(labels)} labels failed or were refused", table)
+    return _titled(f"labels that failed or were refused: {len(labels)}", table)
 
 
 def new_console(*, stderr: bool = False) -> Console:

@@ -147,7 +147,7 @@ def test_many_lost_tasks_stop_the_launch_with_a_clear_word(tmp_path):
     def lose(order, usual):
         return failed(order, "infrastructure") if isinstance(order, LabelOrder) else usual
 
-    with pytest.raises(CampaignFailed, match=r"\d tasks were lost .* scripted infrastructure"):
+    with pytest.raises(CampaignFailed, match=r"\d tasks were lost .*scripted infrastructure"):
         launch(tmp_path, campaign(failures={"lost_tasks": 5}), lose)
     # The next launch counts anew; only what was lost three times was given up.
     launch(tmp_path, campaign(failures={"lost_tasks": 5}))
@@ -223,7 +223,7 @@ def test_a_label_that_a_gate_refuses_is_kept_and_listed_but_not_trained_on(tmp_p
     assert trouble.victim in exported(tmp_path, with_quarantined=True)
     (label,) = listed(tmp_path)
     assert (label.structure_id, label.kind) == (trouble.victim, "suspect")
-    assert label.message == "a force is 171.5 eV/Å (limit 30)"
+    assert label.message == "a force is 171.5 eV/Å (limit 100)"
     assert listener.last.n_quarantined == 1
     with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
         sets = [store.labelled(0, LEVEL.level_id, held_out=held) for held in (False, True)]

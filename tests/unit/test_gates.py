@@ -67,7 +67,7 @@ def test_contamination_is_what_exceeds_the_spin_itself():
 
 def test_the_force_on_an_atom_is_a_vector():
     forces = np.zeros((3, 3))
-    forces[1] = 20.0  # each component is below the limit of 30, their norm is not
+    forces[1] = 60.0  # each component is below the limit of 100, their norm is not
     assert refused(replace(LABEL, forces=forces)) == {"force_ev_angstrom"}
     assert refused(replace(LABEL, forces=None)) == set()
 

@@ -1,12 +1,9 @@
 """From the machine file to Parsl's configuration."""
 
 import math
-import os
 import shlex
-import signal
+import socket
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,9 +15,12 @@ from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
 from parsl.jobs.error_handlers import windowed_error_handler
 from parsl.providers import LocalProvider
 
-from workflow.backend import Backend, LocalPool, Pool, Role, SlurmPool
+from chemistry.errors import InputError
+from workflow.backend import Backend, Role
 from workflow.leash import NOBODY, this_process
-from workflow.slurm import SlurmJobs, require_slurm
+from workflow.pools import ClusterPool, LocalPool, Pool, PythonPool
+from workflow.providers import ThisMachine, cluster_provider
+from workflow.python_pool import executor_of_file
 
 _LOSSES_OF_A_POISON_TASK = 3
 _LOOPBACK = "127.0.0.1"
@@ -84,94 +84,94 @@ def worker_environment(pool: Pool) -> str:
 def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputExecutor:
     """Return Parsl's executor of a pool, its interchange and its workers on a leash."""
     pool = backend.pools[name]
-    python = [sys.executable, "-E", "-P", "-m"]  # no PYTHONPATH, nothing of the current folder
-    leash = [*python, "workflow.leash"]
-    # A driver on another machine cannot be watched: there, workers miss its heartbeat.
-    watched = this_process() if isinstance(pool, LocalPool) else NOBODY
-    hold = shlex.join([*leash, "hold", watched, *python, f"{_PARSL}.process_worker_pool"])
+    environment = worker_environment(pool)
+    if isinstance(pool, PythonPool):
+        executor = executor_of_file(name, pool)
+        provider = executor.provider
+        provider.worker_init = f"{getattr(provider, 'worker_init', '')}\n{environment}\n"
+        executor.interchange_launch_cmd = _interchange_command()
+        executor.launch_cmd = _worker_command(is_here=isinstance(provider, LocalProvider))
+        return executor
     return HighThroughputExecutor(
         label=name,
         encrypted=True,  # else other users could send the workers something to run
         cores_per_worker=pool.cores_per_task,
         # The default gives up for good after one lost block.
         block_error_handler=windowed_error_handler,
-        interchange_launch_cmd=[*leash, "tie", this_process(), *python, f"{_PARSL}.interchange"],
-        launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", hold, 1),
+        interchange_launch_cmd=_interchange_command(),
+        launch_cmd=_worker_command(is_here=isinstance(pool, LocalPool)),
         **(
-            _on_this_machine(pool)
+            _on_this_machine(pool, environment)
             if isinstance(pool, LocalPool)
-            else _on_slurm(name, pool, backend, run_folder)
+            else _on_cluster(name, pool, backend, environment, run_folder)
         ),
     )
 
 
-def _on_this_machine(pool: LocalPool) -> dict[str, Any]:
+def _python() -> list[str]:
+    """Return how Python is started: no PYTHONPATH, nothing of the current folder."""
+    return [sys.executable, "-E", "-P", "-m"]
+
+
+def _interchange_command() -> list[str]:
+    leash = [*_python(), "workflow.leash", "tie", this_process()]
+    return [*leash, *_python(), f"{_PARSL}.interchange"]
+
+
+def _worker_command(*, is_here: bool) -> str:
+    # A driver on another machine cannot be watched: there, workers miss its heartbeat.
+    leash = [*_python(), "workflow.leash", "hold", this_process() if is_here else NOBODY]
+    hold = shlex.join([*leash, *_python(), f"{_PARSL}.process_worker_pool"])
+    return str(DEFAULT_LAUNCH_CMD).replace("process_worker_pool.py", hold, 1)
+
+
+def _on_this_machine(pool: LocalPool, environment: str) -> dict[str, Any]:
     """Return what is particular to workers on this machine: loopback alone, one block for all."""
     return {
         "address": _LOOPBACK,
         "max_workers_per_node": pool.slots,
         "heartbeat_period": 2,
         "heartbeat_threshold": 10,
-        "provider": ThisMachine(
-            init_blocks=1, min_blocks=1, max_blocks=1, worker_init=worker_environment(pool)
-        ),
+        "provider": ThisMachine(init_blocks=1, min_blocks=1, max_blocks=1, worker_init=environment),
     }
 
 
-def _on_slurm(name: str, pool: SlurmPool, backend: Backend, run_folder: Path) -> dict[str, Any]:
-    """Return what is particular to workers in Slurm jobs."""
-    require_slurm(name)
+def _on_cluster(
+    name: str, pool: ClusterPool, backend: Backend, environment: str, run_folder: Path
+) -> dict[str, Any]:
+    """Return what is particular to workers in jobs of a cluster."""
+    _require_own_address(name, pool.address)
     return {
         "address": pool.address,
         "max_workers_per_node": pool.workers_per_node,
+        "available_accelerators": [str(gpu) for gpu in range(pool.gpus_per_node)],
         "heartbeat_period": 15,
         "heartbeat_threshold": 60,
         "drain_period": int(backend.last_start_seconds(name)),
-        "provider": SlurmJobs(
-            pool,
-            worker_init=f"{pool.worker_init}\n{worker_environment(pool)}",
-            noted=slurm_job_file(run_folder),
+        "provider": cluster_provider(
+            name, pool, f"{pool.worker_init}\n{environment}", job_file(run_folder)
         ),
     }
 
 
-def slurm_job_file(run_folder: Path) -> Path:
-    """Return the file that notes the Slurm jobs of a run."""
-    return run_folder.resolve() / "logs" / "slurm-jobs.txt"
+def _require_own_address(name: str, address: str | None) -> None:
+    """Refuse an address that is not this machine's: Parsl would try it for two minutes."""
+    if address is None:
+        return
+    try:
+        family, *_, where = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as trial:
+            trial.bind(where)
+    except OSError as error:
+        raise InputError(
+            f"pools.{name}.address: {address} is not an address of this machine "
+            f"({error.strerror}): name one that `ip address` shows, or leave it out"
+        ) from error
 
 
-class ThisMachine(LocalProvider):  # type: ignore[misc] # Parsl has no types
-    """LocalProvider that notices a lost pool within a second and needs no `ps` to end one."""
-
-    def submit(self, command: str, tasks_per_node: int, job_name: str = "rung") -> str:
-        """Start a pool's processes, in a process group of their own."""
-        job_id = str(super().submit(command, tasks_per_node, job_name))
-        with suppress(ProcessLookupError):
-            self.resources[job_id]["process_group"] = os.getpgid(int(job_id))
-        return job_id
-
-    def cancel(self, job_ids: Sequence[str]) -> list[bool]:
-        """Tell the processes of pools to end; `is_running` says when they have."""
-        for job_id in job_ids:
-            self.resources[job_id]["cancelled"] = True
-            self._signal(job_id, signal.SIGTERM)
-        return [True for _ in job_ids]
-
-    def is_running(self, job_id: str) -> bool:
-        """Return whether any process of a pool is left."""
-        return self._signal(job_id, 0)
-
-    @property
-    def status_polling_interval(self) -> int:
-        """Seconds between two looks at the pools."""
-        return 1
-
-    def _signal(self, job_id: str, number: int) -> bool:
-        try:
-            os.killpg(self.resources[job_id]["process_group"], number)
-        except (KeyError, ProcessLookupError):
-            return False
-        return True
+def job_file(run_folder: Path) -> Path:
+    """Return the file that notes the jobs of a run on clusters."""
+    return run_folder.resolve() / "logs" / "jobs.txt"
 
 
 def _retry_cost(error: Exception, _record: TaskRecord) -> float:

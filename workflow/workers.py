@@ -17,8 +17,9 @@ from parsl.jobs.errors import TooManyJobFailuresError
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.backend import Backend, Role
 from workflow.leash import run_on_leash
-from workflow.parsl_config import parsl_config, priority, slurm_job_file
-from workflow.slurm import cancel_left_over_jobs
+from workflow.parsl_config import job_file, parsl_config, priority
+from workflow.providers import is_running
+from workflow.schedulers import cancel_left_over_jobs
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     CampaignFailed
         Parsl cannot be started.
     """
-    cancel_left_over_jobs(slurm_job_file(run_folder))
+    cancel_left_over_jobs(job_file(run_folder))
     try:
         kernel = DataFlowKernel(parsl_config(backend, run_folder))
     except RungError:
@@ -155,5 +156,7 @@ def _shut_down(kernel: DataFlowKernel, executors: Sequence[HighThroughputExecuto
         executor.interchange_proc.wait()
         jobs = list(executor.job_ids_to_block)
         executor.provider.cancel(jobs)
-        while any(map(executor.provider.is_running, jobs)) and time.monotonic() < deadline:
+        while any(is_running(executor.provider, job) for job in jobs):
+            if time.monotonic() > deadline:
+                break
             time.sleep(_LOOK_SECONDS)

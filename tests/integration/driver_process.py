@@ -21,7 +21,8 @@ _PRELUDE = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from chemistry.errors import CampaignFailed, PoisonTask
-from workflow.backend import Backend, LocalPool, Roles, SlurmPool, WalltimeLimits
+from workflow.backend import Backend, Roles, WalltimeLimits
+from workflow.pools import LocalPool, SgePool, SlurmPool
 from workflow.isolate import Limits, run_isolated
 from workflow.workers import start_workers
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
-from workflow.backend import Backend, LocalPool, SlurmPool, read_backend, walltime_seconds
+from workflow.backend import Backend, read_backend
+from workflow.pools import LocalPool, SlurmPool, walltime_seconds
 
 _SLURM = """
 pools:

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from chemistry.errors import InputError
 from chemistry.gates import Gates
 from chemistry.potential import Threshold
-from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes
+from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from model.settings import TrainingSettings, TransferMode
 from workflow.yaml_file import StrictModel, read_yaml_model
 
@@ -180,12 +180,12 @@ class Campaign(StrictModel):
         "gfn2-xtb", description="Potential that explores before there is a committee."
     )
     initial: tuple[AnySampler, ...] = Field(
-        (NormalModes(), LangevinDynamics(steps=500, trajectories=2, frames=10)),
+        (NormalModes(), LangevinDynamics(steps=500, trajectories=2, frames=10), TorsionScans()),
         min_length=1,
         description="Samplers of the initial and the held-out set.",
     )
     explore: tuple[AnySampler, ...] = Field(
-        (NormalModes(), LangevinDynamics()),
+        (NormalModes(), LangevinDynamics(), TorsionScans()),
         min_length=1,
         description="Samplers that explore with the committee.",
     )

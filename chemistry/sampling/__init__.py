@@ -10,9 +10,10 @@ from chemistry.sampling.base import SamplerSettings
 from chemistry.sampling.conformers import Conformers
 from chemistry.sampling.dynamics import LangevinDynamics
 from chemistry.sampling.normal_modes import NormalModes
+from chemistry.sampling.torsions import TorsionScans
 
 AnySampler: TypeAlias = Annotated[
-    Conformers | NormalModes | LangevinDynamics, Field(discriminator="kind")
+    Conformers | NormalModes | LangevinDynamics | TorsionScans, Field(discriminator="kind")
 ]
 """Any sampler with its settings, as a campaign file has it: `kind` says which."""
 
@@ -21,8 +22,16 @@ SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
         "conformers": Conformers,
         "normal_modes": NormalModes,
         "langevin": LangevinDynamics,
+        "torsions": TorsionScans,
     }
 )
 """Every sampler by its kind."""
 
-__all__ = ["SAMPLERS", "AnySampler", "Conformers", "LangevinDynamics", "NormalModes"]
+__all__ = [
+    "SAMPLERS",
+    "AnySampler",
+    "Conformers",
+    "LangevinDynamics",
+    "NormalModes",
+    "TorsionScans",
+]

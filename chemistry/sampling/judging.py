@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from chemistry.potential import Prediction, Threshold
+from chemistry.potential import Potential, Prediction, Threshold
 from chemistry.sampling.base import Offer, Sample
 from chemistry.structure import Structure
 
@@ -45,6 +45,44 @@ def judge(
         judged=len(structures),
         over_threshold=len(offers),
         rejected=dict(rejected),
+    )
+
+
+def judge_below_ceiling(
+    start: Structure,
+    made: Sequence[Structure],
+    potential: Potential,
+    threshold: Threshold | None,
+    *,
+    max_energy_ev_per_atom: float,
+    what: str,
+    rejected: Counter[str],
+) -> Sample:
+    """Judge what was made from one start, less what lies too high above it.
+
+    Parameters
+    ----------
+    start : Structure
+    made : sequence of Structure
+        Sane geometries of the same molecule, independent of each other.
+    potential : Potential
+    threshold : Threshold or None
+    max_energy_ev_per_atom : float
+    what : str
+        What a structure is, for the reason of its offer.
+    rejected : Counter of str
+        What filters refused before.
+    """
+    reference, *predictions = potential.predict([start, *made])
+    ceiling = reference.energy + max_energy_ev_per_atom * len(start)
+    low = [row for row, p in enumerate(predictions) if p.energy <= ceiling]
+    too_high = Counter({"energy": len(made) - len(low)} if len(low) < len(made) else {})
+    return judge(
+        [made[row] for row in low],
+        [predictions[row] for row in low],
+        threshold,
+        what=what,
+        rejected=rejected + too_high,
     )
 
 

@@ -12,7 +12,7 @@ from chemistry.geometry import distance_fingerprints, farthest_rows
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Threshold
 from chemistry.sampling.base import Sample, SamplerSettings
-from chemistry.sampling.judging import judge, merge
+from chemistry.sampling.judging import judge_below_ceiling, merge
 from chemistry.sampling.modes import Vibrations, hessians, vibrations
 from chemistry.structure import FloatArray, Origin, Structure
 from chemistry.units import (
@@ -94,15 +94,12 @@ class NormalModes(SamplerSettings):
         threshold: Threshold | None,
     ) -> Sample:
         """Judge what was made around one start and keep what is most different."""
-        reference, *predictions = potential.predict([start, *made])
-        ceiling = reference.energy + self.max_energy_ev_per_atom * len(start)
-        low = [row for row, p in enumerate(predictions) if p.energy <= ceiling]
-        if len(low) < len(made):
-            rejected["energy"] += len(made) - len(low)
-        judged = judge(
-            [made[row] for row in low],
-            [predictions[row] for row in low],
+        judged = judge_below_ceiling(
+            start,
+            made,
+            potential,
             threshold,
+            max_energy_ev_per_atom=self.max_energy_ev_per_atom,
             what=f"normal modes at {self.temperature_k:g} K",
             rejected=rejected,
         )

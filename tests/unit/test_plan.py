@@ -51,6 +51,8 @@ def campaign(*, rung=None, **changes) -> Campaign:
             "molecules": ["O"],
             "rungs": [fields],
             "held_out": {"structures": 2},
+            "initial": [{"kind": "normal_modes"}, {"kind": "langevin"}],
+            "explore": [{"kind": "normal_modes"}, {"kind": "langevin"}],
             **changes,
         }
     )

@@ -1,0 +1,99 @@
+"""Scans of torsions: geometries over the barriers that dynamics seldom crosses."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from chemistry.molecule import Molecule
+from chemistry.potential import Potential, Threshold
+from chemistry.sampling.base import Sample, SamplerSettings
+from chemistry.sampling.judging import judge_below_ceiling, merge
+from chemistry.structure import FloatArray, IntArray, Origin, Structure
+
+
+class TorsionScans(SamplerSettings):
+    """Turns about single bonds, everything else relaxed by MMFF94 at each angle.
+
+    The angles of a scan are evenly spaced from a random one on, so that each call has others. A
+    molecule without a bond that turns has no scan.
+    """
+
+    kind: Literal["torsions"] = "torsions"
+    angles: int = Field(default=12, ge=1, description="Angles of one scan.")
+    bonds_per_start: int = Field(
+        default=2, ge=1, description="Bonds that are turned, by lot, one after the other."
+    )
+    relaxation_steps: int = Field(
+        default=200, ge=0, description="Steps of MMFF94 at each angle; 0 turns rigidly."
+    )
+    max_energy_ev_per_atom: float = Field(
+        default=0.5, gt=0, description="Geometries higher above their start are refused."
+    )
+
+    def sample(
+        self,
+        molecule: Molecule,
+        starts: Sequence[Structure],
+        potential: Potential,
+        *,
+        seed: int,
+        threshold: Threshold | None = None,
+    ) -> Sample:
+        """Return turned geometries; see `chemistry.sampling.base.Sampler`."""
+        # RDKit is loaded here: whoever only reads settings need not wait for it.
+        from chemistry.torsions import rotatable_torsions
+
+        torsions = rotatable_torsions(molecule)
+        if not len(torsions):
+            return Sample(offers=())
+        generator = np.random.default_rng(seed)
+        parts = []
+        for start in starts:
+            for row in generator.permutation(len(torsions))[: self.bonds_per_start]:
+                first = generator.uniform(0.0, 360.0)
+                angles = first + 360.0 * np.arange(self.angles) / self.angles
+                made = self._scan(molecule, start, torsions[row], angles, seed)
+                parts.append(self._judged(molecule, start, made, potential, threshold))
+        return merge(parts)
+
+    def _scan(
+        self,
+        molecule: Molecule,
+        start: Structure,
+        torsion: IntArray,
+        angles: FloatArray,
+        seed: int,
+    ) -> list[Structure]:
+        from chemistry.torsions import turned
+
+        origin = Origin(sampler=self.kind, parent_id=start.structure_id, seed=seed)
+        geometries = turned(
+            molecule, start.positions, torsion, angles, relaxation_steps=self.relaxation_steps
+        )
+        return [start.moved_to(positions, origin) for positions in geometries]
+
+    def _judged(
+        self,
+        molecule: Molecule,
+        start: Structure,
+        made: Sequence[Structure],
+        potential: Potential,
+        threshold: Threshold | None,
+    ) -> Sample:
+        from chemistry.rdkit_bridge import geometry_rules
+
+        faults = geometry_rules(molecule).faults(np.array([s.positions for s in made]))
+        rejected = Counter(str(fault.reason) for fault in faults if fault)
+        sane = [s for s, fault in zip(made, faults, strict=True) if fault is None]
+        return judge_below_ceiling(
+            start,
+            sane,
+            potential,
+            threshold,
+            max_energy_ev_per_atom=self.max_energy_ev_per_atom,
+            what="torsion scan",
+            rejected=rejected,
+        )

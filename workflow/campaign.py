@@ -16,7 +16,9 @@ from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalM
 from model.settings import TrainingSettings, TransferMode
 from workflow.yaml_file import StrictModel, read_yaml_model
 
-ExportFormat = Literal["extxyz", "ani-hdf5"]
+ExportFormat = Literal[
+    "extxyz", "mace", "ani-hdf5", "torchani", "deepmd", "qcschema", "parquet", "ase-db"
+]
 
 
 class MoleculeEntry(StrictModel):
@@ -193,7 +195,12 @@ class Campaign(StrictModel):
     train: TrainingSettings = TrainingSettings()
     gates: Gates = Field(Gates(), description="Which labels are worth training on.")
     failures: FailureBudget = FailureBudget()
-    exports: tuple[ExportFormat, ...] = ("extxyz", "ani-hdf5")
+    exports: tuple[ExportFormat, ...] = Field(
+        ("extxyz", "ani-hdf5"), description="Formats of the data set written at the end."
+    )
+    license: str | None = Field(
+        None, description="Licence of the data set, an SPDX identifier, for its data card."
+    )
     synchronous: bool = Field(
         False, description="Classical rounds: explore, then label, then train; reproducible."
     )
@@ -249,14 +256,14 @@ def _short(value: Any) -> str:
 
 
 # What may change between two launches of one run: how much to do, never what the data mean.
-_EXTENDABLE = re.compile(r"rungs\.\d+\.(budget|stop)\.|exports|gates\.|failures\.")
+_EXTENDABLE = re.compile(r"rungs\.\d+\.(budget|stop)\.|exports|license|gates\.|failures\.")
 
 
 def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> None:
     """Refuse to go on in a run folder that another campaign made.
 
-    Budgets, stop rules, exports, gates and what may fail can change: raising a budget is how a run
-    is extended. A changed gate holds for the labels to come.
+    Budgets, stop rules, exports, licence, gates and what may fail can change: raising a budget is
+    how a run is extended. A changed gate holds for the labels to come.
 
     Raises
     ------

@@ -3,11 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
 from chemistry.errors import CampaignFailed, InputError, RungError, StoreError
+
+SplitRule = Literal["molecule", "campaign"]
+EnergyReference = Literal["total", "minus-self-energies"]
 
 app = typer.Typer(
     help="From molecules to a neural potential: active learning on open quantum chemistry.",
@@ -211,27 +214,65 @@ def climb_report(run: Run) -> None:
 @app.command()
 def export(
     run: Run,
-    format_: Annotated[str, typer.Option("--format", help="extxyz or ani-hdf5.")] = "extxyz",
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="extxyz, mace, ani-hdf5, torchani, deepmd, qcschema, parquet or ase-db.",
+        ),
+    ] = "extxyz",
     output: Annotated[
-        Path | None, typer.Option(help="The file to write; default: in the run's exports folder.")
+        Path | None, typer.Option(help="What to write; default: in the run's exports folder.")
+    ] = None,
+    level: Annotated[
+        list[str] | None, typer.Option(help="Only this level; may be given several times.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(help="Only labels that meet it: n_atoms<=20, sampler=normal_modes, …"),
+    ] = None,
+    split: Annotated[
+        SplitRule, typer.Option(help="By whole molecules, or the campaign's held-out set.")
+    ] = "molecule",
+    energy: Annotated[
+        EnergyReference, typer.Option(help="Total, or minus fitted self-energies of the atoms.")
+    ] = "total",
+    dedupe_angstrom: Annotated[
+        float | None,
+        typer.Option(min=1e-4, help="Leave out structures alike at this resolution of distances."),
+    ] = None,
+    with_quarantined: Annotated[
+        bool, typer.Option("--with-quarantined", help="Also labels that a quality gate refused.")
+    ] = False,
+    license_: Annotated[
+        str | None, typer.Option("--license", help="For the data card: CC-BY-4.0, …")
     ] = None,
 ) -> None:
-    """Write all labels of a run as a data set.
+    """Write labels of a run as a data set, with a data card.
 
-    Example: rung export runs/demo --format ani-hdf5
+    Example: rung export runs/demo --format ani-hdf5 --where "max_force_ev_angstrom<30"
     """
-    from workflow.export import EXPORTERS, write_export
+    from workflow.export import find_exporter, write_export
+    from workflow.export.card import card_path
+    from workflow.export.choice import ExportChoice, parse_condition
     from workflow.run_folder import RunFolder
     from workflow.store import Store
-    from workflow.yaml_file import nearest
 
-    if format_ not in EXPORTERS:
-        raise InputError(f"there is no format `{format_}`: {nearest(format_, EXPORTERS)}")
+    exporter = find_exporter(format_)
+    choice = ExportChoice(
+        levels=tuple(level or ()),
+        where=tuple(parse_condition(text) for text in where or ()),
+        split=split,
+        energy=energy,
+        dedupe_angstrom=dedupe_angstrom,
+        with_quarantined=with_quarantined,
+        license=license_,
+    )
     folder = RunFolder(run)
     with Store.open(folder.store, read_only=True) as store:
-        path = output or folder.exports / f"{run.resolve().name}{EXPORTERS[format_].suffix}"
-        count = write_export(store, format_, path)
-    typer.echo(f"wrote {count} labels to {path}")
+        path = output or folder.exports / f"{run.resolve().name}{exporter.suffix}"
+        count = write_export(store, format_, path, choice)
+    typer.echo(f"wrote {count} labels to {path}, and what they are to {card_path(path)}")
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from chemistry.label import Label, LabelFailure, LabelledStructure
@@ -61,23 +61,34 @@ class LabelReader(Database):
         return Counter({row[0]: row[1] for row in found})
 
     def export_rows(
-        self, rung: int | None = None, *, with_quarantined: bool = False
+        self, level_ids: Collection[str] | None = None, *, with_quarantined: bool = False
     ) -> Iterator[ExportRow]:
-        """Yield every label, of one rung or of all, those of one structure together.
+        """Yield every label, of some levels or of all, as the store was when it began.
 
-        Labels that a quality gate refused are left out unless they are asked for.
+        Labels that a quality gate refused are left out unless they are asked for. Rows of one
+        molecule follow one another, and in them those of one structure. Memory does not grow with
+        their number: SQLite sorts keys only, on the disk where they are many.
         """
+        # The subquery keeps its order: LIMIT bars SQLite from merging it into the join, and in a
+        # CROSS JOIN the left table is the outer loop. Of a structure's purposes the first rung's
+        # counts: beside min() SQLite takes the other columns from the row that has the minimum.
         sql = (
-            "SELECT structures.*, labels.*, levels.name AS level_name, purpose,"
-            " molecules.name AS molecule_name FROM labels JOIN structures USING (structure_id)"
-            " JOIN levels USING (level_id) JOIN molecules USING (molecule_id)"
-            " JOIN candidates USING (structure_id)"
-            " WHERE status IN ('labelled', 'quarantined') AND rung = coalesce(?, rung)"
-            " AND (? OR quarantine IS NULL)"
-            " GROUP BY structure_id, level_id ORDER BY structure_id, level_name"
+            "SELECT structures.*, labels.*, level_name, purpose, molecules.name AS molecule_name"
+            " FROM (SELECT molecule_id, structure_id, level_id, levels.name AS level_name,"
+            "   purpose, min(rung) FROM labels JOIN levels USING (level_id)"
+            "   JOIN candidates USING (structure_id)"
+            "   WHERE status IN ('labelled', 'quarantined') AND (?1 OR quarantine IS NULL)"
+            "    AND (?2 IS NULL OR level_id IN (SELECT value FROM json_each(?2)))"
+            "   GROUP BY structure_id, level_id"
+            "   ORDER BY molecule_id, structure_id, level_name LIMIT -1) AS keys"
+            " CROSS JOIN structures ON structures.structure_id = keys.structure_id"
+            " CROSS JOIN labels ON labels.structure_id = keys.structure_id"
+            "  AND labels.level_id = keys.level_id"
+            " CROSS JOIN molecules ON molecules.molecule_id = keys.molecule_id"
         )
+        wanted = None if level_ids is None else json.dumps(sorted(level_ids))
         with explained(self.path):
-            for row in self._connection.execute(sql, (rung, with_quarantined)):
+            for row in self._connection.execute(sql, (with_quarantined, wanted)):
                 yield ExportRow(
                     structure=rows.structure_from(row),
                     label=rows.label_from(row),
@@ -86,6 +97,14 @@ class LabelReader(Database):
                     split="test" if row["purpose"] == "held_out" else "train",
                     purpose=row["purpose"],
                 )
+
+    def count_labels_by_molecule(self) -> Counter[str]:
+        """Count the labels of all levels by molecule_id, quarantined or not."""
+        found = self._all(
+            "SELECT molecule_id, count(*) FROM labels JOIN structures USING (structure_id)"
+            " GROUP BY molecule_id"
+        )
+        return Counter({row[0]: row[1] for row in found})
 
     # What labels cost
 
@@ -119,12 +138,13 @@ class LabelReader(Database):
         )
         return None if row is None else str(row[0])
 
-    def count_unusable(self, level_id: str) -> Counter[str]:
-        """Count, by kind, the labels of a level that failed, and as "suspect" those refused."""
+    def count_unusable(self, level_id: str | None = None) -> Counter[str]:
+        """Count, by kind, labels of a level or of all that failed, "suspect" those refused."""
         found = self._all(
-            "SELECT kind, count(*) FROM failures WHERE level_id = ?1 GROUP BY 1 UNION ALL"
-            " SELECT 'suspect', count(*) FROM labels"
-            " WHERE level_id = ?1 AND quarantine IS NOT NULL HAVING count(*) > 0",
+            "SELECT kind, count(*) FROM failures WHERE level_id = coalesce(?1, level_id)"
+            " GROUP BY 1 UNION ALL SELECT 'suspect', count(*) FROM labels"
+            " WHERE level_id = coalesce(?1, level_id) AND quarantine IS NOT NULL"
+            " HAVING count(*) > 0",
             level_id,
         )
         kinds: Counter[str] = Counter()

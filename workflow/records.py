@@ -10,6 +10,9 @@ Purpose: TypeAlias = Literal["initial", "held_out", "active", "random"]
 """Why a structure is labelled: before there is a committee, to judge it, because it disagrees,
 or by lot. All but `held_out` are trained on."""
 
+Split: TypeAlias = Literal["train", "validation", "test"]
+"""Part of a data set."""
+
 CandidateStatus: TypeAlias = Literal["waiting", "chosen", "labelled", "failed", "quarantined"]
 """`chosen` until there is an answer: a label that is trained on, none, or one that a quality gate
 refused."""
@@ -210,8 +213,8 @@ class ExportRow:
         In eV and eV/Å.
     level_name : str
     molecule_name : str
-    split : {"train", "test"}
-        "test" is the held-out set: never trained on.
+    split : Split
+        As the store gives it, "test" is the held-out set, which the campaign never trains on.
     purpose : str
         Why it was labelled: initial, active, random or held_out.
     """
@@ -220,5 +223,5 @@ class ExportRow:
     label: Label
     level_name: str
     molecule_name: str
-    split: Literal["train", "test"]
+    split: Split
     purpose: str

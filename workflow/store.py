@@ -11,14 +11,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from chemistry.gates import Finding, findings_to_json
-from chemistry.label import Label, LabelFailure
+from chemistry.label import Label, LabelFailure, LabelledStructure
 from chemistry.level import LevelOfTheory
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_to_json
 from chemistry.potential import Threshold
 from workflow import rows
 from workflow.cost import n_electrons
-from workflow.records import Candidate, Cost, Judgement, Loss, Training
+from workflow.records import Candidate, Cost, Judgement, Loss, Purpose, Training
 from workflow.selection import Choice, times_over
 from workflow.store_reader import StoreReader
 from workflow.task_keys import check_key, label_key
@@ -271,6 +271,51 @@ class Store(StoreReader):
         """Name a level of theory, before its first label."""
         with self._write() as db:
             db.execute("INSERT OR IGNORE INTO levels VALUES (?, ?)", (level.level_id, level.name))
+
+    def import_labels(
+        self, rung: int, labelled: Iterable[tuple[LabelledStructure, Purpose]], reason: str
+    ) -> int:
+        """Keep labels that somebody else made, to be trained on; return how many are new.
+
+        Molecule and level of each must be known. What is held out stays held out, and what a
+        quality gate has refused stays refused.
+        """
+        labelled = list(labelled)
+        with self._write() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [rows.structure_row(known.structure, is_start=False) for known, _ in labelled],
+            )
+            added = db.executemany(
+                "INSERT OR IGNORE INTO labels (structure_id, level_id, energy, forces, dipole,"
+                " components, diagnostics, provenance, cpu_seconds)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [rows.label_row(known.label) for known, _ in labelled],
+            ).rowcount
+            db.executemany(
+                "DELETE FROM failures WHERE structure_id = ? AND level_id = ?",
+                [(known.label.structure_id, known.label.level_id) for known, _ in labelled],
+            )
+            db.executemany(
+                "INSERT INTO candidates"
+                " (rung, structure_id, molecule_id, purpose, status, reason, chosen_by)"
+                " VALUES (?, ?, ?, ?, 'labelled', ?, 0)"
+                " ON CONFLICT DO UPDATE SET status = 'labelled', chosen_by = 0,"
+                "  reason = excluded.reason, purpose ="
+                "  CASE purpose WHEN 'held_out' THEN purpose ELSE excluded.purpose END"
+                " WHERE status IN ('waiting', 'chosen', 'failed')",
+                [
+                    (
+                        rung,
+                        known.structure.structure_id,
+                        known.structure.molecule_id,
+                        purpose,
+                        reason,
+                    )
+                    for known, purpose in labelled
+                ],
+            )
+        return added
 
     def put_back(self, rung: int, structure_id: str, level_id: str) -> None:
         """Forget that a label failed or was refused, so that the next launch computes it."""

@@ -4,59 +4,67 @@ One group a formula with `atomic_numbers` (N,), `coordinates` (M, N, 3) in Å an
 `LEVEL.energy` (M,) in hartree and `LEVEL.forces` (M, N, 3) in hartree/Å, minus the gradient; NaN
 where a level has no label. The parts of a composite level have the names of the publication too,
 `hf_tz.energy` and `mp2_tz.corr_energy` for example. As there, all molecules of a formula share one
-order of atoms, so atoms are sorted by element, heaviest first. Beyond the published keys, rows bear
-`structure_id`, `split`, `charge` and `multiplicity`.
+order of atoms: they are sorted by element, heaviest first.
+
+Beyond the published keys, rows bear `structure_id`, `molecule`, `molecule_id`, `sampler`,
+`purpose`, `split`, `charge`, `multiplicity`, `atom_order` (M, N), where each atom stood before it
+was sorted, and for each level `LEVEL.provenance`, JSON.
 """
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
-from ase.data import chemical_symbols
-from ase.formula import Formula
 
 from chemistry.units import EV_PER_HARTREE
+from workflow.export.batches import batched
+from workflow.export.facts import (
+    column_name,
+    heaviest_first,
+    hill_formula,
+    provenance_facts,
+    row_facts,
+)
 from workflow.records import ExportRow
 
-_PUBLISHED_NAMES = {
-    "wb97x/6-31g*": "wb97x_dz",
-    "wb97x/def2-tzvpp": "wb97x_tz",
-    "ccsd(t)*/cbs": "ccsd(t)_cbs",
-}
 _CORRELATION_CONSISTENT = re.compile(r"cc-pv([dtq])z")
-_CHUNK_ROWS = 256
+_FEWEST_CHUNK_ROWS = 8
+_TEXTS = ("structure_id", "molecule", "molecule_id", "sampler", "purpose", "split")
+
+Labels: TypeAlias = list[ExportRow]
+"""All labels of one structure: one row of the file."""
 
 
 class AniHDF5:
-    """Groups grow row by row, so that memory does not grow with the data set."""
+    """Groups grow batch by batch."""
 
     suffix = ".h5"
+    units = "hartree, Å, hartree/Å; energies are total electronic energies"
+    how_to_read = 'h5py.File("{path}")  # or torchani.datasets.ANIDataset("{path}")'
 
     def write(self, rows: Iterable[ExportRow], path: Path) -> int:
-        """Write all rows and return how many.
-
-        Labels of one structure share a row of the file: they must follow one another.
-        """
+        """Write all rows and return how many labels they are."""
         count = 0
-        previous = None
         columns: set[str] = set()
+        structures = (list(labels) for _, labels in groupby(rows, _structure_id))
         with h5py.File(path, "w") as file:
-            for row in rows:
-                count += 1
-                _write_row(file, row, is_new=row.structure.structure_id != previous)
-                previous = row.structure.structure_id
-                columns.update(_energies(row), [f"{column_name(row.level_name)}.forces"])
+            for name, batch in batched(structures, _group_name, _n_atoms):
+                count += sum(map(len, batch))
+                group = file.require_group(name)
+                first = batch[0][0].structure
+                if "atomic_numbers" not in group:
+                    group["atomic_numbers"] = first.atomic_numbers[heaviest_first(first)]
+                arrays = _arrays(batch)
+                columns.update(name for name in arrays if "." in name)
+                _append(group, arrays, n_new=len(batch))
             for group in file.values():
                 _complete(group, columns)
         return count
-
-
-def column_name(level_name: str) -> str:
-    """Return a level's prefix in the file: the published one, or its name with `_` for `/`."""
-    return _PUBLISHED_NAMES.get(level_name, level_name.replace("/", "_"))
 
 
 def component_column(name: str) -> str:
@@ -68,61 +76,82 @@ def component_column(name: str) -> str:
     return f"{method.replace('-', '_')}_{basis}.{kind}"
 
 
-def _energies(row: ExportRow) -> dict[str, float]:
-    """Return all energies of a label by column, eV."""
-    parts = {component_column(name): energy for name, energy in row.label.components.items()}
-    return {**parts, f"{column_name(row.level_name)}.energy": row.label.energy}
+def _structure_id(row: ExportRow) -> str:
+    return row.structure.structure_id
 
 
-def _write_row(file: Any, row: ExportRow, *, is_new: bool) -> None:
-    structure, label = row.structure, row.label
-    order = np.argsort(-structure.atomic_numbers, kind="stable")
-    group = _group(file, row, structure.atomic_numbers[order])
-    n_atoms = len(structure)
-    place = len(group["coordinates"]) - (not is_new)
-    if is_new:
-        _put(group, "coordinates", place, structure.positions[order])
-        _put(group, "structure_id", place, structure.structure_id, h5py.string_dtype())
-        _put(group, "split", place, row.split, h5py.string_dtype())
-        _put(group, "charge", place, structure.charge, "i8")
-        _put(group, "multiplicity", place, structure.multiplicity, "i8")
-    for column, energy in _energies(row).items():
-        _put(group, column, place, energy / EV_PER_HARTREE)
-    forces = np.full((n_atoms, 3), np.nan) if label.forces is None else label.forces[order]
-    _put(group, f"{column_name(row.level_name)}.forces", place, forces / EV_PER_HARTREE)
+def _n_atoms(labels: Labels) -> int:
+    return len(labels[0].structure)
 
 
-def _group(file: Any, row: ExportRow, atomic_numbers: np.ndarray[Any, Any]) -> Any:
-    name = Formula.from_list([chemical_symbols[number] for number in atomic_numbers]).format("hill")
-    if row.structure.charge:
-        name += f"{row.structure.charge:+d}"
-    if name not in file:
-        group = file.create_group(name)
-        group["atomic_numbers"] = atomic_numbers
-        n_atoms = len(atomic_numbers)
-        _column(group, "coordinates", (n_atoms, 3), "f8")
-    return file[name]
+def _group_name(labels: Labels) -> str:
+    structure = labels[0].structure
+    charge = f"{structure.charge:+d}" if structure.charge else ""
+    return hill_formula(structure) + charge
 
 
-def _column(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    return group.create_dataset(
+def _arrays(batch: list[Labels]) -> dict[str, Any]:
+    """Return the columns of a batch of one formula; floats are NaN where a label is missing."""
+    structures = [labels[0].structure for labels in batch]
+    orders = np.array([heaviest_first(structure) for structure in structures])
+    facts = [row_facts(labels[0]) for labels in batch]
+    arrays: dict[str, Any] = {
+        "coordinates": np.array([s.positions[o] for s, o in zip(structures, orders, strict=True)]),
+        "atom_order": orders,
+        "charge": np.array([s.charge for s in structures]),
+        "multiplicity": np.array([s.multiplicity for s in structures]),
+        **{name: np.array([fact[name] for fact in facts], dtype=object) for name in _TEXTS},
+    }
+    for i, labels in enumerate(batch):
+        for row in labels:
+            for column, value in _cells(row, orders[i]):
+                if column not in arrays:
+                    arrays[column] = _missing(np.shape(value), value, len(batch))
+                arrays[column][i] = value
+    return arrays
+
+
+def _cells(row: ExportRow, order: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what one label puts into its row: (column, value)."""
+    label, prefix = row.label, column_name(row.level_name)
+    for name, energy in label.components.items():
+        yield component_column(name), energy / EV_PER_HARTREE
+    yield f"{prefix}.energy", label.energy / EV_PER_HARTREE
+    forces = np.full((len(order), 3), np.nan) if label.forces is None else label.forces[order]
+    yield f"{prefix}.forces", forces / EV_PER_HARTREE
+    facts = {**provenance_facts(label), "diagnostics": dict(label.diagnostics)}
+    yield f"{prefix}.provenance", json.dumps(facts)
+
+
+def _missing(shape: tuple[int, ...], value: Any, n_rows: int) -> Any:
+    if isinstance(value, str):
+        return np.full(n_rows, "", dtype=object)
+    return np.full((n_rows, *shape), np.nan)
+
+
+def _append(group: Any, arrays: dict[str, Any], *, n_new: int) -> None:
+    """Put a batch of rows behind those that a group has."""
+    start = len(group["coordinates"]) if "coordinates" in group else 0
+    for name, values in arrays.items():
+        if name not in group:
+            _column(group, name, values.shape[1:], values.dtype, n_rows=start + n_new)
+        column = group[name]
+        column.resize(start + n_new, axis=0)
+        column[start:] = values
+
+
+def _column(
+    group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, n_rows: int
+) -> None:
+    """Make a column of missing values; a chunk is as long as what comes first, for small files."""
+    group.create_dataset(
         name,
-        shape=(0, *shape),
+        shape=(n_rows, *shape),
         maxshape=(None, *shape),
-        chunks=(_CHUNK_ROWS, *shape),
-        dtype=dtype,
-        fillvalue=np.nan if dtype == "f8" else None,
+        chunks=(max(n_rows, _FEWEST_CHUNK_ROWS), *shape),
+        dtype=h5py.string_dtype() if dtype.hasobject else dtype,
+        fillvalue=np.nan if np.issubdtype(dtype, np.floating) else None,
     )
-
-
-def _put(group: Any, name: str, place: int, value: Any, dtype: Any = "f8") -> None:
-    """Write one row of a column; rows in between that no label filled hold NaN."""
-    if name not in group:
-        _column(group, name, np.shape(value), dtype)
-    column = group[name]
-    if len(column) <= place:
-        column.resize(place + 1, axis=0)
-    column[place] = value
 
 
 def _complete(group: Any, columns: Iterable[str]) -> None:
@@ -133,7 +162,7 @@ def _complete(group: Any, columns: Iterable[str]) -> None:
     n_rows, *shape = group["coordinates"].shape
     for name in sorted(columns):
         if name not in group:
-            _column(group, name, tuple(shape) if name.endswith(".forces") else (), "f8")
-    for name, column in group.items():
-        if name != "atomic_numbers":
-            column.resize(n_rows, axis=0)
+            dtype = np.dtype(object if name.endswith(".provenance") else float)
+            column_shape = tuple(shape) if name.endswith(".forces") else ()
+            _column(group, name, column_shape, dtype, n_rows=n_rows)
+        group[name].resize(n_rows, axis=0)

@@ -1,5 +1,8 @@
 """Extended XYZ, as ASE and MACE read it: eV, Å, eV/Å.
 
+ASE takes `energy`, `forces` and `dipole` for results of a calculator; MACE looks by default for
+`REF_energy`, `REF_forces` and `REF_dipole`, which ASE leaves where they are. Hence two formats.
+
 ASE's own writer rounds positions and forces to eight decimals; this one writes every digit, so
 that a data set equals the store.
 """
@@ -7,17 +10,34 @@ that a data set equals the store.
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ase.data import chemical_symbols
 
+from workflow.export.facts import row_facts
 from workflow.records import ExportRow
 
 
+@dataclass(frozen=True, kw_only=True)
 class ExtendedXYZ:
-    """One frame a label; a label without forces has no forces column."""
+    """One frame a label; a label without forces has no forces column.
 
-    suffix = ".extxyz"
+    Attributes
+    ----------
+    suffix : str
+    prefix : str
+        Stands before the names of what was computed.
+    """
+
+    suffix: str = ".extxyz"
+    prefix: str = ""
+    units = "eV, Å, eV/Å, e·Å"
+
+    @property
+    def how_to_read(self) -> str:
+        """One line of Python."""
+        return 'ase.io.read("{path}", index=":")'
 
     def write(self, rows: Iterable[ExportRow], path: Path) -> int:
         """Write all rows and return how many."""
@@ -25,40 +45,35 @@ class ExtendedXYZ:
         with path.open("w", encoding="utf-8") as file:
             for row in rows:
                 count += 1
-                file.write(frame(row))
+                file.write(frame(row, self.prefix))
         return count
 
 
-def frame(row: ExportRow) -> str:
+def frame(row: ExportRow, prefix: str = "") -> str:
     """Return one row as a frame of an extended XYZ file."""
     structure, label = row.structure, row.label
     columns = [structure.positions]
     properties = "species:S:1:pos:R:3"
     if label.forces is not None:
         columns.append(label.forces)
-        properties += ":forces:R:3"
+        properties += f":{prefix}forces:R:3"
     facts = {
         "Properties": properties,
-        "energy": repr(float(label.energy)),
+        f"{prefix}energy": repr(float(label.energy)),
         "pbc": '"F F F"',
-        "charge": str(structure.charge),
-        "multiplicity": str(structure.multiplicity),
-        "structure_id": _text(structure.structure_id),
-        "level": _text(row.level_name),
-        "molecule": _text(row.molecule_name),
-        "molecule_id": _text(structure.molecule_id),
-        "sampler": _text(structure.origin.sampler),
-        "split": _text(row.split),
-        "purpose": _text(row.purpose),
     }
+    for key, value in row_facts(row).items():
+        facts[key] = _text(value) if isinstance(value, str) else repr(value)
     if label.dipole is not None:
-        facts["dipole"] = '"' + " ".join(repr(float(x)) for x in label.dipole) + '"'
+        facts[f"{prefix}dipole"] = '"' + " ".join(repr(float(x)) for x in label.dipole) + '"'
     comment = " ".join(f"{key}={value}" for key, value in facts.items())
-    lines = [str(len(structure)), comment]
-    for i, number in enumerate(structure.atomic_numbers):
-        numbers = [repr(float(x)) for column in columns for x in column[i]]
-        lines.append(" ".join([chemical_symbols[number], *numbers]))
-    return "\n".join(lines) + "\n"
+    symbols = [chemical_symbols[number] for number in structure.atomic_numbers]
+    rows = zip(symbols, *(column.tolist() for column in columns), strict=True)
+    lines = [
+        " ".join([symbol, *(repr(x) for vector in vectors for x in vector)])
+        for symbol, *vectors in rows
+    ]
+    return "\n".join([str(len(structure)), comment, *lines]) + "\n"
 
 
 def _text(value: str) -> str:

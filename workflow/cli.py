@@ -194,6 +194,24 @@ def retry(
     typer.echo(f"put {len(chosen)} labels back: launch the campaign again to compute them")
 
 
+@app.command()
+def explain(
+    run: Run,
+    structure: Annotated[str, typer.Argument(help="structure_id, or its beginning.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Say why a structure was made and chosen, and what came of its labels.
+
+    Example: rung explain runs/demo 454d0ac6
+    """
+    from workflow.explain import explain as known_of
+    from workflow.explain import sentences
+    from workflow.run_folder import RunFolder
+
+    known = known_of(RunFolder(run), structure)
+    typer.echo(json.dumps(known, indent=2) if as_json else "\n".join(sentences(known)))
+
+
 @app.command("climb-report")
 def climb_report(run: Run) -> None:
     """Compare ways of climbing on the highest rung's held-out labels; trains each of them.

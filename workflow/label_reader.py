@@ -51,6 +51,21 @@ class LabelReader(Database):
         )
         return None if row is None else rows.label_from(row)
 
+    def label_history(self, structure_id: str) -> list[dict[str, Any]]:
+        """Return all labels and failures of a structure, by level; energy in eV, None of failures.
+
+        Of a label also what the quality gates found, of a failure its kind and message.
+        """
+        found = self._all(
+            "SELECT name AS level, energy, cpu_seconds, findings, quarantine, second,"
+            " NULL AS kind, NULL AS message FROM labels JOIN levels USING (level_id)"
+            " WHERE structure_id = ?1 UNION ALL"
+            " SELECT name, NULL, cpu_seconds, '[]', NULL, NULL, kind, message"
+            " FROM failures JOIN levels USING (level_id) WHERE structure_id = ?1 ORDER BY level",
+            structure_id,
+        )
+        return [{**dict(row), "findings": json.loads(row["findings"])} for row in found]
+
     def count_labels(self, rung: int) -> Counter[Purpose]:
         """Count the labels of a rung that passed the quality gates, by purpose."""
         found = self._all(

@@ -67,6 +67,17 @@ class StoreReader(LabelReader):
         found = self._all("SELECT DISTINCT molecule_id FROM structures WHERE is_start = 1")
         return frozenset(row[0] for row in found)
 
+    def structures_beginning(self, beginning: str, *, limit: int) -> list[Structure]:
+        """Return the structures whose structure_id begins so, by structure_id."""
+        found = self._all(
+            "SELECT * FROM structures WHERE structure_id >= ? AND structure_id < ?"
+            " ORDER BY structure_id LIMIT ?",
+            beginning,
+            beginning + "\uffff",
+            limit,
+        )
+        return [rows.structure_from(row) for row in found]
+
     # Finished tasks
 
     def finished_tasks(self, rung: int, version: int = 0) -> frozenset[str]:
@@ -159,6 +170,16 @@ class StoreReader(LabelReader):
             structure_id,
         )
         return rows.candidate_from(found[0]) if found else None
+
+    def candidate_history(self, structure_id: str) -> list[dict[str, Any]]:
+        """Return what became of a structure at each rung: the columns of its candidates."""
+        found = self._all(
+            "SELECT rung, status, purpose, reason, judged_by, rho_kcal_mol,"
+            " force_sigma_kcal_mol_angstrom, excess, chosen_by FROM candidates"
+            " WHERE structure_id = ? ORDER BY rung",
+            structure_id,
+        )
+        return [dict(row) for row in found]
 
     def to_label(self, rung: int) -> list[Candidate]:
         """Return the chosen candidates that have no answer yet, by structure_id."""

@@ -212,6 +212,19 @@ def explain(
     typer.echo(json.dumps(known, indent=2) if as_json else "\n".join(sentences(known)))
 
 
+@app.command()
+def watch(run: Run) -> None:
+    """Show a running campaign live until it ends; q leaves. Safe from another terminal.
+
+    Example: rung watch runs/demo
+    """
+    from workflow.run_folder import RunFolder
+    from workflow.screen import new_console
+    from workflow.watch import watch
+
+    watch(RunFolder(run), new_console())
+
+
 @app.command("climb-report")
 def climb_report(run: Run) -> None:
     """Compare ways of climbing on the highest rung's held-out labels; trains each of them.

@@ -15,7 +15,7 @@ from workflow.records import Unusable
 from workflow.run_folder import RunFolder
 from workflow.summary import RungSummary, RunSummary
 
-_STAGE_NAMES = {
+STAGE_NAMES = {
     "sample": "exploring",
     "label": "labels",
     "check": "second opinions",
@@ -133,13 +133,14 @@ def _trainings_table(rung: RungSummary) -> RenderableType:
         table.add_row(
             str(training.version),
             str(training.n_labels),
-            *_errors(training.errors),
+            *errors_shown(training.errors),
             f"{sweep.uncertain_share:.0%} of {sweep.judged}" if sweep else "-",
         )
     return _titled("Held-out error by training", table)
 
 
-def _errors(errors: Mapping[str, Any] | None) -> list[str]:
+def errors_shown(errors: Mapping[str, Any] | None) -> list[str]:
+    """Return MAE and RMSE of energies and of forces as text, "-" where there is none."""
     found = [None if errors is None else errors.get(name) for name in _ERROR_NAMES]
     return ["-" if value is None else f"{value:.2f}" for value in found]
 
@@ -157,7 +158,7 @@ def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableT
         found = errors["by_molecule"].get(molecule.molecule_id)
         if found is not None:
             name = f"{molecule.name} (only tested on)" if molecule.held_out else molecule.name
-            table.add_row(name, str(found["n_structures"]), *_errors(found))
+            table.add_row(name, str(found["n_structures"]), *errors_shown(found))
     title = f"Held-out error of training {rung.trainings[-1].version} by molecule"
     return [_titled(title, table)]
 
@@ -168,7 +169,7 @@ def _cost_table(summary: RunSummary) -> RenderableType:
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for kind, stage in summary.stages.items():
         table.add_row(
-            _STAGE_NAMES[kind],
+            STAGE_NAMES[kind],
             str(stage.tasks),
             duration(stage.cpu_seconds),
             duration(stage.wall_seconds),

@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SYSTEM_PACKAGES := psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge
+SYSTEM_PACKAGES := psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
+	gridengine-master gridengine-exec gridengine-client
 
 .PHONY: help demo test test-fast check format install system-deps lno clean
 
@@ -12,7 +13,7 @@ help:
 	@echo "make test-fast    only the unit tests (seconds)"
 	@echo "make check        format, lint, types, import rules"
 	@echo "make lno          pyscf-forge for local coupled cluster (a C compiler and a BLAS with headers)"
-	@echo "make system-deps  system packages for the tests of Psi4 and Slurm (root on Debian or Ubuntu)"
+	@echo "make system-deps  system packages for the tests of Psi4, Slurm, Grid Engine (root on Debian, Ubuntu)"
 
 install: $(VENV)/.installed
 

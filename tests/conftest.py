@@ -6,7 +6,11 @@ from importlib.util import find_spec
 
 import pytest
 
-PROGRAMS = {"psi4": ("psi4",), "slurm": ("sinfo", "slurmctld", "slurmd")}
+PROGRAMS = {
+    "psi4": ("psi4",),
+    "slurm": ("sinfo", "slurmctld", "slurmd"),
+    "gridengine": ("qconf", "sge_qmaster", "sge_execd"),
+}
 
 
 MODULES = {"lno": "pyscf.lno"}

@@ -61,7 +61,7 @@ class Backend(StrictModel):
             self.pool_name(role)
         for name, pool in self.pools.items():
             if isinstance(pool, ClusterPool) and self.last_start_seconds(name) <= 0:
-                role = max(self._roles_of(name), key=self.limits.seconds)
+                role = max(self.roles_of(name), key=self.limits.seconds)
                 raise ValueError(
                     f"limits.{role}_walltime does not fit into the walltime of pool `{name}` "
                     f"({pool.walltime}): shorten the one or lengthen the other"
@@ -95,7 +95,7 @@ class Backend(StrictModel):
         pool = self.pools[name]
         if not isinstance(pool, ClusterPool):
             return math.inf
-        longest = max(map(self.limits.seconds, self._roles_of(name)), default=0.0)
+        longest = max(map(self.limits.seconds, self.roles_of(name)), default=0.0)
         return walltime_seconds(pool.walltime) - longest - JOB_MARGIN_SECONDS
 
     def smallest(self) -> "Backend":
@@ -103,8 +103,14 @@ class Backend(StrictModel):
         pools = {name: pool.smallest() for name, pool in self.pools.items()}
         return self.model_copy(update={"pools": pools})
 
-    def _roles_of(self, name: str) -> list[Role]:
+    def roles_of(self, name: str) -> list[Role]:
+        """Return what a pool does."""
         return [role for role in get_args(Role) if self.pool_name(role) == name]
+
+    @property
+    def python_files(self) -> list[Path]:
+        """The files that run as code when the workers are started."""
+        return [pool.file for pool in self.pools.values() if isinstance(pool, PythonPool)]
 
     @property
     def slots(self) -> int:

@@ -1,5 +1,8 @@
 """`rung check`: everything that can go wrong before a campaign starts, tried in a minute."""
 
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,18 +11,18 @@ import numpy as np
 from rich.console import Console
 
 from chemistry.engines.base import Engine
-from chemistry.errors import InputError
+from chemistry.errors import CampaignFailed, InputError
 from chemistry.label import LabelFailure
 from chemistry.level import LevelOfTheory
 from chemistry.structure import Structure
-from workflow.backend import Backend
+from workflow.backend import Backend, Role
 from workflow.campaign import Campaign
 from workflow.cost import CostMoments, fit_cost, n_electrons
 from workflow.inputs import check_levels, one_geometry, read_campaign_molecules, rung_level
 from workflow.label_now import label_now
 from workflow.screen import duration
-from workflow.submission import Workers
-from workflow.workers import start_workers
+from workflow.worker_facts import WorkerFacts, worker_facts
+from workflow.workers import Workers, start_workers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,13 +33,29 @@ class _Trial:
     cpu_seconds: float
 
 
-def check_campaign(campaign: Campaign, backend: Backend, console: Console) -> None:
+def check_campaign(
+    campaign: Campaign, backend: Backend, console: Console, *, beside: Path, patience_seconds: float
+) -> None:
     """Check files, engines and workers, label the smallest molecule at each level, forecast.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    backend : Backend
+        Of each of its pools as little as can be is started.
+    console : Console
+        Where to say what was found.
+    beside : Path
+        A folder that the workers see too.
+    patience_seconds : float
+        How long to wait for the first worker of each pool.
 
     Raises
     ------
     InputError
         What is wrong, and what to do.
+    CampaignFailed
+        A pool does not start, in its scheduler's words.
     """
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
@@ -45,17 +64,64 @@ def check_campaign(campaign: Campaign, backend: Backend, console: Console) -> No
     console.print(f"campaign  {campaign.name}: {len(molecules)} molecules")
     check_levels(campaign, [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]
-    with TemporaryDirectory(prefix="rung-check-") as temporary:
-        folder = Path(temporary)
+    with TemporaryDirectory(prefix=".rung-check-", dir=beside) as temporary:
+        folder = Path(temporary).resolve()
         for name in ("spool", "logs"):
             (folder / name).mkdir()
-        with start_workers(backend, folder) as workers:
+        with start_workers(backend.smallest(), folder) as workers:
+            engines = {rung_level(campaign, i)[1].name for i in range(len(campaign.rungs))}
+            _look_at_pools(backend, workers, sorted(engines), console, patience_seconds)
             for index in range(len(campaign.rungs)):
                 level, engine = rung_level(campaign, index)
                 console.print(f"level     {level.name} by {engine.name} {engine.version()}")
                 trial = _try(min(starts, key=n_electrons), level, engine, workers, backend, folder)
                 console.print(_forecast(campaign, index, starts, trial, backend.slots))
     console.print("all is ready")
+
+
+def _look_at_pools(
+    backend: Backend,
+    workers: Workers,
+    engines: Sequence[str],
+    console: Console,
+    patience_seconds: float,
+) -> None:
+    """Run one task in each pool and say where it ran."""
+    pools: dict[str, tuple[Role, Future[WorkerFacts]]] = {}
+    roles = {name: backend.roles_of(name) for name in backend.pools}
+    for name in backend.pools:
+        if roles[name]:
+            needed = engines if "label" in roles[name] else ()
+            first = roles[name][0]
+            pools[name] = (first, workers.submit(first, worker_facts, needed))
+        else:
+            console.print(f"pool      {name} has no role", markup=False)
+    deadline = time.monotonic() + patience_seconds
+    for name, (role, future) in pools.items():
+        try:
+            facts = future.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            raise CampaignFailed(
+                f"no worker of pool `{name}` answered within {duration(patience_seconds)}"
+                f"{workers.explained(role)}: wait longer with --minutes, or ask for less"
+            ) from None
+        console.print(_description(name, roles[name], facts), markup=False)
+
+
+def _description(name: str, roles: Sequence[Role], facts: WorkerFacts) -> str:
+    """Say what a worker told; refuse another rung than the one that runs here."""
+    here = worker_facts()
+    if facts.rung != here.rung:
+        raise InputError(
+            f"pool `{name}` has rung {facts.rung} in {facts.folder}, here runs {here.rung}: "
+            "install the same"
+        )
+    return (
+        f"pool      {name} ({', '.join(roles)}): {facts.host}, {facts.cores} cores, "
+        f"{facts.memory_gb:.0f} GB\n"
+        f"          rung {facts.rung} in {facts.folder}, {facts.python}"
+        + "".join(f"\n          {engine}" for engine in facts.engines)
+    )
 
 
 def _try(

@@ -3,11 +3,14 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from chemistry.errors import CampaignFailed, InputError, RungError, StoreError
+
+if TYPE_CHECKING:
+    from workflow.backend import Backend
 
 SplitRule = Literal["molecule", "campaign"]
 EnergyReference = Literal["total", "minus-self-energies"]
@@ -54,17 +57,38 @@ def _fail(error: RungError, *, code: int) -> NoReturn:
     sys.exit(code)
 
 
+def _machine(path: Path | None) -> "Backend":
+    """Read a machine file, and say so where it brings code that will run."""
+    from workflow.backend import read_backend
+
+    backend = read_backend(path)
+    for file in backend.python_files:
+        typer.echo(f"rung: {path} has {file} run as code", err=True)
+    return backend
+
+
 @app.command()
-def init(folder: Annotated[Path, typer.Argument(help="Folder to make.")]) -> None:
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    backend: Annotated[
+        str, typer.Option(help="local, slurm, pbs, lsf, sge, htcondor, kubernetes or python.")
+    ] = "local",
+) -> None:
     """Write a commented campaign.yaml and backend.yaml to start from.
 
-    Example: rung init my-campaign
+    Where Slurm's sinfo answers, the partitions that it names are filled in.
+
+    Example: rung init my-campaign --backend slurm
     """
     from workflow.templates import write_templates
 
-    for path in write_templates(folder):
+    for path in write_templates(folder, backend):
         typer.echo(f"wrote {path}")
-    typer.echo(f"edit them, then: rung check {folder / 'campaign.yaml'}")
+    typer.echo(f"edit them, then: rung check {folder / 'campaign.yaml'}{_option(folder, backend)}")
+
+
+def _option(folder: Path, kind: str) -> str:
+    return "" if kind == "local" else f" --backend {folder / 'backend.yaml'}"
 
 
 @app.command()
@@ -85,17 +109,30 @@ def schema(
 
 
 @app.command()
-def check(campaign: CampaignFile, backend: BackendFile = None) -> None:
+def check(
+    campaign: CampaignFile,
+    backend: BackendFile = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="How long to wait for a worker of each pool.")
+    ] = 10,
+) -> None:
     """Check files, engines and workers, and forecast the cost, without starting the campaign.
+
+    One worker of each pool is started, which tells where it runs and what is installed there.
 
     Example: rung check runs/demo.yaml
     """
-    from workflow.backend import read_backend
     from workflow.campaign import read_campaign
     from workflow.check import check_campaign
     from workflow.screen import new_console
 
-    check_campaign(read_campaign(campaign), read_backend(backend), new_console())
+    check_campaign(
+        read_campaign(campaign),
+        _machine(backend),
+        new_console(),
+        beside=campaign.parent,
+        patience_seconds=60 * minutes,
+    )
 
 
 @app.command()
@@ -114,7 +151,6 @@ def launch(
 
     Example: rung launch runs/demo.yaml
     """
-    from workflow.backend import read_backend
     from workflow.campaign import read_campaign
     from workflow.launch import describe, launch_campaign
     from workflow.progress import Progress
@@ -122,7 +158,7 @@ def launch(
     from workflow.summary import summarize
 
     console = new_console()
-    read, machine = read_campaign(campaign), read_backend(backend)
+    read, machine = read_campaign(campaign), _machine(backend)
     path = run_folder or campaign.parent / read.name
     if dry_run:
         console.print(describe(read, machine, path))
@@ -323,11 +359,10 @@ def label(
 
     Example: rung label molecules.xyz --level wb97x/6-31g*
     """
-    from workflow.backend import read_backend
     from workflow.label_file import label_file
     from workflow.screen import new_console
 
-    label_file(file, level, engine, read_backend(backend), output, new_console(), skip_bad=skip_bad)
+    label_file(file, level, engine, _machine(backend), output, new_console(), skip_bad=skip_bad)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from workflow.backend import Backend, Role
 from workflow.leash import run_on_leash
 from workflow.parsl_config import job_file, parsl_config, priority
 from workflow.providers import is_running
-from workflow.schedulers import cancel_left_over_jobs
+from workflow.schedulers import SCHEDULERS, cancel_left_over_jobs
 
 T = TypeVar("T")
 
@@ -71,6 +71,18 @@ class Workers:
         )
         future.add_done_callback(lambda done: _keep_promise(promise, done, executor))
         return promise
+
+    def explained(self, role: Role) -> str:
+        """Return what a scheduler says of the jobs of a role's pool; nothing where there is none.
+
+        Each is written " (job 17: PENDING Resources)".
+        """
+        pool = self._backend.pool_name(role)
+        scheduler = SCHEDULERS.get(self._backend.pools[pool].kind)
+        if scheduler is None:
+            return ""
+        jobs = list(self._kernel.executors[pool].job_ids_to_block)
+        return "".join(f" (job {job}: {scheduler.explained(job)})" for job in jobs)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A real Slurm of one node on loopback, from Debian's packages slurmctld slurmd slurm-client munge.
 #
-#     slurm.sh start FOLDER     then: export SLURM_CONF=FOLDER/slurm.conf
+#     slurm.sh start FOLDER     then: source FOLDER/environment
 #     slurm.sh stop FOLDER
 #
 # All state lies in FOLDER; nothing listens off loopback. Needs root.
@@ -38,14 +38,16 @@ KillWait=5
 ReturnToService=2
 NodeName=localhost NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 State=UNKNOWN
 PartitionName=main Nodes=localhost Default=YES MaxTime=60 State=UP
+PartitionName=learn Nodes=localhost MaxTime=30 State=UP
 CONF
+    echo "export SLURM_CONF=$folder/slurm.conf" > "$folder/environment"
     install -d -o munge -g munge -m 0755 "$folder/munge"
     # munged refuses folders that others may write to, as temporary ones may be: hence --force.
     runuser -u munge -- munged --force --key-file=/etc/munge/munge.key \
         --socket="$folder/munge/socket" --pid-file="$folder/munge/pid" \
         --log-file="$folder/munge/log" --seed-file="$folder/munge/seed"
     ln -sfn "$folder/munge/socket" "$folder/munge.socket"
-    export SLURM_CONF=$folder/slurm.conf
+    source "$folder/environment"
     slurmctld -c
     slurmd -N localhost
     for _ in $(seq 100); do

@@ -1,19 +1,13 @@
 """Workers in jobs of a real Slurm of one node; `tests/clusters/slurm.sh` starts it on loopback."""
 
-import os
-import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from driver_process import Driver
+from real_cluster import ask, empties, real_cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(300)]
-
-_SCRIPT = Path(__file__).parents[1] / "clusters" / "slurm.sh"
 
 _POOL = """
 def slurm(**settings):
@@ -34,31 +28,13 @@ short = WalltimeLimits(
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[dict[str, str]]:
     """The environment in which Slurm's commands find the cluster."""
-    if os.geteuid() != 0:
-        if os.environ.get("CI"):
-            pytest.fail("a Slurm of its own needs root")
-        pytest.skip("a Slurm of its own needs root")
-    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
-    folder.chmod(0o755)  # munged runs as another user
-    subprocess.run([_SCRIPT, "start", folder], check=True)
-    yield {"SLURM_CONF": str(folder / "slurm.conf")}
-    subprocess.run([_SCRIPT, "stop", folder], check=True)
-    time.sleep(1)
-    shutil.rmtree(folder, ignore_errors=True)
+    with real_cluster("slurm.sh") as environment:
+        yield environment
 
 
 @pytest.fixture
 def queued(cluster: dict[str, str]) -> Callable[[], list[str]]:
-    def ask() -> list[str]:
-        return subprocess.run(
-            ["squeue", "--noheader", "--format=%i"],
-            env=os.environ | cluster,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-
-    return ask
+    return lambda: ask(cluster, "squeue", "--noheader", "--format=%i").split()
 
 
 @pytest.fixture
@@ -73,18 +49,9 @@ def run(
 
     yield start
     for job in queued():
-        subprocess.run(["scancel", job], env=os.environ | cluster, check=False)
+        ask(cluster, "scancel", job)
     for driver in drivers:
         driver.close()
-
-
-def _empties(queued: Callable[[], list[str]]) -> bool:
-    deadline = time.monotonic() + 30
-    while queued():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.5)
-    return True
 
 
 def test_a_role_runs_on_slurm_and_another_here(
@@ -120,7 +87,7 @@ with start_workers(backend, folder / "run") as workers:
         "MODULE": None,
         "SLURM_JOB_CPUS_PER_NODE": None,
     }
-    assert _empties(queued)
+    assert empties(queued)
     assert driver.leaves_nothing()
 
 
@@ -142,7 +109,7 @@ with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run
     second = run(body)
     assert second.ends(120) == 0, second.output
     assert left not in queued()
-    assert _empties(queued)
+    assert empties(queued)
     assert second.leaves_nothing()
 
 
@@ -166,11 +133,11 @@ with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run
         return list(driver.folder.glob("job*"))
 
     driver.until(lambda: len(jobs()) == 1)
-    subprocess.run(["scancel", *queued()], env=os.environ | cluster, check=True)
+    ask(cluster, "scancel", *queued())
     driver.until(lambda: len(jobs()) == 2, seconds=150)
     (driver.folder / "go").touch()
     assert driver.ends() == 0, driver.output
-    assert _empties(queued)
+    assert empties(queued)
     assert driver.leaves_nothing()
 
 
@@ -189,7 +156,7 @@ with start_workers(Backend(pools={"main": pool}, limits=short), folder / "run") 
     )
     assert driver.ends(120) == 0, driver.output
     assert "module: no such module pyscf/9" in driver.told
-    assert _empties(queued)
+    assert empties(queued)
 
 
 def test_a_job_that_slurm_refuses_is_told_with_its_words(

@@ -1,0 +1,52 @@
+"""Clusters of one node that the scripts in tests/clusters start for a test and stop after it."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+_SCRIPTS = Path(__file__).parents[1] / "clusters"
+
+
+@contextmanager
+def real_cluster(script: str) -> Iterator[dict[str, str]]:
+    """Start a cluster and yield the environment in which its commands find it."""
+    if os.geteuid() != 0:
+        message = f"tests/clusters/{script} needs root"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    folder = Path(tempfile.mkdtemp(prefix="cluster-", dir="/tmp"))
+    folder.chmod(0o755)  # munged runs as another user
+    subprocess.run([_SCRIPTS / script, "start", folder], check=True)
+    try:
+        lines = (folder / "environment").read_text().splitlines()
+        yield dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    finally:
+        subprocess.run([_SCRIPTS / script, "stop", folder], check=True)
+        time.sleep(1)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def ask(environment: dict[str, str], *command: str) -> str:
+    """Return what a command of the cluster's says."""
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def empties(queued: Callable[[], Sequence[str]], seconds: float = 30) -> bool:
+    """Return whether a queue becomes empty in time."""
+    deadline = time.monotonic() + seconds
+    while queued():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True

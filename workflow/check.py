@@ -18,6 +18,7 @@ from chemistry.structure import Structure
 from workflow.backend import Backend, Role
 from workflow.campaign import Campaign
 from workflow.cost import CostMoments, fit_cost, n_electrons
+from workflow.disk import disk_errors_explained
 from workflow.inputs import check_levels, one_geometry, read_campaign_molecules, rung_level
 from workflow.label_now import label_now
 from workflow.screen import duration
@@ -64,7 +65,10 @@ def check_campaign(
     console.print(f"campaign  {campaign.name}: {len(molecules)} molecules")
     check_levels(campaign, [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]
-    with TemporaryDirectory(prefix=".rung-check-", dir=beside) as temporary:
+    with (
+        disk_errors_explained(beside),
+        TemporaryDirectory(prefix=".rung-check-", dir=beside) as temporary,
+    ):
         folder = Path(temporary).resolve()
         for name in ("spool", "logs"):
             (folder / name).mkdir()

@@ -36,7 +36,7 @@ SchedulerParameters=sched_interval=5,batch_sched_delay=0
 SlurmdParameters=config_overrides
 KillWait=5
 ReturnToService=2
-NodeName=localhost NodeAddr=127.0.0.1 CPUs=4 RealMemory=4000 State=UNKNOWN
+NodeName=localhost NodeAddr=127.0.0.1 CPUs=4 RealMemory=16000 State=UNKNOWN
 PartitionName=main Nodes=localhost Default=YES MaxTime=60 State=UP
 PartitionName=learn Nodes=localhost MaxTime=30 State=UP
 CONF

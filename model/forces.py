@@ -63,6 +63,16 @@ def differentiable_energies_and_forces(
     return energies, forces
 
 
+def differentiable_energies(
+    networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
+) -> Tensor:
+    """Return the energies of `energies_and_forces`, differentiable by `networks.weights`."""
+    energies: Tensor = _Energies.apply(  # type: ignore[no-untyped-call]
+        networks.weights, networks.architecture, batch, surroundings
+    )
+    return energies
+
+
 def _evaluate(
     networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
 ) -> tuple[Tensor, list[Pass]]:
@@ -110,18 +120,61 @@ class _EnergiesAndForces(torch.autograd.Function):
         architecture, batch, surroundings, passes = ctx.context
         [weights] = ctx.saved_tensors
         by_gradient = surroundings.by_gradient(by_forces.transpose(0, 1).contiguous())
-        by_atomic = by_energies[:, batch.owner].to(weights.dtype)
-        by_weights = torch.empty_like(weights)
-        for layers, into, done, by_energy, by_slope in zip(
-            split_layers(architecture, weights),
-            split_layers(architecture, by_weights),
-            passes,
-            _by_element(batch, by_atomic, dim=1),
-            _by_element(batch, by_gradient, dim=1),
-            strict=True,
-        ):
-            backpropagate(layers, done, by_energy, by_slope, architecture.celu_alpha, into)
+        by_slopes = _by_element(batch, by_gradient, dim=1)
+        by_weights = _by_weights(weights, architecture, batch, passes, by_energies, by_slopes)
         return by_weights, None, None, None
+
+
+class _Energies(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        weights: Tensor,
+        architecture: Architecture,
+        batch: AtomBatch,
+        surroundings: Surroundings,
+    ) -> Tensor:
+        networks = StackedNetworks(architecture=architecture, weights=weights)
+        energies, passes = _evaluate(networks, batch, surroundings)
+        ctx.save_for_backward(weights)
+        ctx.context = architecture, batch, passes
+        return energies
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, by_energies: Tensor) -> tuple[Tensor | None, ...]:
+        architecture, batch, passes = ctx.context
+        [weights] = ctx.saved_tensors
+        by_slopes = [None] * len(passes)
+        by_weights = _by_weights(weights, architecture, batch, passes, by_energies, by_slopes)
+        return by_weights, None, None, None
+
+
+def _by_weights(
+    weights: Tensor,
+    architecture: Architecture,
+    batch: AtomBatch,
+    passes: Sequence[Pass],
+    by_energies: Tensor,
+    by_slopes: Sequence[Tensor | None],
+) -> Tensor:
+    """Return the derivative of a loss by the weights, (M, W).
+
+    Of the loss are given the derivatives by the energies, (M, B), and for each element those by the
+    gradients of the energies, (M, n, F) or None.
+    """
+    by_atomic = by_energies[:, batch.owner].to(weights.dtype)
+    by_weights = torch.empty_like(weights)
+    for layers, into, done, by_energy, by_slope in zip(
+        split_layers(architecture, weights),
+        split_layers(architecture, by_weights),
+        passes,
+        _by_element(batch, by_atomic, dim=1),
+        by_slopes,
+        strict=True,
+    ):
+        backpropagate(layers, done, by_energy, by_slope, architecture.celu_alpha, into)
+    return by_weights
 
 
 def _by_element(batch: AtomBatch, values: Tensor, dim: int) -> Sequence[Tensor]:

@@ -15,7 +15,7 @@ from model.architecture import Architecture
 from model.batch import AtomBatch
 from model.committee import Committee
 from model.descriptor import environments
-from model.forces import differentiable_energies_and_forces
+from model.forces import differentiable_energies, differentiable_energies_and_forces
 from model.jacobian import FixedEnvironments
 from model.network import StackedNetworks
 
@@ -127,6 +127,9 @@ class Minibatch:
 
         Differentiable by the weights of the networks.
         """
+        if not self.has_forces.any():
+            energies = differentiable_energies(networks, self.atoms, surroundings)
+            return (energies - self.energies).float() ** 2 / self.n_atoms
         energies, forces = differentiable_energies_and_forces(networks, self.atoms, surroundings)
         by_energy = (energies - self.energies).float() ** 2 / self.n_atoms
         by_atom = ((forces - self.forces) ** 2).mean(2) * self.has_forces

@@ -177,7 +177,7 @@ def backpropagate(
     layers: Sequence[Layer],
     done: Pass,
     by_energies: Tensor,
-    by_gradient: Tensor,
+    by_gradient: Tensor | None,
     celu_alpha: float,
     into: Sequence[Layer],
 ) -> None:
@@ -191,14 +191,45 @@ def backpropagate(
     layers : sequence of Layer
     done : Pass
     by_energies : (M, n)
-    by_gradient : (M, n, F)
+    by_gradient : (M, n, F) or None
+        None where the loss is one of energies alone.
     celu_alpha : float
     into : sequence of Layer
         Where the derivatives are written.
     """
-    hidden = range(len(layers) - 1)
+    curvatures = _through_gradient(layers, done, by_gradient, celu_alpha, into)
+    arriving = by_energies.unsqueeze(2)  # (M, n, 1)
+    for k in reversed(range(len(layers))):
+        if k < len(layers) - 1:
+            arriving = arriving.mul_(done.slopes[k])
+            if curvatures:
+                arriving = arriving.add_(curvatures[k])
+        into[k].weight.baddbmm_(done.inputs[k].transpose(1, 2), arriving)
+        torch.sum(arriving, 1, keepdim=True, out=into[k].bias)
+        if k > 0:
+            arriving = torch.bmm(arriving, layers[k].weight.transpose(1, 2))
+
+
+def _through_gradient(
+    layers: Sequence[Layer],
+    done: Pass,
+    by_gradient: Tensor | None,
+    celu_alpha: float,
+    into: Sequence[Layer],
+) -> list[Tensor]:
+    """Write what the gradient of the energies adds to the derivatives by the weights.
+
+    Returns
+    -------
+    list of (M, n, outputs)
+        The derivatives by what goes into CELU after each hidden layer; empty without `by_gradient`.
+    """
+    if by_gradient is None:
+        for layer in into:
+            layer.weight.zero_()
+        return []
     curvatures, tangent = [], by_gradient
-    for k in hidden:
+    for k in range(len(layers) - 1):
         torch.bmm(tangent.transpose(1, 2), done.deltas[k], out=into[k].weight)
         tangent = torch.bmm(tangent, layers[k].weight)
         # CELU'' = CELU' / alpha below zero, where the slope is less than one, and 0 above.
@@ -206,11 +237,4 @@ def backpropagate(
         curvatures.append(bent.mul_(tangent).mul_(done.deltas[k]).div_(celu_alpha))
         tangent = tangent.mul_(done.slopes[k])
     torch.sum(tangent.transpose(1, 2), 2, keepdim=True, out=into[-1].weight)
-    arriving = by_energies.unsqueeze(2)  # (M, n, 1)
-    for k in reversed(range(len(layers))):
-        if k < len(hidden):
-            arriving = arriving.mul_(done.slopes[k]).add_(curvatures[k])
-        into[k].weight.baddbmm_(done.inputs[k].transpose(1, 2), arriving)
-        torch.sum(arriving, 1, keepdim=True, out=into[k].bias)
-        if k > 0:
-            arriving = torch.bmm(arriving, layers[k].weight.transpose(1, 2))
+    return curvatures

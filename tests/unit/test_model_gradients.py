@@ -6,7 +6,11 @@ from model_examples import ELEMENTS, cluster
 from model.architecture import Architecture, SymmetryFunctions
 from model.batch import AtomBatch
 from model.descriptor import environments
-from model.forces import differentiable_energies_and_forces, energies_and_forces
+from model.forces import (
+    differentiable_energies,
+    differentiable_energies_and_forces,
+    energies_and_forces,
+)
 from model.network import StackedNetworks, evaluate
 
 TINY = Architecture(
@@ -38,6 +42,19 @@ def test_gradients_by_weights_pass_gradcheck():
         return differentiable_energies_and_forces(networks, batch, surroundings.fixed())
 
     assert torch.autograd.gradcheck(outputs, (weights.requires_grad_(),))
+
+
+def test_gradients_of_energies_alone_by_weights_are_the_same():
+    batch, surroundings, weights = example()
+    weights.requires_grad_()
+    networks = StackedNetworks(architecture=TINY, weights=weights)
+    weighting = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.1, -1.0]], dtype=torch.float64)
+    with_forces, _ = differentiable_energies_and_forces(networks, batch, surroundings.fixed())
+    [wanted] = torch.autograd.grad((with_forces * weighting).sum(), weights)
+    alone = differentiable_energies(networks, batch, surroundings)
+    [found] = torch.autograd.grad((alone * weighting).sum(), weights)
+    torch.testing.assert_close(alone, with_forces)
+    torch.testing.assert_close(found, wanted)
 
 
 def test_gradient_of_energies_by_features_is_that_of_autograd():

@@ -26,6 +26,7 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._connection = connection
+        self._is_open_transaction = False
 
     @classmethod
     def create(cls, path: Path, campaign: str) -> Self:
@@ -103,9 +104,23 @@ class Database:
             yield from self._connection.execute(sql, values)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make one transaction of all that is written inside: one wait for the disk."""
+        self._is_open_transaction = True
+        try:
+            with explained(self.path), self._connection:
+                yield
+        finally:
+            self._is_open_transaction = False
+
+    @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
-        with explained(self.path), self._connection as db:
-            yield db
+        with explained(self.path):
+            if self._is_open_transaction:
+                yield self._connection
+                return
+            with self._connection as db:
+                yield db
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

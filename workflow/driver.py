@@ -6,6 +6,7 @@ there. So whatever dies, what was computed is in the store or in the spool.
 
 import queue
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
@@ -67,6 +68,8 @@ class Driver:
         self._done: queue.SimpleQueue[tuple[str, Future[None]]] = queue.SimpleQueue()
         self._in_flight: dict[str, Order] = {}
         self._n_lost = 0
+        self._taken_in: list[str] = []
+        self._failed_training: str | None = None
 
     def run(self) -> str:
         """Climb all rungs and return why the last one ended.
@@ -97,6 +100,7 @@ class Driver:
                 self._spool.remove(key)
             else:
                 self._commit(key, result)
+                self._clear_spool()
 
     def _run_rung(self, index: int) -> str:
         level = find_level(self._campaign.rungs[index].level)
@@ -169,17 +173,25 @@ class Driver:
         future.add_done_callback(lambda finished: self._done.put((key, finished)))
 
     def _take_in_next(self) -> None:
-        """Wait for a task to end, then take in all that have ended."""
+        """Wait for a task to end, then take in all that have ended, in one transaction.
+
+        The spool keeps them until it is committed.
+        """
         try:
-            self._take_in(*self._done.get(timeout=_WAIT_SECONDS))
-            while True:
-                self._take_in(*self._done.get_nowait())
+            ended = [self._done.get(timeout=_WAIT_SECONDS)]
         except queue.Empty:
             return
+        with suppress(queue.Empty):
+            while True:
+                ended.append(self._done.get_nowait())
+        with self._store.together():
+            for key, future in ended:
+                self._take_in(key, self._in_flight.pop(key), future.exception())
+        self._clear_spool()
+        if self._failed_training is not None:
+            raise CampaignFailed(f"the training failed: {self._failed_training}")
 
-    def _take_in(self, key: str, future: Future[None]) -> None:
-        order = self._in_flight.pop(key)
-        error = future.exception()
+    def _take_in(self, key: str, order: Order, error: BaseException | None) -> None:
         if isinstance(error, RungError) and not isinstance(error, PoisonTask):
             raise error
         result = self._spool.read(key) or lost_result(order, error)
@@ -190,8 +202,8 @@ class Driver:
             result = poison
         self._commit(key, result)
         if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
-            raise CampaignFailed(f"the training failed: {result.answer.message}")
-        if isinstance(order, TrainOrder):
+            self._failed_training = result.answer.message
+        elif isinstance(order, TrainOrder):
             # The store can write them again.
             order.training_set.unlink(missing_ok=True)
             order.held_out.unlink(missing_ok=True)
@@ -205,12 +217,17 @@ class Driver:
         self._store.add_event("lost task", said)
         if tries >= LOSSES_OF_A_POISON_TASK:
             return poisoned(result, tries)
-        self._spool.remove(key)
+        self._taken_in.append(key)
         self._observer.said(f"{said}: it is tried again")
         return None
 
     def _commit(self, key: str, result: TaskResult) -> None:
         said = commit_result(self._store, self._campaign, key, result)
-        self._spool.remove(key)
+        self._taken_in.append(key)
         if said:
             self._observer.said(said)
+
+    def _clear_spool(self) -> None:
+        for key in self._taken_in:
+            self._spool.remove(key)
+        self._taken_in.clear()

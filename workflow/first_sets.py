@@ -6,7 +6,7 @@ from typing import Literal
 
 from workflow.campaign import Campaign
 from workflow.rung_state import MoleculeState, RungState
-from workflow.task_keys import SampleTask, sample_tasks
+from workflow.task_keys import SamplePurpose, SampleTask, sample_tasks
 
 # Samplers of a first set run again, with other random numbers, until it is full or so often.
 _FIRST_SET_ROUNDS = 8
@@ -76,14 +76,17 @@ def _open_shares(
         quota = total // len(molecules) + (i < total % len(molecules))
         if not quota or state.chosen[purpose, molecule.molecule_id]:
             continue
-        rounds = [
-            sample_tasks(campaign, state.index, purpose, molecule.molecule_id, sweep=k)
-            for k in range(_FIRST_SET_ROUNDS)
-        ]
-        done = sum(all(t.key in state.finished_tasks for t in tasks) for tasks in rounds)
+        rounds = _rounds(campaign, state.index, purpose, molecule.molecule_id)
         if state.climbs:
+            rounds = iter(())
+        done, next_tasks = 0, tuple[SampleTask, ...]()
+        for tasks in rounds:
+            if any(task.key not in state.finished_tasks for task in tasks):
+                next_tasks = tasks
+                break
+            done += 1
+        else:
             done = _FIRST_SET_ROUNDS
-        next_tasks = () if done == _FIRST_SET_ROUNDS else rounds[done]
         yield FirstSet(
             purpose=purpose,
             molecule_id=molecule.molecule_id,
@@ -94,3 +97,10 @@ def _open_shares(
             next_tasks=next_tasks,
             is_amid_a_round=any(task.key in state.finished_tasks for task in next_tasks),
         )
+
+
+def _rounds(
+    campaign: Campaign, rung: int, purpose: SamplePurpose, molecule_id: str
+) -> Iterator[tuple[SampleTask, ...]]:
+    for number in range(_FIRST_SET_ROUNDS):
+        yield sample_tasks(campaign, rung, purpose, molecule_id, sweep=number)

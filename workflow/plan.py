@@ -34,6 +34,7 @@ from workflow.cost import PowerLaw
 from workflow.first_sets import FirstSet, open_first_sets
 from workflow.rung_state import RungState
 from workflow.selection import (
+    Choice,
     CostModel,
     choose_diverse,
     choose_even,
@@ -47,6 +48,8 @@ from workflow.task_keys import SampleTask, derive_seed, judge_key, sample_tasks
 _SWEEPS_PER_VERSION = 4
 # A committee chooses at most this many times `labels_per_training` before it is replaced.
 _CHOICES_PER_TRAINING = 2
+# Share of the initial and of the held-out set whose labels the first training does not wait for.
+_STRAGGLERS = 0.2
 # Candidates that are weighed against each other for each one that may be chosen, and at least.
 _WEIGHED_PER_CHOICE = 15
 _WEIGHED_AT_LEAST = 500
@@ -96,7 +99,9 @@ def plan(
         *_choose_first(state, campaign, first_sets),
         *labelling,
         *_train(state, campaign, are_settled=are_settled),
-        *_explore(state, campaign, slots=slots, explorers=explorers, cost=cost),
+        *_explore(
+            state, campaign, slots=slots, explorers=explorers, cost=cost, are_settled=are_settled
+        ),
     ]
     if not actions and _is_idle(state):
         return _last_word(state)
@@ -160,24 +165,30 @@ def _choose_first(
     state: RungState, campaign: Campaign, first_sets: Iterable[FirstSet]
 ) -> Iterator[Action]:
     """Choose the initial and the held-out set of each molecule as soon as it is sampled."""
+    chosen: list[Choice] = []
     for first_set in first_sets:
         if not first_set.is_sampled or not first_set.n_offers:
             continue
         seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
         choose = choose_diverse if state.climbs else choose_even
         offers = state.pool.offers(first_set.purpose, first_set.molecule_id)
-        choices = choose(offers, first_set.purpose, first_set.quota, seed=seed)
-        yield Choosing(choices=tuple(choices))
+        chosen += choose(offers, first_set.purpose, first_set.quota, seed=seed)
+    if chosen:
+        yield Choosing(choices=tuple(chosen))
 
 
 def _train(state: RungState, campaign: Campaign, *, are_settled: bool) -> list[Action]:
-    """Train when the first set is labelled, and then whenever enough new labels have come."""
+    """Train when the first sets are labelled, and then whenever enough new labels have come.
+
+    Only rounds wait for the last labels of the first sets: one may take as long as all the others.
+    The error of the first training is then that on the held-out labels which are there.
+    """
     if state.is_training():
         return []
     rung = campaign.rungs[state.index]
     if state.newest is None:
-        first_sets_in = state.first_to_label == 0 and are_settled
-        due = first_sets_in and state.n_training_labels > 0
+        share = 0.0 if campaign.synchronous else _STRAGGLERS
+        due = are_settled and _first_sets_are_in(state, share) and state.n_training_labels > 0
     elif campaign.synchronous:
         due = state.n_new_labels > 0 and not state.n_unanswered
     else:
@@ -185,13 +196,31 @@ def _train(state: RungState, campaign: Campaign, *, are_settled: bool) -> list[A
     return [TrainingNow(version=len(state.trainings) + 1)] if due else []
 
 
+def _first_sets_are_in(state: RungState, stragglers: float) -> bool:
+    """Say whether no more than a share of the initial and of the held-out set has no label."""
+    return all(
+        missing <= stragglers * sum(n for (p, _), n in state.chosen.items() if p == purpose)
+        for purpose, missing in state.first_to_label.items()
+    )
+
+
 def _explore(
-    state: RungState, campaign: Campaign, *, slots: int, explorers: int, cost: CostModel
+    state: RungState,
+    campaign: Campaign,
+    *,
+    slots: int,
+    explorers: int,
+    cost: CostModel,
+    are_settled: bool,
 ) -> Iterator[Action]:
-    """Judge, sweep and choose with the newest committee."""
+    """Judge, sweep and choose with the newest committee.
+
+    Before there is one, random picks keep the workers busy: from when the last labels of the first
+    sets are under way until the first training is done.
+    """
     newest = state.newest
     if newest is None:
-        if state.is_training() and not campaign.synchronous:
+        if are_settled and state.n_training_labels > 0 and not campaign.synchronous:
             room = _room(state, campaign, slots)
             yield from _choose(state, campaign, room=room, cost=cost)
         return
@@ -199,7 +228,7 @@ def _explore(
     if campaign.synchronous and is_amid_a_round:
         return
     judging = judge_key(state.index, newest.version)
-    is_stale = state.is_open(judging) and bool(state.pool.to_judge(1, newest.version))
+    is_stale = state.is_open(judging) and state.pool.has_unjudged(newest.version)
     if is_stale:
         yield Judging(version=newest.version)
     room = _room(state, campaign, slots)

@@ -35,6 +35,10 @@ class Pool(Protocol):
         """
         ...
 
+    def has_unjudged(self, version: int) -> bool:
+        """Say whether there are trainable candidates that `version` has not judged."""
+        ...
+
     def to_judge(self, n: int, version: int) -> Sequence[Candidate]:
         """Return up to `n` trainable ones that `version` has not judged.
 
@@ -103,6 +107,18 @@ class StoredPool:
                 taken[molecule_id] += 1
                 ids.append(structure_id)
         return self._candidates(ids)
+
+    def has_unjudged(self, version: int) -> bool:
+        """See `Pool`."""
+        return any(
+            self._all(
+                "SELECT 1 FROM candidates WHERE rung = ? AND status = 'waiting'"
+                f" AND purpose != 'held_out' AND {condition} LIMIT 1",
+                self._rung,
+                *values,
+            )
+            for condition, values in (("judged_by IS NULL", ()), ("judged_by < ?", (version,)))
+        )
 
     def to_judge(self, n: int, version: int) -> list[Candidate]:
         """See `Pool`."""

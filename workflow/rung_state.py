@@ -47,8 +47,8 @@ class RungState:
         Chosen, with neither label nor failure; those in flight included.
     to_check : tuple of Structure
         Their labels wait for a second opinion; those in flight included.
-    first_to_label : int
-        How many of them are of the initial or the held-out set.
+    first_to_label : Counter of purpose
+        How many of them are of the initial and of the held-out set.
     n_training_labels : int
         Labels that a training started now would see.
     n_labels, n_failures, n_quarantined : int
@@ -76,7 +76,7 @@ class RungState:
     chosen_by_newest: Counter[str]
     to_label: tuple[Structure, ...]
     to_check: tuple[Structure, ...]
-    first_to_label: int
+    first_to_label: Counter[Purpose]
     n_training_labels: int
     n_labels: int
     n_failures: int

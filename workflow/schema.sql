@@ -41,6 +41,7 @@ CREATE TABLE candidates (
 CREATE INDEX candidates_by_status ON candidates (rung, status, molecule_id, purpose);
 CREATE INDEX waiting_by_excess ON candidates (rung, excess, purpose, molecule_id)
     WHERE status = 'waiting';
+CREATE INDEX waiting_by_judge ON candidates (rung, judged_by, purpose) WHERE status = 'waiting';
 CREATE INDEX waiting_by_id ON candidates (rung, structure_id, purpose) WHERE status = 'waiting';
 CREATE INDEX chosen_by ON candidates (rung, chosen_by, molecule_id, purpose);
 

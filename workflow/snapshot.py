@@ -46,7 +46,7 @@ def rung_state(
         chosen_by_newest=store.chosen_by(index, version),
         to_label=tuple(candidate.structure for candidate in to_label),
         to_check=tuple(store.second_opinions_due(level.level_id)),
-        first_to_label=sum(c.purpose in ("initial", "held_out") for c in to_label),
+        first_to_label=Counter(c.purpose for c in to_label if c.purpose in ("initial", "held_out")),
         n_training_labels=sum(n for purpose, n in labelled.items() if purpose != "held_out"),
         n_labels=labelled.total(),
         n_failures=_by_purpose(tally, "failed").total(),

@@ -1,0 +1,199 @@
+"""Plan step, status and memory as the workers and the store grow.
+
+    python benchmarks/scale.py [--structures 0 10000 100000 1000000 5000000]
+                               [--workers 10 100 1000 10000] [--steps 30] [--folder /tmp]
+
+A discrete-event simulation with the real driver, plan, selectors and SQLite store, without Parsl
+(`benchmarks/simulation.py`). A store of half labelled and half waiting structures of 2,000
+molecules is written in bulk; then each number of workers takes some steps of the driver with it.
+A store of five million structures takes a few minutes and 5 GB of disk, which are freed again.
+"""
+
+import argparse
+import gc
+import json
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from simulation import Enough, SimulatedDriver, label_of
+from streaming import chain
+
+from chemistry.level import find_level
+from chemistry.molecule import Molecule
+from workflow import rows
+from workflow.campaign import Campaign
+from workflow.cost import CostMoments
+from workflow.orders import LabelOrder, Order
+from workflow.run_folder import open_run
+from workflow.store import Store
+
+_LEVEL = find_level("hf/sto-3g")
+_MOLECULES = 2000
+_ATOMS = 6
+_HEADINGS = ("structures", "workers", "plan step median ms", "plan step worst ms", "memory MB")
+
+
+def molecules() -> list[Molecule]:
+    """Return molecules that differ in their names alone."""
+    one = chain(_ATOMS)
+    fields = {"mol_block": None, "charge": 0, "multiplicity": 1, "geometries": one.geometries}
+    names = [f"m{i:04d}" for i in range(_MOLECULES)]
+    return [Molecule(molecule_id=name, name=name, **fields) for name in names]
+
+
+def campaign() -> Campaign:
+    """Return a campaign that neither trains nor ends within the simulation."""
+    rung = {
+        "level": _LEVEL.name,
+        "initial_labels": 2 * _MOLECULES,
+        "labels_per_training": 10**6,
+        "budget": {"labels": 10**8},
+        "stop": {"uncertain_share": None},
+    }
+    fields = {"name": "scale", "molecules": ["[He]"], "rungs": [rung]}
+    return Campaign.model_validate({**fields, "held_out": {"structures": _MOLECULES}})
+
+
+def build(path: Path, structures: int) -> None:
+    """Write the store of a run: half of the structures labelled, half waiting."""
+    folder = open_run(campaign(), path)
+    with Store.create(folder.store, campaign().model_dump_json()) as store:
+        store.add_molecules([(molecule, False) for molecule in molecules()])
+        store.add_level(_LEVEL)
+    if not structures:
+        return
+    with sqlite3.connect(folder.store) as db:
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        # Indexes are made, and sums added up, when all rows are there.
+        made_later = db.execute(
+            "SELECT type, name, sql FROM sqlite_master"
+            " WHERE sql IS NOT NULL AND type IN ('index', 'trigger')"
+        ).fetchall()
+        for kind, name, _ in made_later:
+            db.execute(f"DROP {kind} {name}")
+        _fill(db, structures)
+        for _, _, sql in made_later:
+            db.execute(sql)
+
+
+def _fill(db: sqlite3.Connection, structures: int) -> None:
+    names = [molecule.molecule_id for molecule in molecules()]
+    template = rows.structure_row(chain(_ATOMS).geometries[0], is_start=False)
+    label = rows.label_row(label_of(chain(_ATOMS).geometries[0], _LEVEL.level_id, 10.0))
+    ids = [f"{i * (16**12 // structures):012x}{i:08x}" for i in range(structures)]
+    excess = np.random.default_rng(1).uniform(0.2, 3.0, size=structures)
+
+    def structure_rows() -> Iterator[tuple[object, ...]]:
+        for i, structure_id in enumerate(ids):
+            is_start = int(i < _MOLECULES)
+            yield (structure_id, names[i % _MOLECULES], *template[2:9], is_start)
+
+    def candidate_rows() -> Iterator[tuple[object, ...]]:
+        for i, structure_id in enumerate(ids):
+            purpose = ("initial", "held_out", "active")[min(i // _MOLECULES, 2)]
+            status = "waiting" if i % 2 and i >= 3 * _MOLECULES else "labelled"
+            x = float(excess[i])
+            told = (0.23 * x, 1.0, -1.0, x, 1, "simulated", 0 if status == "labelled" else None)
+            yield (0, structure_id, names[i % _MOLECULES], purpose, status, *told)
+
+    marks = ", ".join("?" * len(template))
+    db.executemany(f"INSERT INTO structures VALUES ({marks})", structure_rows())
+    db.executemany(
+        "INSERT INTO candidates VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", candidate_rows()
+    )
+    db.execute(
+        "INSERT INTO labels SELECT structure_id, ?, ?, ?, ?, ?, ?, ?, ?, '[]', NULL, NULL"
+        " FROM candidates WHERE status = 'labelled' ORDER BY structure_id",
+        label[1:],
+    )
+    db.execute(
+        "INSERT INTO tasks SELECT 'label-' || structure_id, 0, 'label', 0, '{}', 'host:1', 0.0,"
+        " 10.0, 10.0 FROM candidates WHERE status = 'labelled' ORDER BY structure_id"
+    )
+    db.execute(
+        "INSERT INTO tallies SELECT rung, status, purpose, molecule_id, count(*)"
+        " FROM candidates GROUP BY 1, 2, 3, 4"
+    )
+    db.execute("INSERT INTO stages SELECT 0, 'label', count(*), 10.0, 10.0 FROM tasks")
+    trained = db.execute(
+        "SELECT sum(n) FROM tallies WHERE status = 'labelled' AND purpose != 'held_out'"
+    ).fetchone()[0]
+    errors = json.dumps({"energy_mae_kcal_mol": 1.0, "energy_rmse_kcal_mol": 1.0})
+    db.execute("INSERT INTO trainings VALUES (0, 1, 'models/x', ?, ?, '{}')", (trained, errors))
+    m = CostMoments().plus(2 * _ATOMS, 10.0)
+    db.execute(
+        "INSERT INTO label_costs VALUES (?, ?, ?, ?, ?, ?)",
+        (_LEVEL.level_id, m.n, m.x, m.y, m.xx, m.xy),
+    )
+
+
+def steps(path: Path, workers: int, count: int) -> list[float]:
+    """Take steps of the driver, and return the seconds of each."""
+
+    def duration(order: Order, chance: np.random.Generator) -> float:
+        return float(chance.lognormal(4.0, 1.0)) if isinstance(order, LabelOrder) else 5.0
+
+    with Store.open(path / "store.sqlite") as store:
+        driver = SimulatedDriver(store, campaign(), path, workers, duration, max_steps=count)
+        try:
+            driver.run()
+        except Enough:
+            return driver.trace.step_seconds
+    raise AssertionError("the campaign ended before its time")
+
+
+def status_seconds(path: Path) -> float:
+    """Return what the `rung status` command takes, the best of three."""
+    command = [str(Path(sys.executable).with_name("rung")), "status", str(path)]
+    found = []
+    for _ in range(3):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        found.append(time.perf_counter() - began)
+    return min(found)
+
+
+def main() -> None:
+    """Measure every store with every number of workers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--structures", type=int, nargs="+", default=[0, 10_000, 100_000, 1_000_000, 5_000_000]
+    )
+    parser.add_argument("--workers", type=int, nargs="+", default=[10, 100, 1000, 10_000])
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
+    arguments = parser.parse_args()
+    needed = 1200 * max(arguments.structures)
+    if shutil.disk_usage(arguments.folder).free < 2 * needed:
+        sys.exit(
+            f"{arguments.folder} has not {2 * needed / 1e9:.0f} GB free: name another --folder"
+        )
+    for structures in arguments.structures:
+        with tempfile.TemporaryDirectory(prefix="rung-scale-", dir=arguments.folder) as folder:
+            path = Path(folder) / "run"
+            began = time.perf_counter()
+            build(path, structures)
+            size = (path / "store.sqlite").stat().st_size / 1e9
+            print(f"\n{structures} structures: {size:.2f} GB, made in ", end="")
+            print(f"{time.perf_counter() - began:.0f} s", flush=True)
+            print(f"FIGURE status_seconds_of_{structures} {status_seconds(path):.2f}")
+            print("  ".join(f"{heading:>20}" for heading in _HEADINGS))
+            for workers in arguments.workers:
+                found = steps(path, workers, arguments.steps)
+                memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+                cells = (structures, workers, 1e3 * np.median(found), 1e3 * max(found), memory_mb)
+                print("  ".join(f"{cell:20.0f}" for cell in cells), flush=True)
+                gc.collect()
+
+
+if __name__ == "__main__":
+    main()

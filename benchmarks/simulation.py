@@ -1,0 +1,225 @@
+"""A campaign in simulated time: the real driver, plan, store and commits on simulated workers.
+
+Nothing is computed and nothing waits: a task takes as long as it is said to, on the first worker
+that is free, the most urgent task first and of labels the one that is expected to take longest, as
+Parsl does it. Structures are those of one small molecule with random positions.
+"""
+
+import heapq
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from chemistry.label import Label, Provenance
+from chemistry.level import LevelOfTheory
+from chemistry.structure import Origin, Structure
+from workflow.actions import Labelling
+from workflow.backend import Backend, LocalPool, Role
+from workflow.campaign import Campaign
+from workflow.cost import PowerLaw
+from workflow.driver import Driver
+from workflow.ordering import Submission, make_order
+from workflow.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
+from workflow.parsl_config import priority
+from workflow.records import Cost, Judgement
+from workflow.results import Answer, Judged, Offered, Sampled, TaskResult, Trained
+from workflow.run_folder import open_run
+from workflow.rung_state import RungState
+from workflow.store import Store
+from workflow.training_set import read_labelled
+
+Duration = Callable[[Order, np.random.Generator], float]
+"""Seconds that a task takes, from its order and random numbers of its own."""
+
+
+@dataclass(kw_only=True)
+class Trace:
+    """What happened.
+
+    Attributes
+    ----------
+    tasks : list of (role, start, end)
+        In simulated seconds, in the order of their starts.
+    step_seconds : list of float
+        Real time of each step of the driver: state, plan, orders.
+    """
+
+    tasks: list[tuple[Role, float, float]] = field(default_factory=list)
+    step_seconds: list[float] = field(default_factory=list)
+
+    @property
+    def last_label(self) -> float:
+        """When the last label ended."""
+        return max(end for role, _, end in self.tasks if role == "label")
+
+    def busy_share(self, workers: int) -> float:
+        """Worker time in tasks over worker time there was, until the last label ended."""
+        last = self.last_label
+        return sum(max(0.0, min(e, last) - s) for _, s, e in self.tasks) / (workers * last)
+
+
+class Enough(Exception):
+    """The simulation has taken as many steps as it was asked for."""
+
+
+class SimulatedDriver(Driver):
+    """The driver, whose tasks are carried out in simulated time."""
+
+    def __init__(
+        self,
+        store: Store,
+        campaign: Campaign,
+        path: Path,
+        workers: int,
+        duration: Duration,
+        *,
+        max_steps: int | None = None,
+    ) -> None:
+        folder = open_run(campaign, path)
+        backend = Backend(pools={"main": LocalPool(workers=workers)})
+        super().__init__(store, campaign, backend, folder, _Slots(workers), _Nobody())
+        self.trace = Trace()
+        self._free = workers
+        self._duration = duration
+        self._now = 0.0
+        self._queue: list[tuple[float, int, Role, str, Order]] = []
+        self._running: list[tuple[float, int, str, TaskResult]] = []
+        self._count = 0
+        self._left = max_steps
+        self._step_began = time.perf_counter()
+
+    def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
+        role, key, order = make_order(
+            action, self._store, self._campaign, self._folder, index, level
+        )
+        self._in_flight[key] = order
+        expected = cost(action.structure) if isinstance(action, Labelling) else 0.0
+        self._count += 1
+        heapq.heappush(self._queue, (priority(role, expected), self._count, role, key, order))
+
+    def _take_in_next(self) -> None:
+        """Let the clock run to the next end of a task, and take in all that end then."""
+        self.trace.step_seconds.append(time.perf_counter() - self._step_began)
+        if self._left is not None and len(self.trace.step_seconds) >= self._left:
+            raise Enough
+        while self._queue and self._free:
+            self._start(*heapq.heappop(self._queue)[2:])
+        self._now = self._running[0][0]
+        with self._store.together():
+            while self._running and self._running[0][0] <= self._now:
+                _, _, key, result = heapq.heappop(self._running)
+                self._free += 1
+                order = self._in_flight.pop(key)
+                self._commit(key, result)
+                if isinstance(order, TrainOrder):
+                    order.training_set.unlink()
+                    order.held_out.unlink()
+        self._taken_in.clear()
+        self._step_began = time.perf_counter()
+
+    def _start(self, role: Role, key: str, order: Order) -> None:
+        chance = np.random.default_rng(list(key.encode()))
+        seconds = self._duration(order, chance)
+        end = self._now + seconds
+        self._free -= 1
+        self._count += 1
+        self.trace.tasks.append((role, self._now, end))
+        cost = Cost(
+            worker="simulated:1", started_at=self._now, finished_at=end, cpu_seconds=seconds
+        )
+        result = TaskResult(answer=_answer(order, chance, seconds), cost=cost)
+        heapq.heappush(self._running, (end, self._count, key, result))
+
+
+@dataclass(frozen=True)
+class _Slots:
+    workers: int
+
+    def slots(self, _role: Role) -> int:
+        return self.workers
+
+
+class _Nobody:
+    def saw(self, _state: RungState, _level: LevelOfTheory) -> None:
+        pass
+
+    def said(self, _text: str) -> None:
+        pass
+
+
+def energy_ev(structure: Structure) -> float:
+    """Return the energy of the simulated level, which the simulated committee knows."""
+    return float((structure.positions**2).sum())
+
+
+def label_of(structure: Structure, level_id: str, cpu_seconds: float) -> Label:
+    """Return a label."""
+    return Label(
+        structure_id=structure.structure_id,
+        level_id=level_id,
+        energy=energy_ev(structure),
+        forces=-2.0 * structure.positions,
+        provenance=Provenance(
+            program="simulated",
+            version="1",
+            host="nowhere",
+            cpu_seconds=cpu_seconds,
+            wall_seconds=cpu_seconds,
+            attempts=(),
+            finished_at=0.0,
+        ),
+    )
+
+
+def _answer(order: Order, chance: np.random.Generator, seconds: float) -> Answer:
+    match order:
+        case LabelOrder():
+            return label_of(order.structure, order.level.level_id, seconds)
+        case SampleOrder():
+            return _sampled(order, chance)
+        case TrainOrder():
+            errors = {"energy_mae_kcal_mol": 1.0, "energy_rmse_kcal_mol": 1.0}
+            errors |= {"force_mae_kcal_mol_angstrom": 1.0, "force_rmse_kcal_mol_angstrom": 1.0}
+            n_labels = len(read_labelled(order.training_set))
+            return Trained(n_labels=n_labels, errors=errors, history={})
+        case JudgeOrder():
+            return Judged(
+                judgements=tuple(
+                    Judgement(
+                        structure_id=structure.structure_id,
+                        rho_kcal_mol=float(chance.uniform(0.1, 0.6)),
+                        force_sigma=1.0,
+                        energy_ev=energy_ev(structure),
+                    )
+                    for structure in order.structures
+                )
+            )
+
+
+def _sampled(order: SampleOrder, chance: np.random.Generator) -> Sampled:
+    is_start = order.sampler.kind == "conformers"
+    explores = order.threshold is not None
+    offers = []
+    numbers = order.molecule.geometries[0].atomic_numbers
+    resting = order.molecule.geometries[0].positions
+    for _ in range(1 if is_start else 12):
+        structure = Structure(
+            atomic_numbers=numbers,
+            positions=resting + chance.normal(scale=0.03, size=resting.shape),
+            molecule_id=order.molecule.molecule_id,
+            origin=Origin(sampler=order.sampler.kind, seed=order.seed),
+        )
+        offers.append(
+            Offered(
+                structure=structure,
+                rho_kcal_mol=float(chance.uniform(0.24, 1.0)) if explores else None,
+                force_sigma_kcal_mol_angstrom=1.0 if explores else None,
+                energy_ev=energy_ev(structure) if explores else None,
+                reason="simulated",
+            )
+        )
+    judged = 2 * len(offers) if explores else 0
+    return Sampled(offers=tuple(offers), judged=judged, over_threshold=judged // 2, rejected={})

@@ -58,7 +58,7 @@ class TrainingSettings(BaseModel):
         description="max_epochs when going on from a committee, if less.",
     )
     transfer_learning_rate_factor: float = Field(
-        0.3, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
+        0.15, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
     )
     batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(

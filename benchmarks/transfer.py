@@ -1,6 +1,7 @@
 """How many coupled-cluster labels does each way of climbing need?
 
-    python benchmarks/transfer.py runs/demo [--seeds 3]
+    rung launch runs/transfer.yaml    # or any campaign of two rungs
+    python benchmarks/transfer.py runs/transfer [--seeds 3]
 
 Takes the labels of a finished run of two rungs: the committee of the lower rung, and all labels of
 the upper one. Every way of climbing learns nested random subsets of the training labels, and is
@@ -25,7 +26,7 @@ from model.evaluation import held_out_errors
 from model.self_energies import element_counts
 from model.transfer import MODES, climb, shifted
 from workflow.campaign import Campaign
-from workflow.climb_report import conformer_mae
+from workflow.climb_report import WAYS, conformer_mae
 from workflow.run_folder import RunFolder
 from workflow.store import Store
 
@@ -128,13 +129,13 @@ def save_plot(errors: dict[tuple[str, int], FloatArray], sizes: Sequence[int], p
     for mode in ("below", *MODES):
         means = [errors[mode, n][:, 0].mean() for n in sizes]
         spread = [errors[mode, n][:, 0].std() for n in sizes]
-        axes.errorbar(sizes, means, yerr=spread, marker="o", capsize=3, label=mode)
+        axes.errorbar(sizes, means, yerr=spread, marker="o", capsize=3, label=WAYS[mode])
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("coupled-cluster labels")
     axes.set_ylabel("held-out energy MAE, kcal/mol")
     axes.legend(frameon=False)
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})
     print(f"plot     {path}")
 
 

@@ -28,7 +28,7 @@ from workflow.run_folder import RunFolder
 from workflow.store import Store
 from workflow.task_keys import derive_seed
 
-_WAYS: Mapping[str, str] = {
+WAYS: Mapping[str, str] = {
     "below": "the rung below, atoms shifted",
     "scratch": "direct training",
     "full": "transfer, all weights",
@@ -136,7 +136,7 @@ def report_screen(report: ClimbReport) -> RenderableType:
             way.conformer_mae_kcal_mol,
         )
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
-        table.add_row(_WAYS[way.name], *shown, style="bold" if way is best else "")
+        table.add_row(WAYS[way.name], *shown, style="bold" if way is best else "")
     title = (
         f"Climbing from {report.below} to {report.level}: {report.n_labels} labels, "
         f"errors on {report.n_held_out} held-out ones"
@@ -152,7 +152,7 @@ def save_plot(report: ClimbReport, path: Path) -> None:
     with mpl.rc_context({"svg.fonttype": "none"}):
         figure = Figure(figsize=(7.0, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        names = [_WAYS[way.name] for way in report.ways]
+        names = [WAYS[way.name] for way in report.ways]
         places = np.arange(len(names))
         total = [way.errors.energy_mae_kcal_mol for way in report.ways]
         relative = [way.conformer_mae_kcal_mol or 0.0 for way in report.ways]

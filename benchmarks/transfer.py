@@ -134,7 +134,7 @@ def save_plot(errors: dict[tuple[str, int], FloatArray], sizes: Sequence[int], p
     axes.set_yscale("log")
     axes.set_xlabel("coupled-cluster labels")
     axes.set_ylabel("held-out energy MAE, kcal/mol")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left", fontsize="small")
     figure.savefig(path, metadata={"Date": None})
     print(f"plot     {path}")
 

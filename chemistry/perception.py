@@ -10,6 +10,7 @@ from rdkit.Chem import rdDetermineBonds
 from chemistry.geometry import check_geometry
 from chemistry.molecule import Molecule
 from chemistry.rdkit_bridge import (
+    atomic_numbers_of,
     conformer_of,
     formula,
     from_rdkit,
@@ -61,18 +62,18 @@ def molecule_from_geometry(
 def is_geometry_of(structure: Structure, molecule: Molecule) -> bool:
     """Say whether atoms in order, electrons, bonds and stereochemistry are those of a molecule.
 
-    The molecule has at least one geometry. Mirror images count as one molecule.
+    A molecule without bonds has at least one geometry. Mirror images count as one molecule.
     """
-    first = molecule.geometries[0]
-    if not np.array_equal(structure.atomic_numbers, first.atomic_numbers):
+    if (structure.charge, structure.multiplicity) != (molecule.charge, molecule.multiplicity):
         return False
-    if (structure.charge, structure.multiplicity) != (first.charge, first.multiplicity):
+    mol = None if molecule.mol_block is None else to_rdkit(molecule)
+    numbers = molecule.geometries[0].atomic_numbers if mol is None else atomic_numbers_of(mol)
+    if not np.array_equal(structure.atomic_numbers, numbers):
         return False
     if check_geometry(structure, geometry_rules(molecule)) is not None:
         return False
-    if molecule.mol_block is None:
+    if mol is None:
         return True
-    mol = to_rdkit(molecule)
     mol.AddConformer(conformer_of(structure.positions))
     Chem.AssignStereochemistryFrom3D(mol)
     return identify(mol, structure.charge, structure.multiplicity) == molecule.molecule_id

@@ -342,6 +342,35 @@ def export(
     typer.echo(f"wrote {count} labels to {path}, and what they are to {card_path(path)}")
 
 
+@app.command("import")
+def import_(
+    campaign: CampaignFile,
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Labels: .h5 in the layout of ANI-1x, or extended XYZ (eV, Å); minus the gradient."
+        ),
+    ],
+    level: Annotated[
+        str | None, typer.Option(help="Of a rung of the campaign; default: of the first one.")
+    ] = None,
+    run_folder: RunFolderOption = None,
+) -> None:
+    """Let a campaign start from labels that there are: take them into its run, before or between
+    launches.
+
+    Example: rung import campaign.yaml ani1x.h5 --level wb97x/6-31g*
+    """
+    from workflow.campaign import read_campaign
+    from workflow.import_data import describe_import, import_data
+
+    read = read_campaign(campaign)
+    path = run_folder or campaign.parent / read.name
+    for line in describe_import(import_data(read, path, data, level), read, level):
+        typer.echo(line)
+    typer.echo(f"next: rung launch {campaign}")
+
+
 @app.command()
 def label(
     file: Annotated[Path, typer.Argument(help="A .xyz, .extxyz, .sdf or .smi file.")],

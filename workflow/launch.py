@@ -30,6 +30,26 @@ def launch_campaign(
     Interrupted
         After Ctrl-C or SIGTERM.
     """
+    with opened_run(campaign, path, force_new=force_new) as (folder, store, skipped), progress:
+        for error in skipped:
+            progress.said(f"skipped {error}")
+        _drive(store, campaign, backend, folder, progress)
+        write_exports(store, folder.exports, campaign)
+    return folder
+
+
+@contextmanager
+def opened_run(
+    campaign: Campaign, path: Path, *, force_new: bool = False
+) -> Iterator[tuple[RunFolder, Store, list[InputError]]]:
+    """Hold the folder and the store of a run, made if need be; the store knows all molecules.
+
+    The third of what is given are the entries of molecule files that were skipped.
+
+    Raises
+    ------
+    InputError, StoreError
+    """
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
@@ -41,12 +61,7 @@ def launch_campaign(
     ):
         write_facts(folder, campaign)
         store.add_molecules(molecules)
-        with progress:
-            for error in skipped:
-                progress.said(f"skipped {error}")
-            _drive(store, campaign, backend, folder, progress)
-            write_exports(store, folder.exports, campaign)
-    return folder
+        yield folder, store, skipped
 
 
 def describe(campaign: Campaign, backend: Backend, path: Path) -> str:

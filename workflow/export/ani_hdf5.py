@@ -6,9 +6,9 @@ where a level has no label. The parts of a composite level have the names of the
 `hf_tz.energy` and `mp2_tz.corr_energy` for example. As there, all molecules of a formula share one
 order of atoms: they are sorted by element, heaviest first.
 
-Beyond the published keys, rows bear `structure_id`, `molecule`, `molecule_id`, `sampler`,
-`purpose`, `split`, `charge`, `multiplicity`, `atom_order` (M, N), where each atom stood before it
-was sorted, and for each level `LEVEL.provenance`, JSON.
+Beyond the published keys, rows bear `structure_id`, `molecule`, `molecule_id`, `sampler`, `block`
+(one trajectory), `purpose`, `split`, `charge`, `multiplicity`, `atom_order` (M, N), where each atom
+stood before it was sorted, and for each level `LEVEL.provenance`, JSON.
 """
 
 import json
@@ -34,7 +34,7 @@ from workflow.records import ExportRow
 
 _CORRELATION_CONSISTENT = re.compile(r"cc-pv([dtq])z")
 _FEWEST_CHUNK_ROWS = 8
-_TEXTS = ("structure_id", "molecule", "molecule_id", "sampler", "purpose", "split")
+_TEXTS = ("structure_id", "molecule", "molecule_id", "sampler", "block", "purpose", "split")
 
 Labels: TypeAlias = list[ExportRow]
 """All labels of one structure: one row of the file."""

@@ -69,6 +69,7 @@ def row_facts(row: ExportRow) -> dict[str, Any]:
         "split": row.split,
         "purpose": row.purpose,
         "sampler": structure.origin.sampler,
+        "block": structure.origin.block,
         **provenance_facts(row.label),
     }
 

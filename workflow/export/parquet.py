@@ -48,7 +48,7 @@ def _schema(pa: Any) -> Any:
     vectors = pa.list_(pa.list_(pa.float64(), 3))
     texts = (
         *("structure_id", "molecule", "molecule_id", "formula", "level", "level_id", "split"),
-        *("purpose", "sampler", "program", "program_version", "attempts"),
+        *("purpose", "sampler", "block", "program", "program_version", "attempts"),
         *("components_ev", "diagnostics"),
     )
     numbers = ("energy_ev", "cpu_seconds", "wall_seconds", "finished_at")

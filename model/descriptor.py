@@ -13,6 +13,7 @@ from model.architecture import Architecture
 from model.batch import AtomBatch
 from model.jacobian import FixedEnvironments, PairJacobian
 from model.neighbours import Pairs, Triples, find_pairs
+from model.symmetry import AngularFactors
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,10 +36,8 @@ class Environments:
         The block of radial functions that a pair adds to, in the list (A * n_elements, R).
     radial_slopes : (P, R)
         Of these functions by the distance of the pair.
-    angular_block : (T,) int64
-        The block of angular functions that a triple adds to, in the list (A * element pairs, S).
-    angular_slopes : (T, 3, S)
-        Of these functions by both distances and by the cosine of the angle.
+    angular : AngularFactors
+        The angular functions of the triples.
     """
 
     architecture: Architecture
@@ -48,23 +47,25 @@ class Environments:
     triples: Triples
     radial_block: Tensor
     radial_slopes: Tensor
-    angular_block: Tensor
-    angular_slopes: Tensor
+    angular: AngularFactors
 
     def forces(self, gradient: Tensor) -> Tensor:
         """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
         members, n_atoms, _ = gradient.shape
         n_radial = self.architecture.n_radial_features
-        by_radial, by_angular = (
-            part.reshape(members, -1, slopes.shape[-1]).index_select(1, block).permute(1, 2, 0)
-            for part, slopes, block in (
-                (gradient[:, :, :n_radial], self.radial_slopes, self.radial_block),
-                (gradient[:, :, n_radial:], self.angular_slopes, self.angular_block),
+        radial, angular = (
+            part.reshape(members, -1, block_size)
+            for part, block_size in (
+                (gradient[:, :, :n_radial], self.radial_slopes.shape[1]),
+                (gradient[:, :, n_radial:], len(self.angular.stretch) * len(self.angular.bend)),
             )
         )
+        by_radial = radial.index_select(1, self.radial_block).permute(1, 2, 0)  # (P, R, M)
         along = torch.bmm(self.radial_slopes[:, None, :], by_radial)  # (P, 1, M)
         pull = along * self.pairs.direction[:, :, None]  # on each pair's neighbour, (P, 3, M)
-        pull[self.near] += self.triples.pulls(torch.bmm(self.angular_slopes, by_angular))
+        by_angular = angular.index_select(1, self.triples.block)  # (M, B, S)
+        slopes = self.triples.slopes(self.angular, by_angular)
+        pull.index_add_(0, self.near, self.triples.pulls(*slopes))
         forces = gradient.new_zeros(n_atoms, 3 * members)
         forces.index_add_(0, self.pairs.centre, pull.flatten(1))
         forces.index_add_(0, self.pairs.neighbour, pull.flatten(1), alpha=-1)
@@ -82,7 +83,8 @@ class Environments:
             derivatives=pairs.direction[:, :, None] * self.radial_slopes[:, None, :],
         )
         triples, pairs = self.triples, self.triples.pairs
-        by_triple = torch.bmm(triples.motions().transpose(1, 2), self.angular_slopes)  # (T, 6, S)
+        # (triple, xyz of both neighbours, S)
+        by_triple = torch.bmm(triples.motions().transpose(1, 2), self.angular.slopes())
         # (pair, element of the other neighbour, xyz, S) -> (pair, xyz, all functions)
         by_pair = by_triple.new_zeros(len(pairs) * n_elements, 3, by_triple.shape[2])
         for side, other, half in (
@@ -109,38 +111,26 @@ def environments(batch: AtomBatch, architecture: Architecture, dtype: torch.dtyp
     radial_block = pairs.centre * n_elements + pairs.element
 
     near = torch.nonzero(pairs.distance < functions.angular_cutoff_angstrom).flatten()
-    triples = Triples.of(pairs[near])
-    first, second = triples.first, triples.second
-    angular_values, angular_slopes = symmetry.angular(
-        triples.pairs.distance.index_select(0, first),
-        triples.pairs.distance.index_select(0, second),
+    triples = Triples.of(pairs[near], len(batch), n_elements)
+    angular = symmetry.angular(
+        triples.pairs.distance.index_select(0, triples.first),
+        triples.pairs.distance.index_select(0, triples.second),
         triples.cosine,
         functions,
     )
-    element, centre = triples.pairs.element, triples.pairs.centre
-    block = torch.tensor(architecture.pair_table)[element[first], element[second]]
-    angular_block = centre[first] * architecture.n_element_pairs + block
-    features = [
-        _sum_blocks(values, blocks, len(batch), per_atom)
-        for values, blocks, per_atom in (
-            (radial_values, radial_block, n_elements),
-            (angular_values, angular_block, architecture.n_element_pairs),
-        )
-    ]
+    radial = radial_values.new_zeros(len(batch) * n_elements, radial_values.shape[1])
+    radial.index_add_(0, radial_block, radial_values)
+    by_block = radial.new_zeros(
+        len(batch) * architecture.n_element_pairs, len(angular.stretch) * len(angular.bend)
+    )
+    by_block[triples.block] = triples.sums(angular)
     return Environments(
         architecture=architecture,
-        features=torch.cat(features, dim=1),
+        features=torch.cat([part.view(len(batch), -1) for part in (radial, by_block)], dim=1),
         pairs=pairs,
         near=near,
         triples=triples,
         radial_block=radial_block,
         radial_slopes=radial_slopes,
-        angular_block=angular_block,
-        angular_slopes=angular_slopes,
+        angular=angular,
     )
-
-
-def _sum_blocks(values: Tensor, block: Tensor, n_atoms: int, blocks_per_atom: int) -> Tensor:
-    """Add values (n, S) to the blocks that they belong to: features (A, blocks * S)."""
-    sums = values.new_zeros(n_atoms * blocks_per_atom, values.shape[1])
-    return sums.index_add_(0, block, values).view(n_atoms, -1)

@@ -140,11 +140,12 @@ class Pass:
         return torch.bmm(self.deltas[0], first.weight.transpose(1, 2))
 
     def mean_gradient(self, first: Layer) -> Tensor:
-        """Return the mean of `gradient` over the members, (1, n, F), in one matrix product."""
-        members, _, n_features = self.inputs[0].shape
-        deltas = self.deltas[0].transpose(0, 1).flatten(1)  # (n, M * outputs)
-        weights = first.weight.transpose(1, 2).reshape(-1, n_features)  # (M * outputs, F)
-        return (deltas @ weights / members)[None]
+        """Return the mean of `gradient` over the members, (1, n, F)."""
+        members, n_atoms, n_features = self.inputs[0].shape
+        total = self.energies.new_zeros(n_atoms, n_features)
+        for delta, weight in zip(self.deltas[0], first.weight, strict=True):
+            total.addmm_(delta, weight.T)
+        return (total / members)[None]
 
 
 def evaluate(layers: Sequence[Layer], features: Tensor, celu_alpha: float) -> Pass:

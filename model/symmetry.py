@@ -5,6 +5,7 @@ authors' program: 0.25 on radial functions, and 0.95 on the cosine of the angle,
 angle's derivative finite for three atoms in a line.
 """
 
+from dataclasses import dataclass
 from math import cos, pi, sin
 
 import torch
@@ -31,17 +32,61 @@ def radial(distance: Tensor, functions: SymmetryFunctions) -> tuple[Tensor, Tens
     return gaussian * fade[:, None], slope
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AngularFactors:
+    """The angular functions of T triples, each a product of a stretch and a bend, with slopes.
+
+    The few numbers a triple are kept as (few, T): operations then run over long rows, which is
+    several times faster than over rows of four and eight. The S = Z B products of a triple (Z
+    stretches, B bends) are never written down where only their sums are wanted.
+
+    Attributes
+    ----------
+    stretch : (Z, T)
+        Factors that depend on the distances of both neighbours, by radial shift.
+    by_first, by_second : (Z, T)
+        Their slopes by the distance of the first and of the second neighbour, 1/Å.
+    bend : (B, T)
+        Factors that depend on the cosine of the angle, by angular section.
+    by_cosine : (B, T)
+        Their slopes by it.
+    """
+
+    stretch: Tensor
+    by_first: Tensor
+    by_second: Tensor
+    bend: Tensor
+    by_cosine: Tensor
+
+    def slopes(self) -> Tensor:
+        """Return the slopes of the functions by both distances and the cosine, (T, 3, S)."""
+        n_stretch, n_bend = len(self.stretch), len(self.bend)
+        # Repeating along S by a product with zeros and ones is faster than broadcasting.
+        eye = torch.eye(max(n_stretch, n_bend), dtype=self.bend.dtype)
+        spread = torch.repeat_interleave(eye[:n_stretch, :n_stretch], n_bend, dim=1)
+        tile = eye[:n_bend, :n_bend].repeat(1, n_stretch)
+        bends = self.bend.T @ tile
+        slopes = bends.new_empty(len(bends), 3, n_stretch * n_bend)
+        torch.mul(self.by_first.T @ spread, bends, out=slopes[:, 0])
+        torch.mul(self.by_second.T @ spread, bends, out=slopes[:, 1])
+        torch.mul(self.by_cosine.T @ tile, self.stretch.T @ spread, out=slopes[:, 2])
+        return slopes
+
+
 def angular(
     first: Tensor, second: Tensor, cosine: Tensor, functions: SymmetryFunctions
-) -> tuple[Tensor, Tensor]:
-    """Return the angular functions (eq. 4) of T triples (T, S) and their slopes (T, 3, S).
+) -> AngularFactors:
+    """Return the factors of the angular functions (eq. 4) of T triples.
 
-    The slopes are those by the distance of the first and of the second neighbour (1/Å) and by the
-    cosine of the angle between them; functions run over radial shifts, then over angular sections.
+    Parameters
+    ----------
+    first, second : (T,)
+        Distances of both neighbours, Å.
+    cosine : (T,)
+        Of the angle between them.
+    functions : SymmetryFunctions
     """
-    # The few numbers a triple are kept as (few, T): operations then run over long rows, which is
-    # several times faster than broadcasting over rows of four and eight.
-    bend, bend_slope = _bend(cosine, functions)
+    bend, by_cosine = _bend(cosine, functions)
     eta, cutoff_angstrom = functions.angular_eta_per_angstrom2, functions.angular_cutoff_angstrom
     fade_1, fade_slope_1 = cutoff(first, cutoff_angstrom)
     fade_2, fade_slope_2 = cutoff(second, cutoff_angstrom)
@@ -50,18 +95,13 @@ def angular(
     gaussian = torch.exp(-eta * offset**2)
     stretch = gaussian * (fade_1 * fade_2)
     by_mean = offset.mul_(stretch).mul_(-eta)  # half of the slope by the mean distance
-    by_first = torch.addcmul(by_mean, gaussian, fade_slope_1 * fade_2)
-    by_second = torch.addcmul(by_mean, gaussian, fade_1 * fade_slope_2)
-    # For the same reason functions are repeated along S by a product with zeros and ones.
-    n_stretch, n_bend = len(stretch), len(bend)
-    spread = torch.repeat_interleave(torch.eye(n_stretch, dtype=first.dtype), n_bend, dim=1)
-    tile = torch.eye(n_bend, dtype=first.dtype).repeat(1, n_stretch)
-    bends, stretches = bend.T @ tile, stretch.T @ spread
-    slopes = first.new_empty(len(first), 3, n_stretch * n_bend)
-    torch.mul(by_first.T @ spread, bends, out=slopes[:, 0])
-    torch.mul(by_second.T @ spread, bends, out=slopes[:, 1])
-    torch.mul(bend_slope.T @ tile, stretches, out=slopes[:, 2])
-    return stretches.mul_(bends), slopes
+    return AngularFactors(
+        stretch=stretch,
+        by_first=torch.addcmul(by_mean, gaussian, fade_slope_1 * fade_2),
+        by_second=torch.addcmul(by_mean, gaussian, fade_1 * fade_slope_2),
+        bend=bend,
+        by_cosine=by_cosine,
+    )
 
 
 def _bend(cosine: Tensor, functions: SymmetryFunctions) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -14,6 +15,11 @@ PROGRAMS = {
 
 
 MODULES = {"lno": "pyscf.lno"}
+
+
+def pytest_configure() -> None:
+    # A shell has what it starts in the background ignore Ctrl-C, which some tests press.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -37,8 +36,6 @@ def in_a_terminal(folder: RunFolder, key: bytes) -> tuple[int, str]:
     """Watch from a terminal of its own, press a key after the first frame; (code, screen)."""
     pid, terminal = pty.fork()
     if pid == 0:
-        # Whoever runs the tests in the background has them ignore Ctrl-C.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.environ["TERM"] = "xterm"
         os.execv(RUNG, [str(RUNG), "watch", str(folder.path)])
     shown = b""

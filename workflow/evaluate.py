@@ -12,9 +12,9 @@ from rich.text import Text
 
 from chemistry.errors import InputError
 from chemistry.label import Label, LabelledStructure, Provenance
-from chemistry.structure import Structure
 from model.checkpoint import load_committee
 from model.evaluation import MoleculeErrors, held_out_errors
+from workflow.labelled_files import UNREADABLE_XYZ, structure_of_frame
 from workflow.run_folder import RunFolder, checkpoint_name
 from workflow.store import Store
 
@@ -77,7 +77,7 @@ def read_extxyz(path: Path) -> tuple[list[LabelledStructure], set[str]]:
         frames = ase.io.read(path, index=":", format="extxyz")
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file") from error
-    except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:
+    except UNREADABLE_XYZ as error:
         raise InputError(f"{path}: not readable as extended XYZ ({error})") from error
     rows = [_row(atoms, path, i) for i, atoms in enumerate(frames)]
     return rows, {str(a.info["level"]) for a in frames if "level" in a.info}
@@ -87,13 +87,8 @@ def _row(atoms: Atoms, path: Path, index: int) -> LabelledStructure:
     results = atoms.calc.results if atoms.calc is not None else {}
     if "energy" not in results:
         raise InputError(f"{path}, frame {index}: there is no `energy`, which is read in eV")
-    structure = Structure(
-        atomic_numbers=atoms.numbers,
-        positions=atoms.positions,
-        charge=int(atoms.info.get("charge", 0)),
-        multiplicity=int(atoms.info.get("multiplicity", 1)),
-        molecule_id=str(atoms.info.get("molecule", atoms.get_chemical_formula())),
-    )
+    name = str(atoms.info.get("molecule", atoms.get_chemical_formula()))
+    structure = structure_of_frame(atoms, molecule_id=name)
     forces = results.get("forces")
     label = Label(
         structure_id=structure.structure_id,

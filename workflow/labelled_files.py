@@ -21,6 +21,9 @@ from workflow.export.facts import column_name
 from workflow.yaml_file import nearest
 
 _ROWS_AT_ONCE = 1000
+UNREADABLE_XYZ = (OSError, ValueError, KeyError, IndexError, AssertionError)
+"""What ASE raises for a file that is no extended XYZ."""
+
 _TEXTS = ("sampler", "block", "purpose", "split")
 
 
@@ -141,7 +144,7 @@ def _read_extxyz(path: Path, level: LevelOfTheory) -> Labels:
             if str(atoms.info.get("level", level.name)) == level.name:
                 found = True
                 yield _frame_label(atoms, f"{path}, frame {i}")
-    except (OSError, ValueError, KeyError, IndexError, AssertionError) as error:
+    except UNREADABLE_XYZ as error:
         raise InputError(f"{path}: not readable as extended XYZ ({error})") from error
     if not found:
         raise InputError(f"{path}: there are no labels of {level.name}")
@@ -155,16 +158,21 @@ def _frame_label(atoms: Atoms, where: str) -> FileLabel:
         raise InputError(f"{where}: there is no `energy` or `REF_energy`, which are read in eV")
     if atoms.pbc.any():
         raise InputError(f"{where}: a periodic cell cannot be used: rung knows molecules only")
-    structure = Structure(
-        atomic_numbers=atoms.numbers,
-        positions=atoms.positions,
-        charge=int(atoms.info.get("charge", 0)),
-        multiplicity=int(atoms.info.get("multiplicity", 1)),
-    )
     return FileLabel(
-        structure=structure,
+        structure=structure_of_frame(atoms),
         energy=float(energy),
         forces=None if forces is None else np.asarray(forces, dtype=np.float64),
         dipole=results.get("dipole", atoms.info.get("REF_dipole")),
         facts=atoms.info,
+    )
+
+
+def structure_of_frame(atoms: Atoms, *, molecule_id: str = "") -> Structure:
+    """Return the structure of a frame of extended XYZ; ValueError where it makes no sense."""
+    return Structure(
+        atomic_numbers=atoms.numbers,
+        positions=atoms.positions,
+        charge=int(atoms.info.get("charge", 0)),
+        multiplicity=int(atoms.info.get("multiplicity", 1)),
+        molecule_id=molecule_id,
     )

@@ -21,8 +21,8 @@ from workflow.leash import NOBODY, this_process
 from workflow.pools import ClusterPool, LocalPool, Pool, PythonPool
 from workflow.providers import ThisMachine, cluster_provider
 from workflow.python_pool import executor_of_file
+from workflow.records import LOSSES_OF_A_POISON_TASK
 
-_LOSSES_OF_A_POISON_TASK = 3
 _LOOPBACK = "127.0.0.1"
 _PARSL = "parsl.executors.high_throughput"
 _URGENCY: tuple[Role, ...] = ("train", "judge", "explore", "label")
@@ -45,7 +45,7 @@ def parsl_config(backend: Backend, run_folder: Path) -> Config:
     names = dict.fromkeys(backend.pool_name(role) for role in get_args(Role))
     return Config(
         executors=[_executor(name, backend, run_folder) for name in names],
-        retries=_LOSSES_OF_A_POISON_TASK - 1,
+        retries=LOSSES_OF_A_POISON_TASK - 1,
         retry_handler=_retry_cost,
         run_dir=str((run_folder / "logs" / "parsl").resolve()),
         # "htex_auto_scale" cancels queued jobs whenever there are fewer tasks than slots.

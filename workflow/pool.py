@@ -76,18 +76,8 @@ class StoredPool:
     def drawn(self, n: int, *, seed: int) -> list[Candidate]:
         """See `Pool`. Ids are hashes: those that follow a number drawn by lot are a fair sample."""
         lot = np.random.default_rng(seed).bytes(10).hex()
-        ids: list[str] = []
-        for comparison in (">=", "<"):
-            found = self._all(
-                "SELECT structure_id FROM candidates WHERE rung = ? AND status = 'waiting'"
-                f" AND structure_id {comparison} ? AND purpose != 'held_out'"
-                " ORDER BY structure_id LIMIT ?",
-                self._rung,
-                lot,
-                n - len(ids),
-            )
-            ids += [row[0] for row in found]
-        return self._candidates(ids)
+        halves = (("structure_id >= ?", lot), ("structure_id < ?", lot))
+        return self._candidates(self._first_ids(n, halves, order="structure_id"))
 
     def uncertain(
         self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
@@ -122,18 +112,11 @@ class StoredPool:
 
     def to_judge(self, n: int, version: int) -> list[Candidate]:
         """See `Pool`."""
-        ids: list[str] = []
-        for condition in ("excess IS NULL", "excess IS NOT NULL"):
-            found = self._all(
-                "SELECT structure_id FROM candidates WHERE rung = ? AND status = 'waiting'"
-                f" AND purpose != 'held_out' AND judged_by IS NOT ? AND {condition}"
-                " ORDER BY excess DESC, structure_id LIMIT ?",
-                self._rung,
-                version,
-                n - len(ids),
-            )
-            ids += [row[0] for row in found]
-        return self._candidates(ids)
+        groups = [
+            (f"judged_by IS NOT ? AND {of_group}", version)
+            for of_group in ("excess IS NULL", "excess IS NOT NULL")
+        ]
+        return self._candidates(self._first_ids(n, groups, order="excess DESC, structure_id"))
 
     def count_over(self) -> int:
         """See `Pool`."""
@@ -143,6 +126,25 @@ class StoredPool:
             self._rung,
         )
         return int(found[0][0])
+
+    def _first_ids(
+        self, n: int, groups: Sequence[tuple[str, str | int]], *, order: str
+    ) -> list[str]:
+        """Return up to `n` trainable ones of groups, (condition, its value), one after the other.
+
+        A query for each, that an index answers: SQLite would read all to sort them in one.
+        """
+        ids: list[str] = []
+        for condition, value in groups:
+            found = self._all(
+                "SELECT structure_id FROM candidates WHERE rung = ? AND status = 'waiting'"
+                f" AND {condition} AND purpose != 'held_out' ORDER BY {order} LIMIT ?",
+                self._rung,
+                value,
+                n - len(ids),
+            )
+            ids += [row[0] for row in found]
+        return ids
 
     def _candidates(self, ids: Sequence[str]) -> list[Candidate]:
         """Return candidates in the order of their ids as given."""

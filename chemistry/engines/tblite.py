@@ -11,11 +11,12 @@ import numpy as np
 from tblite.interface import Calculator
 
 from chemistry.engines.base import Resources
+from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.label import Label, LabelFailure
 from chemistry.level import LevelOfTheory
 from chemistry.recipe import Calculation
-from chemistry.structure import FloatArray, Structure
+from chemistry.structure import Structure
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
@@ -95,10 +96,7 @@ class TBLiteEngine:
             forces=-np.asarray(result.get("gradient"), dtype=np.float64)
             * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
             dipole=np.asarray(result.get("dipole"), dtype=np.float64) * ANGSTROM_PER_BOHR,
-            diagnostics=_gap(
-                np.asarray(result.get("orbital-energies"), dtype=np.float64),
-                np.asarray(result.get("orbital-occupations"), dtype=np.float64),
-            ),
+            diagnostics=_diagnostics(result),
         )
 
     @staticmethod
@@ -118,13 +116,8 @@ class TBLiteEngine:
         raise CalculationFailed("convergence", f"{message}; try another geometry")
 
 
-def _gap(energies: FloatArray, occupations: FloatArray) -> dict[str, float]:
+def _diagnostics(result: Any) -> dict[str, float]:
     """Return the gap between occupied and empty orbitals."""
-    levels = energies.reshape(-1, energies.shape[-1])
-    filled = occupations.reshape(levels.shape) > _OCCUPIED
-    gaps = [
-        float(e[~f].min() - e[f].max())
-        for e, f in zip(levels, filled, strict=True)
-        if f.any() and not f.all()
-    ]
-    return {"gap_ev": min(gaps) * EV_PER_HARTREE} if gaps else {}
+    occupied = np.asarray(result.get("orbital-occupations")) > _OCCUPIED
+    gap_ev = smallest_gap_ev(np.asarray(result.get("orbital-energies")), occupied)
+    return {} if gap_ev is None else {"gap_ev": gap_ev}

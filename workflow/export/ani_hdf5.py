@@ -30,10 +30,10 @@ from workflow.export.facts import (
     provenance_facts,
     row_facts,
 )
+from workflow.export.hdf5_rows import append_rows, make_column
 from workflow.records import ExportRow
 
 _CORRELATION_CONSISTENT = re.compile(r"cc-pv([dtq])z")
-_FEWEST_CHUNK_ROWS = 8
 _TEXTS = ("structure_id", "molecule", "molecule_id", "sampler", "block", "purpose", "split")
 
 Labels: TypeAlias = list[ExportRow]
@@ -61,7 +61,7 @@ class AniHDF5:
                     group["atomic_numbers"] = first.atomic_numbers[heaviest_first(first)]
                 arrays = _arrays(batch)
                 columns.update(name for name in arrays if "." in name)
-                _append(group, arrays, n_new=len(batch))
+                append_rows(group, arrays)
             for group in file.values():
                 _complete(group, columns)
         return count
@@ -129,31 +129,6 @@ def _missing(shape: tuple[int, ...], value: Any, n_rows: int) -> Any:
     return np.full((n_rows, *shape), np.nan)
 
 
-def _append(group: Any, arrays: dict[str, Any], *, n_new: int) -> None:
-    """Put a batch of rows behind those that a group has."""
-    start = len(group["coordinates"]) if "coordinates" in group else 0
-    for name, values in arrays.items():
-        if name not in group:
-            _column(group, name, values.shape[1:], values.dtype, n_rows=start + n_new)
-        column = group[name]
-        column.resize(start + n_new, axis=0)
-        column[start:] = values
-
-
-def _column(
-    group: Any, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, n_rows: int
-) -> None:
-    """Make a column of missing values; a chunk is as long as what comes first, for small files."""
-    group.create_dataset(
-        name,
-        shape=(n_rows, *shape),
-        maxshape=(None, *shape),
-        chunks=(max(n_rows, _FEWEST_CHUNK_ROWS), *shape),
-        dtype=h5py.string_dtype() if dtype.hasobject else dtype,
-        fillvalue=np.nan if np.issubdtype(dtype, np.floating) else None,
-    )
-
-
 def _complete(group: Any, columns: Iterable[str]) -> None:
     """Give a group the columns of all levels, as long as `coordinates`; NaN where no label is.
 
@@ -164,5 +139,5 @@ def _complete(group: Any, columns: Iterable[str]) -> None:
         if name not in group:
             dtype = np.dtype(object if name.endswith(".provenance") else float)
             column_shape = tuple(shape) if name.endswith(".forces") else ()
-            _column(group, name, column_shape, dtype, n_rows=n_rows)
+            make_column(group, name, column_shape, dtype, n_rows=n_rows)
         group[name].resize(n_rows, axis=0)

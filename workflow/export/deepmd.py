@@ -16,8 +16,7 @@ from ase.data import chemical_symbols
 
 from chemistry.structure import Structure
 from workflow.export.batches import batched
-from workflow.export.facts import LabelList, heaviest_first, hill_formula
-from workflow.export.torchani_hdf5 import level_folder
+from workflow.export.facts import LabelList, heaviest_first, hill_formula, level_folder
 from workflow.records import ExportRow
 
 Place: TypeAlias = tuple[str, str, str]

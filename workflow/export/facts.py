@@ -37,6 +37,12 @@ def _hill_formula(atomic_numbers: tuple[int, ...]) -> str:
     return str(Formula.from_list(symbols).format("hill"))
 
 
+def level_folder(row: ExportRow) -> str:
+    """Return the folder of a label's level, one of its own for labels without forces."""
+    name = column_name(row.level_name)
+    return name if row.label.forces is not None else f"{name}-energies-only"
+
+
 def heaviest_first(structure: Structure) -> IntArray:
     """Return the order of atoms that all geometries of one formula share, (N,)."""
     return np.argsort(-structure.atomic_numbers, kind="stable")

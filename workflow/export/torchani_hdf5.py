@@ -15,10 +15,9 @@ import numpy as np
 
 from chemistry.units import EV_PER_HARTREE
 from workflow.export.batches import batched
-from workflow.export.facts import LabelList, column_name, hill_formula
+from workflow.export.facts import LabelList, hill_formula, level_folder
+from workflow.export.hdf5_rows import append_rows
 from workflow.records import ExportRow
-
-_FEWEST_CHUNK_ROWS = 8
 
 
 class TorchaniHDF5:
@@ -40,14 +39,8 @@ class TorchaniHDF5:
                 (path / folder).mkdir(exist_ok=True)
                 with h5py.File(path / folder / f"{split}.h5", "a") as file:
                     file.attrs["grouping"] = "by_formula"
-                    _append(file.require_group(formula), arrays)
+                    append_rows(file.require_group(formula), arrays)
         return count
-
-
-def level_folder(row: ExportRow) -> str:
-    """Return the folder of a label's level, one of its own for labels without forces."""
-    name = column_name(row.level_name)
-    return name if row.label.forces is not None else f"{name}-energies-only"
 
 
 def _place(row: ExportRow) -> tuple[str, str, str]:
@@ -69,15 +62,3 @@ def _arrays(batch: list[ExportRow]) -> dict[str, Any]:
     if batch[0].label.forces is not None:
         arrays["forces"] = np.array([row.label.forces for row in batch]) / EV_PER_HARTREE
     return arrays
-
-
-def _append(group: Any, arrays: dict[str, Any]) -> None:
-    for name, values in arrays.items():
-        if name in group:
-            start = len(group[name])
-            group[name].resize(start + len(values), axis=0)
-            group[name][start:] = values
-        else:
-            chunks = (max(len(values), _FEWEST_CHUNK_ROWS), *values.shape[1:])
-            maxshape = (None, *values.shape[1:])
-            group.create_dataset(name, data=values, maxshape=maxshape, chunks=chunks)

@@ -7,6 +7,7 @@ import numpy as np
 from pyscf import dft, gto, lib, scf
 from pyscf.scf import stability
 
+from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.fitting import built, fitting_basis
 from chemistry.recipe import Calculation
@@ -141,7 +142,7 @@ def is_suspicious(mf: Any) -> bool:
     molecules and largest of unstable ones, in eV: PBE 3.7 (formaldehyde) and 2.1 (ethylene, twisted
     by 90 degrees), wB97X 10.3 (butadiene) and 9.6 (O3).
     """
-    gap_ev = _smallest_gap(mf)
+    gap_ev = _gap_ev(mf)
     if gap_ev is None:
         return False
     exchange = 1.0
@@ -256,19 +257,11 @@ def dipole(mf: Any) -> FloatArray:
 def diagnostics(mf: Any, cycles: int) -> dict[str, float]:
     """Return S², the smallest gap between occupied and empty orbitals, and the cycles taken."""
     found = {"s2": float(mf.spin_square()[0]), "scf_cycles": float(cycles)}
-    gap_ev = _smallest_gap(mf)
+    gap_ev = _gap_ev(mf)
     if gap_ev is not None:
         found["gap_ev"] = gap_ev
     return found
 
 
-def _smallest_gap(mf: Any) -> float | None:
-    """Return the smallest gap, in eV, between occupied and empty orbitals of one spin, or None."""
-    energies = np.atleast_2d(np.asarray(mf.mo_energy))
-    occupied = np.atleast_2d(np.asarray(mf.mo_occ)) > 0
-    gaps = [
-        float(e[~filled].min() - e[filled].max())
-        for e, filled in zip(energies, occupied, strict=True)
-        if filled.any() and not filled.all()
-    ]
-    return min(gaps) * EV_PER_HARTREE if gaps else None
+def _gap_ev(mf: Any) -> float | None:
+    return smallest_gap_ev(np.asarray(mf.mo_energy), np.asarray(mf.mo_occ) > 0)

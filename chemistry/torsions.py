@@ -4,7 +4,6 @@ import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers, rdMolTransforms
 
-from chemistry.force_field import mmff94_covers
 from chemistry.molecule import Molecule
 from chemistry.rdkit_bridge import conformer_of, to_rdkit
 from chemistry.structure import FloatArray, IntArray
@@ -58,11 +57,10 @@ def turned(
     mol = to_rdkit(molecule)
     mol.AddConformer(conformer_of(positions))
     i, j, k, m = (int(atom) for atom in torsion)
-    properties = (
-        rdForceFieldHelpers.MMFFGetMoleculeProperties(mol)
-        if relaxation_steps and mmff94_covers(molecule)
-        else None
-    )
+    with rdBase.BlockLogs():  # of what MMFF94 does not cover there are no properties
+        properties = (
+            rdForceFieldHelpers.MMFFGetMoleculeProperties(mol) if relaxation_steps else None
+        )
     geometries = []
     for angle in angles_degree.tolist():
         turning = Chem.Mol(mol)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from chemistry.structure import FloatArray, Structure
 from model.committee import Committee
@@ -30,8 +31,7 @@ def refit_offsets(
     known = np.stack([p.member_energies for p in committee.predict(structures)], axis=1)  # (M, S)
     weights = committee.networks.weights.clone()
     networks = replace(committee.networks, weights=weights)
-    for member, missing in enumerate(energies_ev - known):
-        offsets = fit_self_energies(structures, missing, committee.elements)
-        for layers, offset in zip(networks.layers, offsets, strict=True):
-            layers[-1].bias[member] += float(offset)
+    offsets = fit_self_energies(structures, (energies_ev - known).T, committee.elements)
+    for layers, of_members in zip(networks.layers, offsets, strict=True):
+        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members)
     return replace(committee, networks=networks)

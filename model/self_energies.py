@@ -22,6 +22,16 @@ def fit_self_energies(
 
     The least squares solution of smallest norm in float64: an element that no structure has gets
     zero, and a few molecules that do not determine all elements are fitted nevertheless.
+
+    Parameters
+    ----------
+    structures : sequence of Structure, S of them
+    energies_ev : (S,) or (S, K) float64
+    elements : sequence of int, E of them
+
+    Returns
+    -------
+    (E,) or (E, K) float64
     """
     counts = element_counts(structures, elements)
     solution, *_ = np.linalg.lstsq(counts, energies_ev, rcond=None)

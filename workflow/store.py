@@ -226,7 +226,7 @@ class Store(StoreReader):
         is_broken: bool = False,
     ) -> None:
         """Keep what a committee says of waiting candidates."""
-        over = sum(times_over(j.rho_kcal_mol, j.force_sigma, threshold) > 1 for j in judgements)
+        excesses = [times_over(j.rho_kcal_mol, j.force_sigma, threshold) for j in judgements]
         with self._write() as db:
             db.executemany(
                 "UPDATE candidates SET rho_kcal_mol = ?, force_sigma_kcal_mol_angstrom = ?,"
@@ -237,19 +237,19 @@ class Store(StoreReader):
                         j.rho_kcal_mol,
                         j.force_sigma,
                         j.energy_ev,
-                        times_over(j.rho_kcal_mol, j.force_sigma, threshold),
+                        excess,
                         version,
                         rung,
                         j.structure_id,
                     )
-                    for j in judgements
+                    for j, excess in zip(judgements, excesses, strict=True)
                 ],
             )
             detail = {
                 "rung": rung,
                 "version": version,
                 "judged": len(judgements),
-                "over_threshold": over,
+                "over_threshold": sum(excess > 1 for excess in excesses),
                 "is_broken": is_broken,
             }
             _insert_task(db, key, rung, "judge", version, detail, cost)

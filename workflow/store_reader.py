@@ -1,6 +1,7 @@
 """What can be read from a store: by the driver, and by anybody else while it runs (WAL)."""
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -97,13 +98,23 @@ class StoreReader(LabelReader):
         """Yield (key, kind, detail, cost) of finished tasks in order of their end."""
         sql = "SELECT * FROM tasks WHERE kind = coalesce(?, kind) ORDER BY finished_at"
         for row in self._all(sql, kind):
-            cost = Cost(
-                worker=row["worker"],
-                started_at=row["started_at"],
-                finished_at=row["finished_at"],
-                cpu_seconds=row["cpu_seconds"],
-            )
-            yield row["key"], row["kind"], json.loads(row["detail"]), cost
+            yield _task(row)
+
+    def recent_tasks(
+        self, since: float, *, at_least: int
+    ) -> list[tuple[str, str, dict[str, Any], Cost]]:
+        """Return what `tasks` yields of those that ended after a moment, and of the last few.
+
+        Inheriting is no work: it does not count among the last few.
+        """
+        found = self._all(
+            "SELECT * FROM tasks WHERE key IN (SELECT key FROM tasks WHERE finished_at > ? UNION"
+            " SELECT key FROM (SELECT key FROM tasks WHERE kind != 'inherit'"
+            "  ORDER BY finished_at DESC LIMIT ?)) ORDER BY finished_at",
+            since,
+            at_least,
+        )
+        return [_task(row) for row in found]
 
     def stages(self) -> dict[str, StageCost]:
         """Return what each kind of task has cost, over all rungs."""
@@ -219,3 +230,13 @@ class StoreReader(LabelReader):
     def trained_rungs(self) -> list[int]:
         """Return the rungs that have a training, from first to last."""
         return [row[0] for row in self._all("SELECT DISTINCT rung FROM trainings ORDER BY rung")]
+
+
+def _task(row: sqlite3.Row) -> tuple[str, str, dict[str, Any], Cost]:
+    cost = Cost(
+        worker=row["worker"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+        cpu_seconds=row["cpu_seconds"],
+    )
+    return row["key"], row["kind"], json.loads(row["detail"]), cost

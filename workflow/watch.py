@@ -69,10 +69,12 @@ def has_ended(folder: RunFolder) -> bool:
 
 
 def _look(folder: RunFolder) -> RenderableType:
+    now = time.time()
     with Store.open(folder.store, read_only=True) as store:
         campaign = stored_campaign(store)
-        tasks = [(key, kind, cost) for key, kind, _, cost in store.tasks()]
-    return watch_screen(summarize(folder), campaign, tasks, now=time.time())
+        recent = store.recent_tasks(now - _RATE_SECONDS, at_least=_RECENT_TASKS)
+    tasks = [(key, kind, cost) for key, kind, _, cost in recent]
+    return watch_screen(summarize(folder), campaign, tasks, now=now)
 
 
 def watch_screen(
@@ -87,7 +89,7 @@ def watch_screen(
     Parameters
     ----------
     tasks : list of (key, kind, Cost)
-        Finished tasks in order of their end.
+        Finished tasks in order of their end: the last few, and all that the rate is of.
     now : float
         Seconds since 1970-01-01 UTC.
     """

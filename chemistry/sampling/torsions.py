@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from chemistry.geometry import GeometryRules
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Threshold
 from chemistry.sampling.base import Sample, SamplerSettings
@@ -44,11 +45,13 @@ class TorsionScans(SamplerSettings):
     ) -> Sample:
         """Return turned geometries; see `chemistry.sampling.base.Sampler`."""
         # RDKit is loaded here: whoever only reads settings need not wait for it.
+        from chemistry.rdkit_bridge import geometry_rules
         from chemistry.torsions import rotatable_torsions
 
         torsions = rotatable_torsions(molecule)
         if not len(torsions):
             return Sample(offers=())
+        rules = geometry_rules(molecule)
         generator = np.random.default_rng(seed)
         parts = []
         for start in starts:
@@ -56,7 +59,7 @@ class TorsionScans(SamplerSettings):
                 first = generator.uniform(0.0, 360.0)
                 angles = first + 360.0 * np.arange(self.angles) / self.angles
                 made = self._scan(molecule, start, torsions[row], angles, seed)
-                parts.append(self._judged(molecule, start, made, potential, threshold))
+                parts.append(self._judged(rules, start, made, potential, threshold))
         return merge(parts)
 
     def _scan(
@@ -77,15 +80,13 @@ class TorsionScans(SamplerSettings):
 
     def _judged(
         self,
-        molecule: Molecule,
+        rules: GeometryRules,
         start: Structure,
         made: Sequence[Structure],
         potential: Potential,
         threshold: Threshold | None,
     ) -> Sample:
-        from chemistry.rdkit_bridge import geometry_rules
-
-        faults = geometry_rules(molecule).faults(np.array([s.positions for s in made]))
+        faults = rules.faults(np.array([s.positions for s in made]))
         rejected = Counter(str(fault.reason) for fault in faults if fault)
         sane = [s for s, fault in zip(made, faults, strict=True) if fault is None]
         return judge_below_ceiling(

@@ -420,6 +420,22 @@ def full_store(path: Path) -> int:
     return path.stat().st_size
 
 
+def test_recent_tasks_are_those_after_a_moment_and_the_last_few(tmp_path):
+    with new_store(tmp_path / "s") as store:
+        store.inherit("inherit-1", 1)  # ends now, after all others
+        for i in range(6):
+            training = Training(version=i, checkpoint="", n_labels=1)
+            store.commit_training(f"t-{i}", 0, training, replace(COST, finished_at=float(i)))
+
+        def keys(since, at_least):
+            return [key for key, *_ in store.recent_tasks(since, at_least=at_least)]
+
+        assert keys(2.0, 0) == ["t-3", "t-4", "t-5", "inherit-1"]
+        assert keys(4.0, 3) == ["t-3", "t-4", "t-5", "inherit-1"]
+        assert keys(1e12, 2) == ["t-4", "t-5"]
+        assert store.recent_tasks(-1.0, at_least=0) == list(store.tasks())
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("left", [0, 10, 5000, 0.5])
 def test_a_cut_file_is_called_damaged(tmp_path, left, read_only):

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from driver_process import Driver
 
 _SCRIPTS = Path(__file__).parents[1] / "clusters"
 
@@ -50,3 +51,49 @@ def empties(queued: Callable[[], Sequence[str]], seconds: float = 30) -> bool:
             return False
         time.sleep(0.5)
     return True
+
+
+@contextmanager
+def drivers_on(
+    environment: dict[str, str],
+    folder: Path,
+    preamble: str,
+    *,
+    queued: Callable[[], Sequence[str]],
+    cancel: Sequence[str],
+) -> Iterator[Callable[[str], Driver]]:
+    """Yield what starts a driver of `preamble` and a body; then end all jobs and drivers."""
+    drivers: list[Driver] = []
+
+    def start(body: str) -> Driver:
+        drivers.append(Driver(folder, preamble + body, environment))
+        return drivers[-1]
+
+    yield start
+    for job in queued():
+        ask(environment, *cancel, job)
+    for driver in drivers:
+        driver.close()
+
+
+def the_next_driver_ends_jobs_of_a_killed_one(
+    run: Callable[[str], Driver], queued: Callable[[], Sequence[str]], pool: str
+) -> None:
+    """Kill a driver whose job works on, and check that the next one cancels it and gets its own."""
+    body = f"""
+with start_workers(Backend(pools={{"main": {pool}}}, limits=short), folder / "run") as workers:
+    if (folder / "busy0").exists():
+        tell(workers.submit("label", os.getpid).result())
+    else:
+        workers.submit("label", hang, folder, 0).result()
+"""
+    first = run(body)
+    first.until((first.folder / "busy0").exists)
+    first.process.kill()
+    first.ends()
+    [left] = queued()
+    second = run(body)
+    assert second.ends(120) == 0, second.output
+    assert left not in queued()
+    assert empties(queued)
+    assert second.leaves_nothing()

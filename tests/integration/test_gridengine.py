@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 from driver_process import Driver
-from real_cluster import ask, empties, real_cluster
+from real_cluster import (
+    ask,
+    drivers_on,
+    empties,
+    real_cluster,
+    the_next_driver_ends_jobs_of_a_killed_one,
+)
 
 pytestmark = [pytest.mark.gridengine, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -43,17 +49,8 @@ def queued(cluster: dict[str, str]) -> Callable[[], list[str]]:
 def run(
     cluster: dict[str, str], queued: Callable[[], list[str]], tmp_path: Path
 ) -> Iterator[Callable[[str], Driver]]:
-    drivers: list[Driver] = []
-
-    def start(body: str) -> Driver:
-        drivers.append(Driver(tmp_path, _POOL + body, cluster))
-        return drivers[-1]
-
-    yield start
-    for job in queued():
-        ask(cluster, "qdel", "-f", job)
-    for driver in drivers:
-        driver.close()
+    with drivers_on(cluster, tmp_path, _POOL, queued=queued, cancel=("qdel", "-f")) as start:
+        yield start
 
 
 def test_a_task_runs_in_a_job_of_grid_engine(
@@ -106,20 +103,4 @@ with start_workers(Backend(pools={{"main": pool}}, limits=short), folder / "run"
 def test_jobs_of_a_killed_driver_are_deleted_by_the_next(
     run: Callable[[str], Driver], queued: Callable[[], list[str]]
 ) -> None:
-    body = """
-with start_workers(Backend(pools={"main": sge()}, limits=short), folder / "run") as workers:
-    if (folder / "busy0").exists():
-        tell(workers.submit("label", os.getpid).result())
-    else:
-        workers.submit("label", hang, folder, 0).result()
-"""
-    first = run(body)
-    first.until((first.folder / "busy0").exists)
-    first.process.kill()
-    first.ends()
-    [left] = queued()
-    second = run(body)
-    assert second.ends(120) == 0, second.output
-    assert left not in queued()
-    assert empties(queued)
-    assert second.leaves_nothing()
+    the_next_driver_ends_jobs_of_a_killed_one(run, queued, "sge()")

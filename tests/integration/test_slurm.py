@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 from driver_process import Driver
-from real_cluster import ask, empties, real_cluster
+from real_cluster import (
+    ask,
+    drivers_on,
+    empties,
+    real_cluster,
+    the_next_driver_ends_jobs_of_a_killed_one,
+)
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -41,17 +47,8 @@ def queued(cluster: dict[str, str]) -> Callable[[], list[str]]:
 def run(
     cluster: dict[str, str], queued: Callable[[], list[str]], tmp_path: Path
 ) -> Iterator[Callable[[str], Driver]]:
-    drivers: list[Driver] = []
-
-    def start(body: str) -> Driver:
-        drivers.append(Driver(tmp_path, _POOL + body, cluster))
-        return drivers[-1]
-
-    yield start
-    for job in queued():
-        ask(cluster, "scancel", job)
-    for driver in drivers:
-        driver.close()
+    with drivers_on(cluster, tmp_path, _POOL, queued=queued, cancel=("scancel",)) as start:
+        yield start
 
 
 def test_a_role_runs_on_slurm_and_another_here(
@@ -94,23 +91,7 @@ with start_workers(backend, folder / "run") as workers:
 def test_jobs_of_a_killed_driver_are_cancelled_by_the_next(
     run: Callable[[str], Driver], queued: Callable[[], list[str]]
 ) -> None:
-    body = """
-with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run") as workers:
-    if (folder / "busy0").exists():
-        tell(workers.submit("label", os.getpid).result())
-    else:
-        workers.submit("label", hang, folder, 0).result()
-"""
-    first = run(body)
-    first.until((first.folder / "busy0").exists)
-    first.process.kill()
-    first.ends()
-    [left] = queued()
-    second = run(body)
-    assert second.ends(120) == 0, second.output
-    assert left not in queued()
-    assert empties(queued)
-    assert second.leaves_nothing()
+    the_next_driver_ends_jobs_of_a_killed_one(run, queued, "slurm()")
 
 
 def test_a_task_of_a_cancelled_job_runs_again_in_another(

@@ -12,6 +12,7 @@ import numpy as np
 from chemistry.label import Label, LabelFailure, Provenance
 from chemistry.structure import Origin, Structure
 from workflow.backend import Role
+from workflow.campaign import Campaign
 from workflow.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
 from workflow.records import Cost, Judgement
 from workflow.results import (
@@ -26,6 +27,32 @@ from workflow.results import (
 from workflow.training_set import read_labelled
 
 WATER = np.array([[0.0, 0.0, 0.119], [0.0, 0.763, -0.477], [0.0, -0.763, -0.477]])
+
+
+def scripted_campaign(**changes) -> Campaign:
+    """Return a campaign of 16 labels and 4 held-out ones of one molecule."""
+    rung = {
+        "level": "hf/sto-3g",
+        "initial_labels": 6,
+        "labels_per_training": 5,
+        "budget": {"labels": 16},
+        "stop": {"uncertain_share": None},
+    }
+    fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
+    return Campaign.model_validate({**fields, "gates": {"second_share": 0}, **changes})
+
+
+class Listener:
+    """An observer that remembers what was said, and the last state that it saw."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def saw(self, state, level) -> None:
+        self.last = state
+
+    def said(self, text: str) -> None:
+        self.heard.append(text)
 
 
 class ScriptedWorkers:

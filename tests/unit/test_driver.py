@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from scripted_workers import ScriptedWorkers
+from scripted_workers import Listener, ScriptedWorkers
 
 from chemistry.errors import CampaignFailed
 from chemistry.level import find_level
@@ -17,19 +17,6 @@ from workflow.snapshot import rung_state
 from workflow.store import Store
 
 LEVEL = find_level("hf/sto-3g")
-
-
-class Silent:
-    """An observer that remembers what was said."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-
-    def saw(self, state, level) -> None:
-        self.last = state
-
-    def said(self, text: str) -> None:
-        self.heard.append(text)
 
 
 def campaign(**changes) -> Campaign:
@@ -52,9 +39,9 @@ def campaign(**changes) -> Campaign:
     return Campaign.model_validate(fields)
 
 
-def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedWorkers, Silent]:
+def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedWorkers, Listener]:
     folder = open_run(the_campaign, path)
-    observer = Silent()
+    observer = Listener()
     workers = ScriptedWorkers(path, **worker_options)
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
@@ -130,7 +117,7 @@ def test_goes_on_after_an_interrupt_without_computing_anything_twice(tmp_path, s
     with Store.create(folder.store, the_campaign.model_dump_json()) as store:
         store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
         with pytest.raises(KeyboardInterrupt):
-            Driver(store, the_campaign, Backend(), folder, first, Silent()).run()
+            Driver(store, the_campaign, Backend(), folder, first, Listener()).run()
     second, _ = run(the_campaign, path)
     labelled = first.labelled + second.labelled
     assert len(labelled) == len(set(labelled)) == 24

@@ -3,42 +3,17 @@
 import json
 
 import pytest
-from scripted_workers import ScriptedWorkers
+from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.errors import InputError
 from chemistry.molecules import molecule_from_smiles
 from workflow.backend import Backend
-from workflow.campaign import Campaign
 from workflow.driver import Driver
 from workflow.explain import explain, sentences
 from workflow.run_folder import RunFolder, open_run
 from workflow.store import Store
 
-CAMPAIGN = Campaign.model_validate(
-    {
-        "name": "x",
-        "molecules": ["O"],
-        "rungs": [
-            {
-                "level": "hf/sto-3g",
-                "initial_labels": 6,
-                "labels_per_training": 5,
-                "budget": {"labels": 16},
-                "stop": {"uncertain_share": None},
-            }
-        ],
-        "held_out": {"structures": 4},
-        "gates": {"second_share": 0},
-    }
-)
-
-
-class _Nobody:
-    def saw(self, state, level):
-        pass
-
-    def said(self, text):
-        pass
+CAMPAIGN = scripted_campaign()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +22,7 @@ def run(tmp_path_factory) -> RunFolder:
     workers = ScriptedWorkers(folder.path, failing=lambda i: int(i, 16) % 6 == 0)
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store:
         store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
-        Driver(store, CAMPAIGN, Backend(), folder, workers, _Nobody()).run()
+        Driver(store, CAMPAIGN, Backend(), folder, workers, Listener()).run()
     return folder
 
 

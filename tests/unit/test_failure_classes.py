@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from scripted_workers import ScriptedWorkers
+from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.errors import CampaignFailed, InputError, RunInUse
 from chemistry.label import Label, LabelFailure
@@ -29,18 +29,6 @@ LEVEL = find_level("hf/sto-3g")
 N_LABELS = 16 + 4
 
 
-def campaign(**changes) -> Campaign:
-    rung = {
-        "level": "hf/sto-3g",
-        "initial_labels": 6,
-        "labels_per_training": 5,
-        "budget": {"labels": 16},
-        "stop": {"uncertain_share": None},
-    }
-    fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
-    return Campaign.model_validate({**fields, "gates": {"second_share": 0}, **changes})
-
-
 class Troubled(ScriptedWorkers):
     """Workers that answer some orders otherwise: `trouble(order, usual answer)`."""
 
@@ -53,17 +41,6 @@ class Troubled(ScriptedWorkers):
         if isinstance(order, LabelOrder):
             self.orders.append(order)
         return self._trouble(order, super()._answer(order))
-
-
-class Listener:
-    def __init__(self):
-        self.heard: list[str] = []
-
-    def saw(self, state, level):
-        self.last = state
-
-    def said(self, text):
-        self.heard.append(text)
 
 
 def launch(path: Path, the_campaign: Campaign, trouble=lambda order, answer: answer):
@@ -117,7 +94,7 @@ def exported(path: Path, **options) -> set[str]:
 
 def test_a_lost_label_is_tried_again_within_the_launch_and_counted_apart(tmp_path):
     trouble = Once(lambda order, _: failed(order, "infrastructure"), times=2)
-    workers, listener = launch(tmp_path, campaign(), trouble)
+    workers, listener = launch(tmp_path, scripted_campaign(), trouble)
     assert len(exported(tmp_path)) == N_LABELS
     assert workers.labelled.count(trouble.victim) == 3
     assert listener.last.n_failures == 0
@@ -129,15 +106,15 @@ def test_a_lost_label_is_tried_again_within_the_launch_and_counted_apart(tmp_pat
 
 def test_what_is_lost_three_times_is_poison_until_it_is_put_back(tmp_path):
     trouble = Once(lambda order, _: failed(order, "infrastructure"))
-    workers, _ = launch(tmp_path, campaign(), trouble)
+    workers, _ = launch(tmp_path, scripted_campaign(), trouble)
     assert workers.labelled.count(trouble.victim) == 3
     (label,) = listed(tmp_path)
     assert (label.structure_id, label.kind, label.tries) == (trouble.victim, "poison", 3)
     assert (label.molecule_name, label.level_name) == ("water", "hf/sto-3g")
-    again, _ = launch(tmp_path, campaign())
+    again, _ = launch(tmp_path, scripted_campaign())
     assert again.labelled == []
     assert retry(RunFolder(tmp_path)) == [label]
-    healed, _ = launch(tmp_path, campaign())
+    healed, _ = launch(tmp_path, scripted_campaign())
     assert healed.labelled == [trouble.victim]
     assert len(exported(tmp_path)) == N_LABELS
     assert listed(tmp_path) == []
@@ -148,9 +125,9 @@ def test_many_lost_tasks_stop_the_launch_with_a_clear_word(tmp_path):
         return failed(order, "infrastructure") if isinstance(order, LabelOrder) else usual
 
     with pytest.raises(CampaignFailed, match=r"\d tasks were lost .*scripted infrastructure"):
-        launch(tmp_path, campaign(failures={"lost_tasks": 5}), lose)
+        launch(tmp_path, scripted_campaign(failures={"lost_tasks": 5}), lose)
     # The next launch counts anew; only what was lost three times was given up.
-    launch(tmp_path, campaign(failures={"lost_tasks": 5}))
+    launch(tmp_path, scripted_campaign(failures={"lost_tasks": 5}))
     given_up = listed(tmp_path)
     assert {label.kind for label in given_up} <= {"poison"}
     assert len(exported(tmp_path)) + len(given_up) == N_LABELS
@@ -166,7 +143,7 @@ def test_other_tasks_that_are_lost_are_tried_again_too(tmp_path, kind):
             return Broken(kind="infrastructure", message="segmentation fault")
         return usual
 
-    _, listener = launch(tmp_path, campaign(), lose_one)
+    _, listener = launch(tmp_path, scripted_campaign(), lose_one)
     assert len(exported(tmp_path)) == N_LABELS
     assert any("segmentation fault): it is tried again" in s for s in listener.heard)
 
@@ -177,10 +154,10 @@ def test_other_tasks_that_are_lost_are_tried_again_too(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["input", "convergence", "resource", "suspect"])
 def test_a_failed_label_is_recorded_once_and_not_tried_again(tmp_path, kind):
     trouble = Once(lambda order, _: failed(order, kind))
-    workers, _ = launch(tmp_path, campaign(), trouble)
+    workers, _ = launch(tmp_path, scripted_campaign(), trouble)
     assert workers.labelled.count(trouble.victim) == 1
     assert [(f.kind, f.tries) for f in listed(tmp_path)] == [(kind, 1)]
-    again, _ = launch(tmp_path, campaign())
+    again, _ = launch(tmp_path, scripted_campaign())
     assert again.labelled == []
 
 
@@ -190,11 +167,11 @@ def test_the_budget_of_failures_is_the_campaigns(tmp_path):
             return failed(order, "convergence")
         return usual
 
-    strict = campaign(failures={"share": 0.1, "tolerated": 2})
+    strict = scripted_campaign(failures={"share": 0.1, "tolerated": 2})
     with pytest.raises(CampaignFailed, match=r"3 of \d+ labels failed or were refused, one of"):
         launch(tmp_path, strict, every_other)
     # With a larger budget the same run goes on.
-    launch(tmp_path, campaign(failures={"share": 1.0}), every_other)
+    launch(tmp_path, scripted_campaign(failures={"share": 1.0}), every_other)
     assert len(exported(tmp_path)) + len(listed(tmp_path)) == N_LABELS
 
 
@@ -205,8 +182,8 @@ def test_a_campaign_whose_explorations_all_break_has_failed_and_tries_them_again
         return usual
 
     with pytest.raises(CampaignFailed, match=r"none of the last explorations .* knows gold"):
-        launch(tmp_path, campaign(select={"random_share": 0}), break_explorations)
-    launch(tmp_path, campaign(select={"random_share": 0}))
+        launch(tmp_path, scripted_campaign(select={"random_share": 0}), break_explorations)
+    launch(tmp_path, scripted_campaign(select={"random_share": 0}))
     assert len(exported(tmp_path)) == N_LABELS
 
 
@@ -218,7 +195,7 @@ def test_a_label_that_a_gate_refuses_is_kept_and_listed_but_not_trained_on(tmp_p
         return replace(label, forces=np.full((3, 3), 99.0))
 
     trouble = Once(pull)
-    _, listener = launch(tmp_path, campaign(), trouble)
+    _, listener = launch(tmp_path, scripted_campaign(), trouble)
     assert trouble.victim not in exported(tmp_path)
     assert trouble.victim in exported(tmp_path, with_quarantined=True)
     (label,) = listed(tmp_path)
@@ -230,7 +207,7 @@ def test_a_label_that_a_gate_refuses_is_kept_and_listed_but_not_trained_on(tmp_p
     assert trouble.victim not in {r.structure.structure_id for rows in sets for r in rows}
     assert listener.last.newest.n_labels == len(sets[0])
     retry(RunFolder(tmp_path), kinds=["suspect"])
-    workers, _ = launch(tmp_path, campaign())
+    workers, _ = launch(tmp_path, scripted_campaign())
     assert workers.labelled == [trouble.victim]
     assert trouble.victim in exported(tmp_path)
 
@@ -264,7 +241,7 @@ def energy_of(path: Path, structure_id: str) -> float:
 
 def expecting_workers(path: Path, trouble):
     """Launch with samplers whose committee predicts energies, as scripted ones do not."""
-    the_campaign = campaign(select={"random_share": 0})
+    the_campaign = scripted_campaign(select={"random_share": 0})
     original = ScriptedWorkers._answer
 
     def answer(order, usual):
@@ -321,7 +298,7 @@ def test_an_outlier_is_used_only_as_a_second_opinion_says(
 
 
 def test_a_share_of_labels_is_computed_again_and_both_agree(tmp_path):
-    workers, _ = launch(tmp_path, campaign(gates={"second_share": 0.5}))
+    workers, _ = launch(tmp_path, scripted_campaign(gates={"second_share": 0.5}))
     second = [o.structure.structure_id for o in workers.orders if o.is_second]
     assert 0.2 * N_LABELS < len(second) < 0.8 * N_LABELS
     assert len(second) == len(set(second))
@@ -340,7 +317,7 @@ def test_failures_are_listed_with_all_that_is_known_of_them(tmp_path):
         return replace(failed(order, "convergence"), attempts=("DIIS", "Newton"))
 
     trouble = Once(not_converged)
-    launch(tmp_path, campaign(), trouble)
+    launch(tmp_path, scripted_campaign(), trouble)
     console = Console(width=160, force_terminal=False)
     with console.capture() as capture:
         console.print(failures_screen(listed(tmp_path)))
@@ -361,7 +338,7 @@ def test_only_what_is_named_is_put_back(tmp_path):
         kinds[order.structure.structure_id] = kind
         return failed(order, kind) if kind else usual
 
-    launch(tmp_path, campaign(failures={"share": 1.0}), several)
+    launch(tmp_path, scripted_campaign(failures={"share": 1.0}), several)
     folder = RunFolder(tmp_path)
     heavy = {i for i, kind in kinds.items() if kind == "resource"}
     bad = sorted(i for i, kind in kinds.items() if kind == "input")
@@ -375,13 +352,13 @@ def test_only_what_is_named_is_put_back(tmp_path):
         retry(folder)
     assert {label.structure_id for label in retry(folder, kinds=["resource"])} == heavy
     assert [label.structure_id for label in retry(folder, structures=[bad[0][:9]])] == [bad[0]]
-    workers, _ = launch(tmp_path, campaign(failures={"share": 1.0}))
+    workers, _ = launch(tmp_path, scripted_campaign(failures={"share": 1.0}))
     assert set(workers.labelled) == {*heavy, bad[0]}
     assert {label.structure_id for label in listed(tmp_path)} == set(bad[1:])
 
 
 def test_a_label_that_is_fine_has_no_findings_that_refuse(tmp_path):
-    launch(tmp_path, campaign())
+    launch(tmp_path, scripted_campaign())
     with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
         findings = store._all("SELECT findings, quarantine FROM labels")
         label = store.label(next(iter(exported(tmp_path))), LEVEL.level_id)

@@ -11,7 +11,7 @@ import yaml
 from ase import Atoms
 from ase.build import molecule as ase_molecule
 from ase.calculators.singlepoint import SinglePointCalculator
-from scripted_workers import ScriptedWorkers
+from scripted_workers import Listener, ScriptedWorkers
 
 from chemistry.embedding import embed
 from chemistry.errors import InputError
@@ -252,7 +252,7 @@ def test_a_campaign_starts_from_imported_labels(source, tmp_path):
     folder = RunFolder(tmp_path / "run")
     workers = ScriptedWorkers(folder.path)
     with Store.open(folder.store) as store:
-        Driver(store, target, Backend(), folder, workers, _Silent()).run()
+        Driver(store, target, Backend(), folder, workers, Listener()).run()
         first, *_ = store.trainings(0)
         purposes = [row.purpose for row in store.export_rows()]
         labelled_here = [key for key, kind, _, _ in store.tasks("label")]
@@ -260,9 +260,3 @@ def test_a_campaign_starts_from_imported_labels(source, tmp_path):
     assert purposes.count("initial") == 6
     assert purposes.count("held_out") == 2
     assert len(labelled_here) == len(purposes) - 8 == 5
-
-
-class _Silent:
-    def saw(self, state, level) -> None: ...
-
-    def said(self, text: str) -> None: ...

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from scripted_workers import ScriptedWorkers
+from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.molecules import molecule_from_smiles
 from workflow.backend import Backend
-from workflow.campaign import Campaign
 from workflow.driver import Driver
 from workflow.records import Cost, Training
 from workflow.run_folder import RunFolder, open_run
@@ -21,22 +20,9 @@ def cost(start: float, end: float, cpu: float = 0.0) -> Cost:
     return Cost(worker="here:1", started_at=start, finished_at=end, cpu_seconds=cpu)
 
 
-def campaign(**changes) -> Campaign:
-    rung = {
-        "level": "hf/sto-3g",
-        "initial_labels": 6,
-        "labels_per_training": 5,
-        "budget": {"labels": 16},
-        "stop": {"uncertain_share": None},
-    }
-    fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
-    fields["gates"] = {"second_share": 0}
-    return Campaign.model_validate({**fields, **changes})
-
-
 def new_run(path: Path) -> RunFolder:
-    folder = open_run(campaign(), path)
-    with Store.create(folder.store, campaign().model_dump_json()):
+    folder = open_run(scripted_campaign(), path)
+    with Store.create(folder.store, scripted_campaign().model_dump_json()):
         pass
     return folder
 
@@ -138,17 +124,9 @@ def finished_run(tmp_path_factory) -> RunFolder:
     workers = ScriptedWorkers(folder.path, failing=lambda i: int(i, 16) % 6 == 0)
     with Store.open(folder.store) as store:
         store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
-        Driver(store, campaign(), Backend(), folder, workers, _Nobody()).run()
+        Driver(store, scripted_campaign(), Backend(), folder, workers, Listener()).run()
     put_launches(folder, (1000.0, 1100.0, 2))
     return folder
-
-
-class _Nobody:
-    def saw(self, state, level):
-        pass
-
-    def said(self, text):
-        pass
 
 
 def test_a_summary_counts_what_was_done(finished_run):

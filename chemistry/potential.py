@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -71,6 +71,46 @@ class Potential(Protocol):
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Return one Prediction for each structure, in order."""
         ...
+
+
+class Replicas(Protocol):
+    """Mean energies and forces of one molecule at many geometries: what dynamics follow."""
+
+    def means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return energies (R,) eV and forces (R, N, 3) eV/Å at positions (R, N, 3) Å."""
+        ...
+
+
+@runtime_checkable
+class ReplicaPotential(Protocol):
+    """A potential that has a faster way to mean forces than through every member's."""
+
+    def replicas(self, structure: Structure) -> Replicas:
+        """Return what computes geometries of the molecule that a structure is one of."""
+        ...
+
+
+def replicas_of(potential: Potential, structure: Structure) -> Replicas:
+    """Return the fastest way that a potential has to mean energies and forces of a molecule."""
+    if isinstance(potential, ReplicaPotential):
+        return potential.replicas(structure)
+    return _PredictedReplicas(potential, structure)
+
+
+class _PredictedReplicas:
+    """Replicas of a potential that knows `predict` alone."""
+
+    def __init__(self, potential: Potential, structure: Structure) -> None:
+        self._potential = potential
+        self._structure = structure
+
+    def means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        origin = self._structure.origin
+        predictions = self._potential.predict(
+            [self._structure.moved_to(row, origin) for row in positions]
+        )
+        energies = np.array([p.energy for p in predictions], dtype=np.float64)
+        return energies, np.array([p.forces for p in predictions]).reshape(positions.shape)
 
 
 @dataclass(frozen=True, kw_only=True)

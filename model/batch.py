@@ -11,6 +11,9 @@ from torch import Tensor
 from chemistry.errors import InputError
 from chemistry.structure import Structure
 
+ATOMS_AT_ONCE = 512
+"""Bounds memory, and keeps intermediate arrays within the processor's caches."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AtomBatch:

@@ -1,6 +1,6 @@
 """Committee: a potential whose members disagree where they have not been taught."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -11,14 +11,15 @@ from chemistry.errors import InputError
 from chemistry.potential import Prediction
 from chemistry.structure import FloatArray, Structure
 from model.architecture import Architecture
-from model.batch import AtomBatch, check_structures
+from model.batch import ATOMS_AT_ONCE, AtomBatch, check_structures
 from model.descriptor import Environments, environments
 from model.forces import energies_and_forces, energies_and_mean_forces
 from model.network import StackedNetworks
+from model.replicas import CommitteeReplicas
+from model.restriction import restrict
 from model.self_energies import element_counts
 
-_ATOMS_AT_ONCE = 512  # bounds memory, and keeps intermediate arrays within the processor's caches
-
+_RESTRICTIONS_KEPT = 8
 
 _Compute: TypeAlias = Callable[
     [StackedNetworks, AtomBatch, Environments], tuple[torch.Tensor, torch.Tensor]
@@ -63,6 +64,9 @@ class Committee:
     level_id: str
     level_name: str
     record: Mapping[str, Any] = field(default_factory=dict)
+    _restricted: dict[tuple[int, ...], "Committee"] = field(
+        default_factory=dict, init=False, repr=False
+    )
 
     @property
     def architecture(self) -> Architecture:
@@ -112,11 +116,54 @@ class Committee:
             for energies, forces in self._compute(structures, energies_and_mean_forces)
         ]
 
+    def replicas(self, structure: Structure) -> CommitteeReplicas:
+        """Return what computes mean energies and forces of one molecule's geometries.
+
+        Raises InputError for an element that the committee does not know.
+        """
+        check_structures([structure], self.elements)
+        smaller = self.restricted_to(structure.atomic_numbers.tolist())
+        return CommitteeReplicas(committee=smaller, structure=structure)
+
+    def restricted_to(self, elements: Collection[int]) -> "Committee":
+        """Return a committee of the same energies that knows only these elements, some of its own.
+
+        The last few are kept, so that dynamics need not make them at each step.
+        """
+        chosen = tuple(z for z in self.elements if z in elements)
+        if chosen == self.elements:
+            return self
+        if chosen not in self._restricted:
+            if len(self._restricted) == _RESTRICTIONS_KEPT:
+                self._restricted.pop(next(iter(self._restricted)))
+            kept = [self.elements.index(z) for z in chosen]
+            self._restricted[chosen] = replace(
+                self,
+                networks=restrict(self.networks, chosen),
+                self_energies_ev=self.self_energies_ev[kept],
+            )
+        return self._restricted[chosen]
+
     def _compute(
         self, structures: Sequence[Structure], compute: _Compute
-    ) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield member energies (M,) and forces (M or 1, N, 3) of each structure."""
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Return member energies (M,) and forces (M or 1, N, 3) of each structure."""
         check_structures(structures, self.elements)
+        rows_of: dict[frozenset[int], list[int]] = {}
+        for row, structure in enumerate(structures):
+            rows_of.setdefault(frozenset(structure.atomic_numbers.tolist()), []).append(row)
+        found: dict[int, tuple[FloatArray, FloatArray]] = {}
+        for elements, rows in rows_of.items():
+            part = self.restricted_to(elements)
+            found.update(
+                zip(rows, part._compute_alike([structures[r] for r in rows], compute), strict=True)
+            )
+        return [found[row] for row in range(len(structures))]
+
+    def _compute_alike(
+        self, structures: Sequence[Structure], compute: _Compute
+    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield the same for structures that have passed `check_structures`, in order."""
         for chunk in chunks(structures):
             batch = AtomBatch.of(chunk, self.elements)
             with torch.no_grad():
@@ -142,7 +189,7 @@ def chunks(structures: Sequence[Structure]) -> Iterator[Sequence[Structure]]:
     """Cut structures into runs of about as many atoms as are best computed at once."""
     start, atoms = 0, 0
     for index, structure in enumerate(structures):
-        if atoms and atoms + len(structure) > _ATOMS_AT_ONCE:
+        if atoms and atoms + len(structure) > ATOMS_AT_ONCE:
             yield structures[start:index]
             start, atoms = index, 0
         atoms += len(structure)

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
+from math import log, prod
 
 import torch
 from torch import Tensor
@@ -156,7 +156,8 @@ def evaluate(layers: Sequence[Layer], features: Tensor, celu_alpha: float) -> Pa
         raw = torch.baddbmm(layer.bias, signal, layer.weight)
         # exp(min(x, 0) / alpha) is the slope of CELU on both sides of zero, and CELU itself is
         # max(x, 0) + alpha (slope - 1).
-        slope = raw.clamp(max=0).div_(celu_alpha).exp_()
+        # Powers of two are about 2.5 times as fast as those of e.
+        slope = raw.clamp(max=0).mul_(1 / (celu_alpha * log(2))).exp2_()
         signal = raw.clamp_(min=0).add_(slope, alpha=celu_alpha).sub_(celu_alpha)
         inputs.append(signal)
         slopes.append(slope)

@@ -12,7 +12,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from chemistry.geometry import GeometryRules
 from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Prediction, Threshold
+from chemistry.potential import Potential, Prediction, Threshold, replicas_of
 from chemistry.sampling.base import Offer, Sample, SamplerSettings
 from chemistry.sampling.judging import disagreement
 from chemistry.sampling.langevin import BAOAB, kinetic_energies, thermal_speeds
@@ -24,7 +24,8 @@ class LangevinDynamics(SamplerSettings):
 
     With a threshold each trajectory ends at the first structure over it, which is offered (Smith
     et al., doi:10.1063/1.5023802). Without one, frames at regular spacing are offered. All
-    trajectories of all starts advance together, one `predict` a step.
+    trajectories of all starts advance together. They follow the mean forces; what every member
+    says is asked for only where it is judged or offered.
     """
 
     kind: Literal["langevin"] = "langevin"
@@ -78,21 +79,24 @@ class LangevinDynamics(SamplerSettings):
         frame_steps = {round(k * self.steps / self.frames) for k in range(1, self.frames + 1)}
         offers: list[Offer] = []
         for step in range(1, self.steps + 1):
-            if not ensemble.structures:
+            if not len(ensemble):
                 break
             temperature_k = self._temperature_k(step)
-            ensemble.advance(temperature_k)
-            when = f"after {step * self.timestep_fs:g} fs at {temperature_k:.0f} K"
             if threshold is None:
-                if step in frame_steps:
-                    offers += ensemble.offers(f"Langevin dynamics {when}")
-            elif step % self.judge_every == 0 or step == self.steps:
+                shown = step in frame_steps
+            else:
+                shown = step % self.judge_every == 0 or step == self.steps
+            ensemble.advance(temperature_k, every_member=shown)
+            when = f"after {step * self.timestep_fs:g} fs at {temperature_k:.0f} K"
+            if shown and threshold is None:
+                offers += ensemble.offers(f"Langevin dynamics {when}")
+            elif shown and threshold is not None:
                 over = [threshold.exceeded_by(p) for p in ensemble.predictions]
                 offers += ensemble.stop(over, f"first over the threshold {when}")
         stopped = 0 if threshold is None else len(offers)
         return Sample(
             offers=tuple(offers),
-            judged=0 if threshold is None else stopped + len(ensemble.structures),
+            judged=0 if threshold is None else stopped + len(ensemble),
             over_threshold=stopped,
             rejected=dict(+ensemble.rejected),
         )
@@ -125,31 +129,39 @@ class _Ensemble:
         # A seed each: a trajectory is a block of its own (see `Origin.block`), and what happens to
         # one does not change the noise of another.
         seeds = np.random.default_rng(seed).integers(2**31, size=settings.trajectories).tolist()
-        self.structures = [
+        self._begun = [
             start.moved_to(
                 start.positions,
                 Origin(sampler=settings.kind, parent_id=start.structure_id, seed=own_seed),
             )
             for own_seed, start in zip(seeds, cycle(starts), strict=False)
         ]
+        self._replicas = replicas_of(potential, starts[0])
         self._generators = [np.random.default_rng(own_seed) for own_seed in seeds]
-        self._positions = np.array([s.positions for s in self.structures])  # (R, N, 3)
+        self._positions = np.array([s.positions for s in self._begun])  # (R, N, 3)
         speeds = thermal_speeds(self._integrator.masses, settings.temperature_k[0])
         self._velocities = speeds[:, None] * self._noise()  # (R, N, 3)
         self._forces = np.zeros_like(self._positions)  # (R, N, 3)
-        self._start_energies = np.zeros(len(self.structures))  # (R,)
-        self.predictions: list[Prediction] = []
+        self._energies = np.zeros(len(self._begun))  # (R,)
+        self._start_energies = np.zeros(len(self._begun))  # (R,)
+        self.predictions: list[Prediction] = []  # of every member, after the last step if asked for
         self._keep_sane()
-        self._predict()
-        self._start_energies = self._energies()
+        self._compute(every_member=False)
+        self._start_energies = self._energies
 
-    def advance(self, temperature_k: float) -> None:
-        """Take one step; trajectories that went wrong end and are counted as rejected."""
+    def __len__(self) -> int:
+        return len(self._begun)
+
+    def advance(self, temperature_k: float, *, every_member: bool) -> None:
+        """Take one step; trajectories that went wrong end and are counted as rejected.
+
+        Only with `every_member` there are `predictions` afterwards, and offers can be made.
+        """
         self._positions, self._velocities = self._integrator.drift(
             self._positions, self._velocities, self._forces, self._noise(), temperature_k
         )
         self._keep_sane()
-        self._predict()
+        self._compute(every_member=every_member)
         self._velocities = self._integrator.kick(self._velocities, self._forces)
         self._keep_bound()
 
@@ -157,7 +169,7 @@ class _Ensemble:
         """Offer the structures where all trajectories are now."""
         return [
             Offer(structure=structure, prediction=prediction, reason=reason)
-            for structure, prediction in zip(self.structures, self.predictions, strict=True)
+            for structure, prediction in zip(self._structures(), self.predictions, strict=True)
         ]
 
     def stop(self, ends: Sequence[bool], reason: str) -> list[Offer]:
@@ -176,16 +188,21 @@ class _Ensemble:
         shape = self._positions.shape[1:]
         return np.array([g.standard_normal(shape) for g in self._generators]).reshape(-1, *shape)
 
-    def _predict(self) -> None:
-        self.structures = [
-            structure.moved_to(positions, structure.origin)
-            for structure, positions in zip(self.structures, self._positions, strict=True)
+    def _structures(self) -> list[Structure]:
+        return [
+            begun.moved_to(positions, begun.origin)
+            for begun, positions in zip(self._begun, self._positions, strict=True)
         ]
-        self.predictions = self._potential.predict(self.structures) if self.structures else []
-        self._forces = np.array([p.forces for p in self.predictions]).reshape(self._positions.shape)
 
-    def _energies(self) -> FloatArray:
-        return np.array([p.energy for p in self.predictions], dtype=np.float64)
+    def _compute(self, *, every_member: bool) -> None:
+        """Compute energies and forces where the atoms are now."""
+        self.predictions = []
+        if every_member and len(self):
+            self.predictions = self._potential.predict(self._structures())
+            self._energies = np.array([p.energy for p in self.predictions])
+            self._forces = np.array([p.forces for p in self.predictions])
+        elif len(self):
+            self._energies, self._forces = self._replicas.means(self._positions)
 
     def _keep_sane(self) -> None:
         """End trajectories whose atoms clash or whose bonds are not those of the molecule."""
@@ -196,7 +213,7 @@ class _Ensemble:
     def _keep_bound(self) -> None:
         """End trajectories that gained more energy than a thermostat gives."""
         kinetic = kinetic_energies(self._integrator.masses, self._velocities)
-        bound = self._energies() + kinetic - self._start_energies <= self._energy_limit
+        bound = self._energies + kinetic - self._start_energies <= self._energy_limit
         self.rejected["energy"] += int((~bound).sum())
         self._keep(bound)
 
@@ -206,7 +223,8 @@ class _Ensemble:
         self._positions = self._positions[rows]
         self._velocities = self._velocities[rows]
         self._forces = self._forces[rows]
+        self._energies = self._energies[rows]
         self._start_energies = self._start_energies[rows]
         self._generators = list(compress(self._generators, rows))
-        self.structures = list(compress(self.structures, rows))
+        self._begun = list(compress(self._begun, rows))
         self.predictions = list(compress(self.predictions, rows))

@@ -195,3 +195,44 @@ def test_weights_that_overflow_are_an_error_and_never_certainty():
 def test_elements_are_those_of_the_architecture():
     assert POTENTIAL.elements == ELEMENTS
     assert POTENTIAL.architecture.n_features == 384
+
+
+@pytest.mark.parametrize("elements", [(1,), (6, 8), (1, 7, 8), (1, 6, 7, 8)])
+def test_a_committee_restricted_to_some_elements_says_the_same_of_them(elements):
+    structure = cluster(9, seed=4)
+    numbers = np.resize(elements, len(structure))
+    structure = replace(structure, atomic_numbers=numbers)
+    smaller = POTENTIAL.restricted_to(elements)
+    assert smaller.elements == elements
+    # The whole committee is made to use all its functions by an atom of each element far away.
+    far = np.array([[0.0, 0.0, 1e3 * (k + 1)] for k in range(4)])
+    atoms = [
+        Structure(atomic_numbers=np.array([z]), positions=np.zeros((1, 3)))
+        for z in POTENTIAL.elements
+    ]
+    whole = Structure(
+        atomic_numbers=np.concatenate([numbers, POTENTIAL.elements]),
+        positions=np.concatenate([structure.positions, far]),
+    )
+    [own] = smaller.predict([structure])
+    [beside, *lone] = POTENTIAL.predict([whole, *atoms])
+    expected = beside.member_energies - sum(p.member_energies for p in lone)
+    assert own.member_energies == pytest.approx(expected, abs=1e-8)
+    assert own.member_forces == pytest.approx(beside.member_forces[:, : len(structure)], abs=1e-10)
+
+
+def test_a_committee_restricted_once_is_kept():
+    whole = committee()
+    assert whole.restricted_to((1, 6)) is whole.restricted_to((6, 1))
+    assert whole.restricted_to((8, 7, 6, 1)) is whole
+
+
+def test_structures_of_different_elements_come_back_in_order():
+    structures = [
+        replace(cluster(4, seed=k), atomic_numbers=np.resize(z, 4))
+        for k, z in enumerate([(1, 6), (8,), (1, 6), (1, 6, 7, 8), (8,)])
+    ]
+    for structure, together in zip(structures, POTENTIAL.predict(structures), strict=True):
+        [alone] = POTENTIAL.predict([structure])
+        assert together.member_energies == pytest.approx(alone.member_energies, abs=1e-9)
+        assert together.member_forces == pytest.approx(alone.member_forces, abs=1e-11)

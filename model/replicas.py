@@ -1,0 +1,83 @@
+"""Mean energies and forces of one molecule at many geometries, for dynamics.
+
+Nothing is made for each geometry: positions come as one array and forces leave as one. What does
+not change while the atoms move, which element's networks see which atoms, is found out once.
+
+Who is near whom is found anew each time. That is 4 % of the time of a call, and a list with a skin
+would cost more than it saves: the functions would have to be computed for the triples in the skin.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from chemistry.errors import InputError
+from chemistry.structure import FloatArray, Structure
+from model.batch import ATOMS_AT_ONCE, AtomBatch
+from model.descriptor import environments
+from model.forces import energies_and_mean_forces
+from model.self_energies import element_counts
+
+if TYPE_CHECKING:
+    from model.committee import Committee
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CommitteeReplicas:
+    """A `chemistry.potential.Replicas` by a committee.
+
+    Attributes
+    ----------
+    committee : Committee
+        Most work is saved with one that knows no elements but the molecule's.
+    structure : Structure
+        One geometry of the molecule.
+    """
+
+    committee: "Committee"
+    structure: Structure
+    _layouts: dict[int, AtomBatch] = field(default_factory=dict, init=False)  # by geometries
+
+    def means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return mean energies (R,) eV and mean forces (R, N, 3) eV/Å at positions (R, N, 3) Å.
+
+        Raises
+        ------
+        InputError
+            Positions, or the energies or forces there, are not finite.
+        """
+        if not np.isfinite(positions).all():
+            raise InputError("a geometry has positions that are not finite numbers")
+        energies, forces = np.empty(len(positions)), np.empty(positions.shape)
+        rows = max(1, ATOMS_AT_ONCE // len(self.structure))
+        for start in range(0, len(positions), rows):
+            part = slice(start, start + rows)
+            energies[part], forces[part] = self._means(positions[part])
+        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
+            raise InputError(
+                "the committee has no finite energy or forces for a geometry: do two atoms "
+                "coincide?"
+            )
+        return energies, forces
+
+    def _means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        committee, layout = self.committee, self._layout(len(positions))
+        laid_out = torch.empty_like(layout.positions)
+        laid_out[layout.place] = torch.from_numpy(positions.reshape(-1, 3))
+        batch = replace(layout, positions=laid_out)
+        with torch.no_grad():
+            surroundings = environments(
+                batch, committee.architecture, committee.networks.weights.dtype
+            )
+            energies, forces = energies_and_mean_forces(committee.networks, batch, surroundings)
+        counts = element_counts([self.structure], committee.elements)
+        own_energy = (counts @ committee.self_energies_ev)[0]
+        ordered = forces[0, batch.place].double().numpy()
+        return energies.mean(0).numpy() + own_energy, ordered.reshape(positions.shape)
+
+    def _layout(self, count: int) -> AtomBatch:
+        if count not in self._layouts:
+            self._layouts[count] = AtomBatch.of([self.structure] * count, self.committee.elements)
+        return self._layouts[count]

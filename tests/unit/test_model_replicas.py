@@ -1,0 +1,68 @@
+"""Mean energies and forces of many geometries of one molecule, and dynamics that follow them."""
+
+import numpy as np
+import pytest
+from model_examples import cluster, committee
+
+from chemistry.errors import InputError
+from chemistry.molecules import molecule_from_smiles
+from chemistry.sampling.dynamics import LangevinDynamics
+from chemistry.structure import Structure
+
+POTENTIAL = committee()
+WATER = Structure(
+    atomic_numbers=np.array([8, 1, 1]),
+    positions=np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]]),
+)
+
+
+def test_means_are_those_of_every_members_prediction():
+    structure = cluster(9, seed=0)
+    # More geometries than are computed at once, the last ones alone.
+    moves = np.random.default_rng(1).normal(0, 0.05, (130, 9, 3))
+    positions = structure.positions + moves
+    energies, forces = POTENTIAL.replicas(structure).means(positions)
+    predictions = POTENTIAL.predict([structure.moved_to(x, structure.origin) for x in positions])
+    assert energies == pytest.approx([p.energy for p in predictions], abs=1e-9)
+    assert forces == pytest.approx(np.array([p.forces for p in predictions]), abs=1e-11)
+
+
+def test_the_same_replicas_answer_for_any_number_of_geometries():
+    structure = cluster(5, seed=2)
+    replicas = POTENTIAL.replicas(structure)
+    many = np.stack([structure.positions, structure.positions * 1.05, structure.positions * 1.1])
+    energies, forces = replicas.means(many)
+    energy, force = replicas.means(many[2:])
+    assert energy == pytest.approx(energies[2:], abs=1e-10)
+    assert force == pytest.approx(forces[2:], abs=1e-12)
+    assert replicas.means(many[:0])[1].shape == (0, 5, 3)
+
+
+def test_bad_geometries_are_refused():
+    structure = cluster(4, seed=3)
+    replicas = POTENTIAL.replicas(structure)
+    broken = structure.positions.copy()
+    broken[1, 2] = np.nan
+    with pytest.raises(InputError, match="positions that are not finite"):
+        replicas.means(broken[None])
+    together = structure.positions.copy()
+    together[1] = together[0]
+    with pytest.raises(InputError, match="do two atoms coincide"):
+        replicas.means(together[None])
+    gold = Structure(atomic_numbers=np.array([79]), positions=np.zeros((1, 3)))
+    with pytest.raises(InputError, match="contains Au, which this potential does not know"):
+        POTENTIAL.replicas(gold)
+
+
+def test_trajectories_go_the_same_way_however_seldom_every_member_is_asked():
+    settings = {"steps": 40, "trajectories": 3, "max_energy_ev_per_atom": 50.0}
+    often, seldom = (
+        LangevinDynamics(frames=frames, **settings)
+        .sample(molecule_from_smiles("O"), [WATER], POTENTIAL, seed=1)
+        .offers[-3:]
+        for frames in (40, 1)
+    )
+    assert len(often) == len(seldom) == 3
+    for one, other in zip(often, seldom, strict=True):
+        assert one.structure.positions == pytest.approx(other.structure.positions, abs=1e-10)
+        assert np.abs(one.structure.positions - WATER.positions).max() > 0.01

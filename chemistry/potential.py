@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from chemistry.errors import InputError
 from chemistry.structure import FloatArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
 
@@ -129,7 +130,15 @@ class Threshold:
     force_sigma_kcal_mol_angstrom: float | None = None
 
     def is_exceeded(self, rho_kcal_mol: float, force_sigma_kcal_mol_angstrom: float) -> bool:
-        """Say whether so much disagreement is too much."""
+        """Say whether so much disagreement is too much.
+
+        Raises InputError for NaN, which is larger than nothing and would pass for certainty.
+        """
+        if np.isnan(rho_kcal_mol) or np.isnan(force_sigma_kcal_mol_angstrom):
+            raise InputError(
+                "a committee's disagreement is not a number: its energies or forces are not "
+                "finite, so train it again"
+            )
         if rho_kcal_mol > self.rho_kcal_mol:
             return True
         limit = self.force_sigma_kcal_mol_angstrom

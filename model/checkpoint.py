@@ -7,7 +7,12 @@ entry, `rung_committee`: a JSON document of
     architecture   elements (atomic numbers), hidden_sizes, symmetry_functions (Å, radian),
                    celu_alpha
     level_id, level_name
-    record         how it came about: seed, settings, data, calibration
+    record         how it came about: seed, settings, data_hash, n_structures and, from a
+                   campaign, calibration: null, or how errors on held-out labels go with
+                   disagreement (standard deviation of the members' energies), both over
+                   sqrt(atoms): factor (RMSE / root mean square disagreement), rank_correlation
+                   (Spearman's), n_structures, and bins by growing disagreement, each
+                   {n_structures, sigma_kcal_mol, rmse_kcal_mol}
 
 and the tensors are, for M members, each element symbol X and layer k = 0, 1, ...
 
@@ -17,6 +22,10 @@ and the tensors are, for M members, each element symbol X and layer k = 0, 1, ..
 
 An environment vector G is, for each element, the radial functions by shift, then, for each pair of
 elements (upper triangle, row by row), the angular functions by radial shift, then by section.
+
+There is no `torch.export` of a committee: pairs and triples differ in number from one call to the
+next, a program traced from them has to be compiled on each machine, and these files need neither
+rung nor a certain torch to be read.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Committee: a potential whose members disagree where they have not been taught."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from chemistry.potential import Prediction
 from chemistry.structure import FloatArray, Structure
 from model.architecture import Architecture
 from model.batch import ATOMS_AT_ONCE, AtomBatch, check_structures
+from model.calibration import Calibration
 from model.descriptor import Environments, environments
 from model.forces import energies_and_forces, energies_and_mean_forces
 from model.network import StackedNetworks
@@ -124,6 +125,11 @@ class Committee:
         check_structures([structure], self.elements)
         smaller = self.restricted_to(structure.atomic_numbers.tolist())
         return CommitteeReplicas(committee=smaller, structure=structure)
+
+    def calibrated(self, calibration: Calibration | None) -> "Committee":
+        """Return the same committee whose record says how its errors go with its disagreement."""
+        found = None if calibration is None else asdict(calibration)
+        return replace(self, record={**self.record, "calibration": found})
 
     def restricted_to(self, elements: Collection[int]) -> "Committee":
         """Return a committee of the same energies that knows only these elements, some of its own.

@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from workflow.records import Unusable
+from workflow.records import Training, Unusable
 from workflow.run_folder import RunFolder
 from workflow.summary import RungSummary, RunSummary
 
@@ -44,7 +44,11 @@ def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
     for rung in summary.rungs:
         parts += [Text(), _labels_line(rung)]
         if rung.trainings:
-            parts += [_trainings_table(rung), *_molecules_table(summary, rung)]
+            parts += [
+                _trainings_table(rung),
+                *_molecules_table(summary, rung),
+                *_reliability_table(rung),
+            ]
     parts += [Text(), _cost_table(summary), *_diary(summary), _paths(summary, folder)]
     return Group(*parts)
 
@@ -126,7 +130,8 @@ def _labels_line(rung: RungSummary) -> Text:
 
 def _trainings_table(rung: RungSummary) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("training", "labels", *_ERROR_HEADINGS, "uncertain\nwhen exploring"):
+    headings = (*_ERROR_HEADINGS, "RMSE /\nsigma", "uncertain\nwhen exploring")
+    for heading in ("training", "labels", *headings):
         table.add_column(heading, justify="right")
     for training in rung.trainings:
         sweep = rung.first_sweep(training.version)
@@ -134,6 +139,7 @@ def _trainings_table(rung: RungSummary) -> RenderableType:
             str(training.version),
             str(training.n_labels),
             *errors_shown(training.errors),
+            _calibration_factor(training),
             f"{sweep.uncertain_share:.0%} of {sweep.judged}" if sweep else "-",
         )
     return _titled("Held-out error by training", table)
@@ -160,6 +166,32 @@ def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableT
             name = f"{molecule.name} (only tested on)" if molecule.held_out else molecule.name
             table.add_row(name, str(found["n_structures"]), *errors_shown(found))
     title = f"Held-out error of training {rung.trainings[-1].version} by molecule"
+    return [_titled(title, table)]
+
+
+def _calibration_factor(training: Training) -> str:
+    factor = (training.errors or {}).get("calibration_factor")
+    return "-" if factor is None else f"{factor:.2f}"
+
+
+def _reliability_table(rung: RungSummary) -> list[RenderableType]:
+    """Return the newest committee's errors by its disagreement; nothing for a single member."""
+    training = rung.trainings[-1]
+    calibration = (training.errors or {}).get("calibration")
+    if calibration is None:
+        return []
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("held out", "sigma\nkcal/mol", "energy RMSE\nkcal/mol", "RMSE /\nsigma"):
+        table.add_column(heading, justify="right")
+    for found in calibration["bins"]:
+        sigma, rmse = found["sigma_kcal_mol"], found["rmse_kcal_mol"]
+        ratio = f"{rmse / sigma:.2f}" if sigma > 0 else "-"
+        table.add_row(str(found["n_structures"]), f"{sigma:.3f}", f"{rmse:.3f}", ratio)
+    rank = calibration["rank_correlation"]
+    title = (
+        f"Error by disagreement of training {training.version}, both over the square root of the "
+        f"number of atoms"
+    ) + (f"; rank correlation {rank:.2f}" if rank is not None else "")
     return [_titled(title, table)]
 
 

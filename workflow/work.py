@@ -216,8 +216,9 @@ def _train(order: TrainOrder) -> Trained:
             seed=order.seed,
             start=start,
         )
-    save_committee(result.committee, order.checkpoint)
     errors = held_out_errors(result.committee, held_out)
+    calibration = None if errors is None else errors.calibration
+    save_committee(result.committee.calibrated(calibration), order.checkpoint)
     return Trained(
         n_labels=len(data),
         errors=None if errors is None else asdict(errors),

@@ -1,5 +1,6 @@
 """Whole campaigns through the real command: Parsl, RDKit, tblite and torch, killed and resumed."""
 
+import json
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from rung_command import SMALL, put_backend, put_campaign, rung, start_rung, stop
+from safetensors import safe_open
 
 from chemistry.units import EV_PER_HARTREE
 from workflow.store import Store
@@ -105,6 +107,18 @@ def test_a_campaign_ends_with_its_budget_spent_and_a_potential(campaign_run):
     assert all((campaign_run / training.checkpoint).is_file() for training in trainings)
     assert all(training.errors["energy_mae_kcal_mol"] > 0 for training in trainings)
     assert set(finished(campaign_run).values()) == {1}
+
+
+def test_checkpoints_know_how_errors_go_with_disagreement(campaign_run):
+    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
+        trainings = store.trainings(0)
+    for training in trainings:
+        with safe_open(str(campaign_run / training.checkpoint), framework="np") as file:
+            record = json.loads(file.metadata()["rung_committee"])["record"]
+        assert record["calibration"] == training.errors["calibration"]
+        assert record["calibration"]["n_structures"] == N_HELD_OUT
+        assert record["calibration"]["factor"] > 0
+    assert "Error by disagreement" in rung("status", campaign_run, folder=campaign_run).stdout
 
 
 def test_decoys_in_the_current_folder_are_not_imported(campaign_run):

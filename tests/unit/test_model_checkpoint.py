@@ -1,7 +1,7 @@
 """The checkpoint of a committee: nothing lost, nothing half read, no pickle."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from chemistry.errors import InputError
 from model import load_committee, save_committee
+from model.calibration import Calibration, ReliabilityBin
 
 
 @pytest.fixture
@@ -114,3 +115,14 @@ def test_precision_is_kept(tmp_path):
     [a], [b] = (c.predict([cluster(5, seed=0)]) for c in (double, load_committee(tmp_path / "c")))
     np.testing.assert_array_equal(a.member_energies, b.member_energies)
     assert load_committee(tmp_path / "c").record == double.record
+
+
+def test_the_header_says_how_far_disagreement_can_be_trusted(tmp_path):
+    bins = (ReliabilityBin(n_structures=9, sigma_kcal_mol=0.1, rmse_kcal_mol=0.25),)
+    found = Calibration(n_structures=9, factor=2.5, rank_correlation=None, bins=bins)
+    bare = replace(committee(members=2), record={"seed": 7})
+    for calibration in (found, None):
+        save_committee(bare.calibrated(calibration), tmp_path / "c")
+        record = json.loads(metadata_of(tmp_path / "c")["rung_committee"])["record"]
+        expected = None if calibration is None else json.loads(json.dumps(asdict(calibration)))
+        assert record == {"seed": 7, "calibration": expected}

@@ -11,8 +11,11 @@ from torch import Tensor
 from chemistry.errors import InputError
 from chemistry.structure import Structure
 
-ATOMS_AT_ONCE = 512
-"""Bounds memory, and keeps intermediate arrays within the processor's caches."""
+ATOMS_AT_ONCE = 1024
+"""For every member's forces: bounds memory, and keeps arrays within the processor's caches."""
+
+ATOMS_AT_ONCE_FOR_MEANS = 2048
+"""For mean forces, whose arrays are smaller."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -11,7 +11,7 @@ from chemistry.errors import InputError
 from chemistry.potential import Prediction
 from chemistry.structure import FloatArray, Structure
 from model.architecture import Architecture
-from model.batch import ATOMS_AT_ONCE, AtomBatch, check_structures
+from model.batch import ATOMS_AT_ONCE, ATOMS_AT_ONCE_FOR_MEANS, AtomBatch, check_structures
 from model.calibration import Calibration
 from model.descriptor import Environments, environments
 from model.forces import energies_and_forces, energies_and_mean_forces
@@ -104,7 +104,7 @@ class Committee:
         """
         return [
             Prediction(member_energies=energies, member_forces=forces)
-            for energies, forces in self._compute(structures, energies_and_forces)
+            for energies, forces in self._compute(structures, energies_and_forces, ATOMS_AT_ONCE)
         ]
 
     def predict_mean(self, structures: Sequence[Structure]) -> list[MeanPrediction]:
@@ -114,7 +114,9 @@ class Committee:
         """
         return [
             MeanPrediction(member_energies=energies, forces=forces[0])
-            for energies, forces in self._compute(structures, energies_and_mean_forces)
+            for energies, forces in self._compute(
+                structures, energies_and_mean_forces, ATOMS_AT_ONCE_FOR_MEANS
+            )
         ]
 
     def replicas(self, structure: Structure) -> CommitteeReplicas:
@@ -151,7 +153,7 @@ class Committee:
         return self._restricted[chosen]
 
     def _compute(
-        self, structures: Sequence[Structure], compute: _Compute
+        self, structures: Sequence[Structure], compute: _Compute, atoms_at_once: int
     ) -> list[tuple[FloatArray, FloatArray]]:
         """Return member energies (M,) and forces (M or 1, N, 3) of each structure."""
         check_structures(structures, self.elements)
@@ -162,15 +164,19 @@ class Committee:
         for elements, rows in rows_of.items():
             part = self.restricted_to(elements)
             found.update(
-                zip(rows, part._compute_alike([structures[r] for r in rows], compute), strict=True)
+                zip(
+                    rows,
+                    part._compute_alike([structures[r] for r in rows], compute, atoms_at_once),
+                    strict=True,
+                )
             )
         return [found[row] for row in range(len(structures))]
 
     def _compute_alike(
-        self, structures: Sequence[Structure], compute: _Compute
+        self, structures: Sequence[Structure], compute: _Compute, atoms_at_once: int
     ) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield the same for structures that have passed `check_structures`, in order."""
-        for chunk in chunks(structures):
+        for chunk in chunks(structures, atoms_at_once):
             batch = AtomBatch.of(chunk, self.elements)
             with torch.no_grad():
                 surroundings = environments(batch, self.architecture, self.networks.weights.dtype)
@@ -191,11 +197,11 @@ class Committee:
                 yield own.copy(), pull
 
 
-def chunks(structures: Sequence[Structure]) -> Iterator[Sequence[Structure]]:
-    """Cut structures into runs of about as many atoms as are best computed at once."""
+def chunks(structures: Sequence[Structure], atoms_at_once: int) -> Iterator[Sequence[Structure]]:
+    """Cut structures into runs of at most so many atoms, but at least one structure."""
     start, atoms = 0, 0
     for index, structure in enumerate(structures):
-        if atoms and atoms + len(structure) > ATOMS_AT_ONCE:
+        if atoms and atoms + len(structure) > atoms_at_once:
             yield structures[start:index]
             start, atoms = index, 0
         atoms += len(structure)

@@ -15,7 +15,7 @@ import torch
 
 from chemistry.errors import InputError
 from chemistry.structure import FloatArray, Structure
-from model.batch import ATOMS_AT_ONCE, AtomBatch
+from model.batch import ATOMS_AT_ONCE_FOR_MEANS, AtomBatch
 from model.descriptor import environments
 from model.forces import energies_and_mean_forces
 from model.self_energies import element_counts
@@ -51,7 +51,7 @@ class CommitteeReplicas:
         if not np.isfinite(positions).all():
             raise InputError("a geometry has positions that are not finite numbers")
         energies, forces = np.empty(len(positions)), np.empty(positions.shape)
-        rows = max(1, ATOMS_AT_ONCE // len(self.structure))
+        rows = max(1, ATOMS_AT_ONCE_FOR_MEANS // len(self.structure))
         for start in range(0, len(positions), rows):
             part = slice(start, start + rows)
             energies[part], forces[part] = self._means(positions[part])

@@ -19,7 +19,7 @@ WATER = Structure(
 def test_means_are_those_of_every_members_prediction():
     structure = cluster(9, seed=0)
     # More geometries than are computed at once, the last ones alone.
-    moves = np.random.default_rng(1).normal(0, 0.05, (130, 9, 3))
+    moves = np.random.default_rng(1).normal(0, 0.05, (230, 9, 3))
     positions = structure.positions + moves
     energies, forces = POTENTIAL.replicas(structure).means(positions)
     predictions = POTENTIAL.predict([structure.moved_to(x, structure.origin) for x in positions])

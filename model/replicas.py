@@ -3,8 +3,9 @@
 Nothing is made for each geometry: positions come as one array and forces leave as one. What does
 not change while the atoms move, which element's networks see which atoms, is found out once.
 
-Who is near whom is found anew each time. That is 4 % of the time of a call, and a list with a skin
-would cost more than it saves: the functions would have to be computed for the triples in the skin.
+Who is near whom is found anew each time, which is 7 % of the time of a call. A list kept from step
+to step would need a skin; one of 0.2 Å has 13 % more triples in a molecule of 24 atoms, and
+computing their functions would take back most of that.
 """
 
 from dataclasses import dataclass, field, replace

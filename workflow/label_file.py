@@ -14,7 +14,7 @@ from chemistry.molecule import Molecule
 from chemistry.molecules import read_molecules
 from chemistry.structure import Structure
 from workflow.backend import Backend
-from workflow.disk import disk_errors_explained
+from workflow.disk import disk_errors_explained, own_folder
 from workflow.export.extxyz import ExtendedXYZ
 from workflow.inputs import one_geometry, require_elements
 from workflow.label_now import label_now
@@ -59,8 +59,8 @@ def label_file(
     # Results stay here until the file is written: a second call after a crash goes on.
     folder = output.with_name(f".{output.name}.work")
     with disk_errors_explained(output):
-        for part in ("spool", "logs"):
-            (folder / part).mkdir(mode=0o700, parents=True, exist_ok=True)
+        for part in (folder, folder / "spool", folder / "logs"):
+            own_folder(part)
         with start_workers(backend, folder) as workers:
             answers = label_now(structures, level, engine.name, workers, backend, folder)
             labels = _collect(answers, len(structures), names, console)

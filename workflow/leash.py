@@ -24,6 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+from workflow.disk import own_folder
 from workflow.isolate import SCRATCH_VARIABLE
 from workflow.processes import (
     adopt_orphans,
@@ -150,7 +151,7 @@ def _own_folder(parent: Path) -> Path:
         if not is_alive(folder.name.removeprefix(prefix)):
             shutil.rmtree(folder, ignore_errors=True)
     own = parent / f"{prefix}{this_process()}"
-    own.mkdir(mode=0o700, exist_ok=True)
+    own_folder(own)
     return own
 
 

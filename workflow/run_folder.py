@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from chemistry.errors import InputError, RunInUse, StoreError
 from workflow.campaign import Campaign, require_same_campaign
+from workflow.disk import own_folder
 from workflow.store import Store
 
 _BEFORE_THE_STORE = ("run.lock", "spool", "models", "exports", "logs")
@@ -88,7 +89,7 @@ def open_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> RunF
             _refuse_strangers(path)
         # Only the owner may write into the spool: what lies there is taken into the store.
         for part in (path, folder.spool, folder.models, folder.exports, folder.logs):
-            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_folder(part)
     except OSError as error:
         raise InputError(
             f"{path} cannot be a run folder ({error.strerror}): "

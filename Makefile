@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-SYSTEM_PACKAGES := psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
+SYSTEM_PACKAGES := chromium psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
 	gridengine-master gridengine-exec gridengine-client
 
 .PHONY: help demo test test-fast check format install system-deps lno clean
@@ -45,7 +45,7 @@ format: install
 	$(BIN)/ruff check --fix .
 
 system-deps:
-	@if command -v psi4 >/dev/null && command -v slurmctld >/dev/null && command -v cc >/dev/null; then :; \
+	@if command -v psi4 >/dev/null && command -v chromium >/dev/null && command -v slurmctld >/dev/null && command -v cc >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; \
 	else \

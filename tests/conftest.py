@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 PROGRAMS = {
+    "chromium": ("chromium",),
     "psi4": ("psi4",),
     "slurm": ("sinfo", "slurmctld", "slurmd"),
     "gridengine": ("qconf", "sge_qmaster", "sge_execd"),

@@ -154,6 +154,7 @@ def launch(
     from workflow.campaign import read_campaign
     from workflow.launch import describe, launch_campaign
     from workflow.progress import Progress
+    from workflow.report import try_report
     from workflow.screen import new_console, summary_screen
     from workflow.summary import summarize
 
@@ -167,6 +168,7 @@ def launch(
     console.print(summary_screen(summarize(folder), folder))
     if len(read.rungs) > 1:
         climb_report(folder.path)
+    console.print(f"report      {try_report(folder)}", markup=False)
 
 
 @app.command()
@@ -261,19 +263,33 @@ def watch(run: Run) -> None:
     watch(RunFolder(run), new_console())
 
 
+@app.command()
+def report(run: Run) -> None:
+    """Write a run's report: one HTML page that needs nothing else. Safe while the run goes on.
+
+    Example: rung report runs/demo
+    """
+    from workflow.report import write_report
+    from workflow.run_folder import RunFolder
+
+    typer.echo(f"wrote {write_report(RunFolder(run))}")
+
+
 @app.command("climb-report")
 def climb_report(run: Run) -> None:
     """Compare ways of climbing on the highest rung's held-out labels; trains each of them.
 
     Example: rung climb-report runs/demo
     """
-    from workflow.climb_report import climb_report, report_screen, save_plot
+    from workflow.climb_report import climb_report, report_screen, save_plot, save_report
+    from workflow.run_folder import RunFolder
     from workflow.screen import new_console
 
     console = new_console()
     report = climb_report(run)
     plot = run / "climb-report.svg"
     save_plot(report, plot)
+    save_report(report, RunFolder(run).climb_report)
     console.print(report_screen(report))
     console.print(f"plot        {plot}")
 

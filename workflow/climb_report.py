@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -142,6 +143,19 @@ def report_screen(report: ClimbReport) -> RenderableType:
         f"errors on {report.n_held_out} held-out ones"
     )
     return Group(Text(title, style="italic"), table)
+
+
+def save_report(report: ClimbReport, path: Path) -> None:
+    """Write the comparison as JSON."""
+    path.write_bytes(TypeAdapter(ClimbReport).dump_json(report, indent=2))
+
+
+def read_report(path: Path) -> ClimbReport | None:
+    """Read what `save_report` wrote; None where there is nothing of use."""
+    try:
+        return TypeAdapter(ClimbReport).validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def save_plot(report: ClimbReport, path: Path) -> None:

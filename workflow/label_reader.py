@@ -29,15 +29,18 @@ class LabelReader(Database):
         """Return {level_id: name} of the levels that the run has labels of."""
         return {row[0]: row[1] for row in self._all("SELECT level_id, name FROM levels")}
 
-    def labelled(self, rung: int, level_id: str, *, held_out: bool) -> list[LabelledStructure]:
-        """Return the training set or the held-out set of a rung, by structure_id."""
+    def labelled(
+        self, rung: int, level_id: str, *, held_out: bool, most: int | None = None
+    ) -> list[LabelledStructure]:
+        """Return the training set or the held-out set of a rung, or the first of it, by id."""
         found = self._all(
             "SELECT structures.*, labels.* FROM labels JOIN structures USING (structure_id)"
             " JOIN candidates USING (structure_id) WHERE level_id = ? AND rung = ?"
             f" AND status = 'labelled' AND {_TRAINED_ON if not held_out else 'NOT ' + _TRAINED_ON}"
-            " ORDER BY structure_id",
+            " ORDER BY structure_id LIMIT ?",
             level_id,
             rung,
+            -1 if most is None else most,
         )
         return [
             LabelledStructure(structure=rows.structure_from(row), label=rows.label_from(row))
@@ -74,6 +77,16 @@ class LabelReader(Database):
             rung,
         )
         return Counter({row[0]: row[1] for row in found})
+
+    def label_origins(self, rung: int) -> list[tuple[str, str, str, int]]:
+        """Count the labels of a rung: (sampler, molecule_id, purpose, number)."""
+        found = self._all(
+            "SELECT sampler, candidates.molecule_id, purpose, count(*) FROM candidates"
+            " JOIN structures USING (structure_id) WHERE rung = ? AND status = 'labelled'"
+            " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+            rung,
+        )
+        return [tuple(row) for row in found]
 
     def export_rows(
         self, level_ids: Collection[str] | None = None, *, with_quarantined: bool = False

@@ -55,6 +55,16 @@ class RunFolder:
         return self.path / "exports"
 
     @property
+    def report(self) -> Path:
+        """The report: one page for people."""
+        return self.path / "report.html"
+
+    @property
+    def climb_report(self) -> Path:
+        """What `rung climb-report` found, for the report."""
+        return self.path / "climb-report.json"
+
+    @property
     def logs(self) -> Path:
         """Logs of Parsl and of the engines."""
         return self.path / "logs"

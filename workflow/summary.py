@@ -94,7 +94,7 @@ def summarize(folder: RunFolder) -> RunSummary:
     """
     with Store.open(folder.store, read_only=True) as store:
         campaign = stored_campaign(store)
-        spans = _spans(store)
+        spans = launch_spans(store)
         return RunSummary(
             name=campaign.name,
             finished=store.meta("finished"),
@@ -133,7 +133,7 @@ def _stages(store: Store) -> dict[str, StageCost]:
     }
 
 
-def _spans(store: Store) -> list[tuple[float, float, int]]:
+def launch_spans(store: Store) -> list[tuple[float, float, int]]:
     """Return (start, end, slots) of each launch; a killed one ended with its last task."""
     launches = store.launches()
     starts = [start for start, _, _ in launches]

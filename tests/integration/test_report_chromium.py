@@ -38,6 +38,8 @@ def test_a_report_draws_every_plot_with_axis_titles_and_asks_for_nothing(tmp_pat
     said = [s for s in seen.stderr.splitlines() if ":CONSOLE" in s and GRAPHICS not in s]
     # The page's Content-Security-Policy forbids every request: the console would say of one.
     assert said == []
+    ids = re.findall(r'<[a-z0-9]+ [^>]*?id="([^"]+)"', page.read_text().partition("<script>")[0])
+    assert len(ids) == len(set(ids))
     plots = re.findall(r'<div class="plot[^"]*" id="([^"]+)"', seen.stdout)
     assert {"learning-energy-labels", "learning-force-cpu", "parity-energy-0", "timeline"} <= set(
         plots

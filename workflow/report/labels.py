@@ -99,7 +99,7 @@ def failures_by_kind(unusable: Sequence[Unusable]) -> Figure | None:
     for one in unusable:
         by_level[one.level_name][one.kind] += 1
     return Figure(
-        key="failures",
+        key="failures-by-kind",
         title="Labels that failed or were refused",
         alt="; ".join(
             f"{level}: " + ", ".join(f"{n} {kind}" for kind, n in found.most_common())

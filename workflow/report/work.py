@@ -200,7 +200,7 @@ def cost_by_stage(stages: dict[str, StageCost]) -> Figure | None:
         for i, (name, hours) in enumerate(series)
     ]
     return Figure(
-        key="cost",
+        key="cost-by-stage",
         title="Cost by stage",
         alt="CPU hours: "
         + ", ".join(f"{STAGE_NAMES[kind]} {stages[kind].cpu_seconds / _HOUR:.2f}" for kind in names)

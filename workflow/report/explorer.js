@@ -1,6 +1,6 @@
 "use strict";
 // A map of structures by error and disagreement, and the chosen one in 3D.
-(() => {
+whenNear(document.getElementById("explorer-map"), () => {
   const ARRAYS = { u1: Uint8Array, u2: Uint16Array, f4: Float32Array };
   const decoded = ({ dtype, bdata }) => {
     const bytes = Uint8Array.from(atob(bdata), (c) => c.charCodeAt(0));
@@ -115,4 +115,4 @@
     map();
     show();
   });
-})();
+});

@@ -21,8 +21,8 @@ def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
     figures = []
     for quantity, mae, rmse, unit in _ERRORS:
         for against, title in (
-            ("labels", "labels of the level that the committee was trained on"),
-            ("cpu", "CPU hours of all tasks until then"),
+            ("labels", "labels trained on, of the level"),
+            ("cpu", "CPU time of all tasks until then, h"),
         ):
             traces = []
             said = []

@@ -29,10 +29,37 @@ function draw(id, data, layout) {
   return Plotly.react(id, data, themed(layout), config);
 }
 
-for (const script of document.querySelectorAll("script[data-plot]")) {
-  const figure = JSON.parse(script.textContent);
-  draw(script.dataset.plot, figure.data, figure.layout);
+// What is far below is drawn when the reader comes near it: the page opens sooner.
+const NEAR_PX = 800;
+const waiting = new Map();
+
+function start(element) {
+  const begin = waiting.get(element);
+  waiting.delete(element);
+  near.unobserve(element);
+  begin?.();
 }
+
+const near = new IntersectionObserver(
+  (seen) => seen.filter((one) => one.isIntersecting).forEach((one) => start(one.target)),
+  { rootMargin: `${NEAR_PX}px` }
+);
+
+function whenNear(element, begin) {
+  // What is near already needs no frame of the browser to be noticed.
+  if (element.getBoundingClientRect().top < innerHeight + NEAR_PX) return begin();
+  waiting.set(element, begin);
+  return near.observe(element);
+}
+
+for (const script of document.querySelectorAll("script[data-plot]")) {
+  whenNear(document.getElementById(script.dataset.plot), () => {
+    const figure = JSON.parse(script.textContent);
+    draw(script.dataset.plot, figure.data, figure.layout);
+  });
+}
+
+addEventListener("beforeprint", () => [...waiting.keys()].forEach(start));
 
 dark.addEventListener("change", () => {
   for (const [id, figure] of drawn) draw(id, figure.data, figure.layout);

@@ -43,7 +43,7 @@ class Figure:
 def axis(title: str, *, log: bool = False, **more: Any) -> dict[str, Any]:
     """Return an axis of a layout; the title names quantity and unit."""
     kind = {"type": "log", "exponentformat": "power"} if log else {}
-    return {"title": {"text": title}, "automargin": True, **kind, **more}
+    return {"title": {"text": title, "standoff": 12}, "automargin": True, **kind, **more}
 
 
 def typed(values: npt.ArrayLike, dtype: str = "f4") -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Read molecules: a SMILES, or a .smi, .sdf, .xyz or .extxyz file."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -115,14 +115,19 @@ def read_molecules(
     bad: list[InputError] = []
     molecules = merge_molecules(reader(path, text, charge, multiplicity, bad))
     if bad and skipped is None:
-        more = len(bad) - _ERRORS_SHOWN
-        shown = "; ".join(str(error) for error in bad[:_ERRORS_SHOWN])
-        raise InputError(shown + (f"; and {more} more entries that cannot be used" * (more > 0)))
+        raise InputError(listed(bad))
     if skipped is not None:
         skipped.extend(bad)
     if not molecules:
         raise InputError(f"{path}: there is no molecule in the file")
     return molecules
+
+
+def listed(bad: Sequence[InputError]) -> str:
+    """Return what is wrong with the first entries that cannot be used, and how many more are."""
+    more = len(bad) - _ERRORS_SHOWN
+    shown = "; ".join(str(error) for error in bad[:_ERRORS_SHOWN])
+    return shown + (f"; and {more} more entries that cannot be used" if more > 0 else "")
 
 
 def merge_molecules(molecules: Iterable[Molecule]) -> list[Molecule]:
@@ -182,21 +187,29 @@ def molecule_from_json(text: str) -> Molecule:
     return Molecule(geometries=geometries, **record)
 
 
+def smi_fields(line: str) -> tuple[str, str | None] | None:
+    """Return SMILES and name of a line of a `.smi` file; None for an empty line or a comment."""
+    # A `#` inside a SMILES is a triple bond: only one after white space starts a comment.
+    fields = f" {line}".split(" #")[0].replace("\t", " ").split(maxsplit=1)
+    if not fields:
+        return None
+    return fields[0], fields[1].strip() if len(fields) > 1 else None
+
+
 def _read_smi(
     path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
 ) -> list[Molecule]:
     molecules: list[Molecule] = []
     for line_number, line in enumerate(text.splitlines(), start=1):
-        # A `#` inside a SMILES is a triple bond: only one after white space starts a comment.
-        fields = f" {line}".split(" #")[0].replace("\t", " ").split(maxsplit=1)
-        if not fields:
+        fields = smi_fields(line)
+        if fields is None:
             continue
-        name = fields[1].strip() if len(fields) > 1 else None
+        smiles, name = fields
         source = f"{path}:{line_number}"
         try:
             molecules.append(
                 molecule_from_smiles(
-                    fields[0],
+                    smiles,
                     name=name,
                     charge=charge,
                     multiplicity=multiplicity,

@@ -50,10 +50,19 @@ class Judging:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Growing:
+    """Look for new molecules with the newest committee."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Finishing:
     """The rung is done."""
 
     reason: str
 
 
-Action: TypeAlias = Inheriting | Sampling | Choosing | Labelling | TrainingNow | Judging | Finishing
+Action: TypeAlias = (
+    Inheriting | Sampling | Choosing | Labelling | TrainingNow | Judging | Growing | Finishing
+)

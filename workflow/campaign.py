@@ -14,6 +14,7 @@ from chemistry.gates import Gates
 from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from model.settings import TrainingSettings, TransferMode
+from workflow.growth import Growth
 from workflow.yaml_file import StrictModel, read_yaml_model
 
 ExportFormat = Literal[
@@ -191,6 +192,9 @@ class Campaign(StrictModel):
         min_length=1,
         description="Samplers that explore with the committee.",
     )
+    grow: Growth | None = Field(
+        None, description="Take new molecules from a pool when those there are learned."
+    )
     select: Selection = Selection()
     train: TrainingSettings = TrainingSettings()
     gates: Gates = Field(Gates(), description="Which labels are worth training on.")
@@ -225,7 +229,10 @@ def read_campaign(path: Path) -> Campaign:
         else entry.model_copy(update={"file": (path.parent / entry.file).resolve()})
         for entry in campaign.molecules
     )
-    return campaign.model_copy(update={"molecules": entries})
+    grow = campaign.grow
+    if grow is not None:
+        grow = grow.model_copy(update={"pool": (path.parent / grow.pool).resolve()})
+    return campaign.model_copy(update={"molecules": entries, "grow": grow})
 
 
 def differences(old: Campaign, new: Campaign) -> list[str]:

@@ -6,10 +6,12 @@ from chemistry.level import find_level
 from workflow.campaign import Campaign
 from workflow.quality import examine_label, settle
 from workflow.records import Candidate, Cost, Purpose, Training
-from workflow.results import Broken, Judged, Sampled, TaskResult, Trained
+from workflow.results import Broken, Grown, Judged, Sampled, TaskResult, Trained
 from workflow.run_folder import checkpoint_name
 from workflow.store import Store
 from workflow.task_keys import SampleTask, parse_version
+
+_NAMES_SAID = 5
 
 
 def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult) -> str:
@@ -30,6 +32,8 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
         case Judged():
             _commit_judgement(store, campaign, key, result.answer, result.cost)
             return ""
+        case Grown():
+            return _commit_growth(store, key, result.answer, result.cost)
         case Broken():
             return _commit_broken(store, campaign, key, result.answer, result.cost)
 
@@ -177,6 +181,33 @@ def _commit_judgement(
     )
 
 
+def _commit_growth(
+    store: Store, key: str, grown: Grown, cost: Cost, *, is_broken: bool = False
+) -> str:
+    rung, version = parse_version(key)
+    store.commit_growth(
+        key,
+        rung,
+        version,
+        [new.molecule for new in grown.molecules],
+        detail={
+            "heavy_atoms": grown.heavy_atoms,
+            "judged": grown.judged,
+            "skipped": grown.skipped,
+            "reasons": [new.reason for new in grown.molecules],
+            "is_broken": is_broken,
+        },
+        cost=cost,
+    )
+    if not grown.molecules:
+        return f"no new molecule among {grown.judged} of the pool: the committee is certain of them"
+    names = ", ".join(new.molecule.name for new in grown.molecules[:_NAMES_SAID])
+    more = len(grown.molecules) - _NAMES_SAID
+    return f"{len(grown.molecules)} new molecules of {grown.heavy_atoms} heavy atoms: {names}" + (
+        f" and {more} more" if more > 0 else ""
+    )
+
+
 def _commit_broken(store: Store, campaign: Campaign, key: str, broken: Broken, cost: Cost) -> str:
     """Note a task that could not be done; the next launch tries it again."""
     said = f"{key} could not be done ({broken.kind}): {broken.message}"
@@ -187,4 +218,7 @@ def _commit_broken(store: Store, campaign: Campaign, key: str, broken: Broken, c
         _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
     elif key.startswith("judge-"):
         _commit_judgement(store, campaign, key, Judged(judgements=()), cost, is_broken=True)
+    elif key.startswith("grow-"):
+        none = Grown(molecules=(), heavy_atoms=None, judged=0, skipped=0)
+        _commit_growth(store, key, none, cost, is_broken=True)
     return said

@@ -57,11 +57,13 @@ class FirstSet:
 
 def open_first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
     """Yield the parts of the initial and of the held-out set of which nothing is chosen yet."""
-    trained_on = [m for m in state.molecules if not m.held_out]
+    given = [m for m in state.molecules if not m.has_grown]
+    # A rung that climbs has labels of the rung below to choose from, of all molecules.
+    trained_on = [m for m in (state.molecules if state.climbs else given) if not m.held_out]
     initial_labels = campaign.rungs[state.index].initial_labels
     yield from _open_shares(state, campaign, "initial", trained_on, initial_labels)
     held_out = campaign.held_out_structures(state.index)
-    yield from _open_shares(state, campaign, "held_out", state.molecules, held_out)
+    yield from _open_shares(state, campaign, "held_out", given, held_out)
 
 
 def _open_shares(

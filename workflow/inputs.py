@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 
 from ase.data import chemical_symbols
 
@@ -12,10 +13,12 @@ from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.level import LevelOfTheory, find_level
 from chemistry.molecule import Molecule
-from chemistry.molecules import merge_molecules, molecule_from_smiles, read_molecules
+from chemistry.molecules import listed, merge_molecules, molecule_from_smiles, read_molecules
 from chemistry.rdkit_bridge import atomic_numbers_of, elements, to_rdkit
+from chemistry.smiles_pool import pool_entries
 from chemistry.structure import Origin, Structure
 from workflow.campaign import Campaign, MoleculeEntry
+from workflow.growth import Growth
 from workflow.yaml_file import nearest
 
 # The most stable of so many is near enough to a minimum for a trial label.
@@ -35,6 +38,8 @@ def read_campaign_molecules(
         A molecule cannot be read, or `held_out.molecules` names one that is not there.
     """
     skipped = [] if skipped is None else skipped
+    if campaign.grow is not None:
+        check_pool(campaign.grow)
     entries = enumerate(campaign.molecules, start=1)
     molecules = merge_molecules(m for i, entry in entries for m in _read_entry(entry, i, skipped))
     names = [molecule.name for molecule in molecules]
@@ -46,6 +51,31 @@ def read_campaign_molecules(
     if set(names) <= set(campaign.held_out.molecules):
         raise InputError("held_out.molecules: no molecule is left to train on")
     return [(m, m.name in campaign.held_out.molecules) for m in molecules]
+
+
+def check_pool(growth: Growth) -> None:
+    """Refuse a pool that cannot be read, or, unless bad lines are skipped, one that has some.
+
+    Raises
+    ------
+    InputError
+        With the lines that are no molecule.
+    """
+    entries = pool_entries(growth.pool)
+    if growth.skip_bad:
+        entries = islice(entries, 1)
+    n_entries, bad = 0, []
+    for entry in entries:
+        n_entries += 1
+        try:
+            if not growth.skip_bad:
+                entry.molecule()
+        except InputError as error:
+            bad.append(error)
+    if not n_entries:
+        raise InputError(f"grow.pool: {growth.pool} has no molecule")
+    if bad:
+        raise InputError(f"{listed(bad)}: correct them, or set grow.skip_bad to pass over them")
 
 
 def _read_entry(entry: MoleculeEntry, number: int, skipped: list[InputError]) -> Iterator[Molecule]:
@@ -114,7 +144,14 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
     """
     molecules = list(molecules)
     for index in range(len(campaign.rungs)):
-        require_elements(*rung_level(campaign, index), molecules)
+        level, engine = rung_level(campaign, index)
+        require_elements(level, engine, molecules)
+        to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
+        if lacking := engine.unsupported_elements(level, to_come):
+            raise InputError(
+                f"grow.elements: {level.name} has no {_symbols(lacking)}: leave it out, or take "
+                "another basis set"
+            )
 
 
 def require_elements(
@@ -129,11 +166,14 @@ def require_elements(
     for molecule in molecules:
         lacking = engine.unsupported_elements(level, elements(molecule))
         if lacking:
-            symbols = ", ".join(chemical_symbols[z] for z in lacking)
             raise InputError(
-                f"{level.name} has no {symbols}, which molecule {molecule.name} contains: "
-                "take another basis set or leave the molecule out"
+                f"{level.name} has no {_symbols(lacking)}, which molecule {molecule.name} contains"
+                ": take another basis set or leave the molecule out"
             )
+
+
+def _symbols(numbers: Iterable[int]) -> str:
+    return ", ".join(chemical_symbols[z] for z in numbers)
 
 
 def one_geometry(molecule: Molecule, *, seed: int) -> Structure:

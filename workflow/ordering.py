@@ -9,16 +9,32 @@ from chemistry.engines import default_engine
 from chemistry.level import LevelOfTheory
 from chemistry.sampling import AnySampler
 from chemistry.structure import Structure
-from workflow.actions import Judging, Labelling, Sampling, TrainingNow
+from workflow.actions import Growing, Judging, Labelling, Sampling, TrainingNow
 from workflow.backend import Role
 from workflow.campaign import Campaign
-from workflow.orders import JudgeOrder, LabelOrder, Order, PotentialSource, SampleOrder, TrainOrder
+from workflow.orders import (
+    GrowOrder,
+    JudgeOrder,
+    LabelOrder,
+    Order,
+    PotentialSource,
+    SampleOrder,
+    TrainOrder,
+)
 from workflow.run_folder import RunFolder
 from workflow.store import Store
-from workflow.task_keys import SampleTask, check_key, derive_seed, judge_key, label_key, train_key
+from workflow.task_keys import (
+    SampleTask,
+    check_key,
+    derive_seed,
+    grow_key,
+    judge_key,
+    label_key,
+    train_key,
+)
 from workflow.training_set import write_labelled
 
-Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging
+Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging | Growing
 
 # An exploration starts from at most so many conformers and labelled structures.
 _MAX_STARTS = 8
@@ -61,6 +77,9 @@ def make_order(
                 structures=tuple(c.structure for c in waiting), checkpoint=checkpoint
             )
             return "judge", judge_key(rung, action.version), order
+        case Growing():
+            key = grow_key(rung, action.version)
+            return "explore", key, _grow(action.version, key, store, campaign, folder, rung)
 
 
 def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolder) -> SampleOrder:
@@ -113,7 +132,7 @@ def _train(
         held_out=held_out,
         settings=campaign.train,
         level=level,
-        elements=store.elements(),
+        elements=_elements(store, campaign),
         # One seed for all trainings: it deals the folds, and a member that went on from weights
         # which have seen its validation part would find nothing to improve.
         seed=derive_seed(campaign, "train"),
@@ -121,6 +140,26 @@ def _train(
         transfer=campaign.rungs[rung].transfer if rung else None,
         checkpoint=checkpoint,
     )
+
+
+def _grow(
+    version: int, key: str, store: Store, campaign: Campaign, folder: RunFolder, rung: int
+) -> GrowOrder:
+    assert campaign.grow is not None, "the plan grows only what is to grow"
+    return GrowOrder(
+        growth=campaign.grow,
+        elements=campaign.grow.atomic_numbers or store.elements(),
+        known=frozenset(molecule_id for molecule_id, _, _ in store.molecule_names()),
+        checkpoint=folder.checkpoint(rung, version),
+        threshold=campaign.select.threshold,
+        seed=derive_seed(campaign, key),
+    )
+
+
+def _elements(store: Store, campaign: Campaign) -> tuple[int, ...]:
+    """Return the elements that a committee must know: those that are there and those to come."""
+    to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
+    return tuple(sorted({*store.elements(), *to_come}))
 
 
 def _go_on_from(version: int, store: Store, folder: RunFolder, rung: int) -> Path | None:

@@ -14,6 +14,7 @@ from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler
 from chemistry.structure import Structure
 from model.settings import TrainingSettings, TransferMode
+from workflow.growth import Growth
 
 PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
 """A bootstrap potential by name, or the checkpoint of a committee."""
@@ -84,4 +85,28 @@ class JudgeOrder:
     checkpoint: Path
 
 
-Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GrowOrder:
+    """Look for new molecules in a pool.
+
+    Attributes
+    ----------
+    growth : Growth
+    elements : tuple of int
+        Atomic numbers that new molecules may have.
+    known : frozenset of molecule_id
+        Molecules that the campaign has.
+    checkpoint : Path
+        Of the committee that judges.
+    threshold : Threshold
+    """
+
+    growth: Growth
+    elements: tuple[int, ...]
+    known: frozenset[str]
+    checkpoint: Path
+    threshold: Threshold
+    seed: int
+
+
+Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder

@@ -8,7 +8,9 @@ The loop of one rung, in the order in which things become possible:
 3. *train* when these labels are in, and again after every `labels_per_training` new ones;
 4. *judge*: the newest committee looks again at all that waits;
 5. *sweep*: every exploring sampler over every molecule with the newest committee;
-6. *choose* the waiting structures on which it disagrees, and a few at random; label; go to 3.
+6. *choose* the waiting structures on which it disagrees, and a few at random; label; go to 3;
+7. *grow*: where there is a pool of molecules and the committee is certain of those it has, new
+   ones of which it is not; go to 1 with them, but they have no first sets.
 
 A rung that climbs has for candidates what the rung below labelled: it begins with the choice of
 the first sets, and judging takes the place of sweeping. All of it overlaps. `synchronous` adds two
@@ -23,6 +25,7 @@ from workflow.actions import (
     Action,
     Choosing,
     Finishing,
+    Growing,
     Inheriting,
     Judging,
     Labelling,
@@ -42,7 +45,7 @@ from workflow.selection import (
     choose_uncertain,
 )
 from workflow.stop_rules import stop_reason
-from workflow.task_keys import SampleTask, derive_seed, judge_key, sample_tasks
+from workflow.task_keys import SampleTask, derive_seed, grow_key, judge_key, sample_tasks
 
 # More sweeps with one committee than this find next to nothing new.
 _SWEEPS_PER_VERSION = 4
@@ -104,7 +107,7 @@ def plan(
         ),
     ]
     if not actions and _is_idle(state):
-        return _last_word(state)
+        return _grow(state, campaign) or _last_word(state)
     return actions
 
 
@@ -245,10 +248,20 @@ def _explore(
     is_amid = is_sweeping or state.tasks_in_flight or is_stale
     if campaign.synchronous and is_amid:
         return
+    if done and campaign.grow and done[-1].uncertain_share <= campaign.grow.uncertain_share:
+        yield from _grow(state, campaign)
     choices = _choose(state, campaign, room=room, cost=cost)
     yield from choices
     if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
         yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+
+
+def _grow(state: RungState, campaign: Campaign) -> list[Action]:
+    """Look for new molecules, once with each committee."""
+    if campaign.grow is None or state.climbs or state.newest is None:
+        return []
+    version = state.newest.version
+    return [Growing(version=version)] if state.is_open(grow_key(state.index, version)) else []
 
 
 def _sweep(

@@ -18,6 +18,22 @@ CandidateStatus: TypeAlias = Literal["waiting", "chosen", "labelled", "failed", 
 refused."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Growths:
+    """What came of looking for new molecules.
+
+    Attributes
+    ----------
+    molecule_ids : frozenset of str
+        Molecules that were found in the pool.
+    exhausted_by : int or None
+        The last version of the committee that was certain of all that it looked at.
+    """
+
+    molecule_ids: frozenset[str]
+    exhausted_by: int | None
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Candidate:
     """A structure that may be labelled at one rung.

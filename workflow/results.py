@@ -9,6 +9,7 @@ import numpy as np
 
 from chemistry.errors import StoreError
 from chemistry.label import FailureKind, Label, LabelFailure
+from chemistry.molecule import Molecule
 from chemistry.structure import Origin, Structure
 from workflow.label_json import label_from_json, label_to_json
 from workflow.records import Cost, Judgement
@@ -55,6 +56,34 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewMolecule:
+    """A molecule from a pool, and why it was taken."""
+
+    molecule: Molecule
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grown:
+    """New molecules.
+
+    Attributes
+    ----------
+    molecules : tuple of NewMolecule
+        Empty where the committee is certain of all that were judged.
+    heavy_atoms : int or None
+        What they have of them.
+    judged, skipped : int
+        Molecules of the pool that the committee judged, and entries that are no molecule.
+    """
+
+    molecules: tuple[NewMolecule, ...]
+    heavy_atoms: int | None
+    judged: int
+    skipped: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Broken:
     """A task other than a label that could not be carried out."""
 
@@ -62,7 +91,7 @@ class Broken:
     message: str
 
 
-Answer: TypeAlias = Label | LabelFailure | Sampled | Trained | Judged | Broken
+Answer: TypeAlias = Label | LabelFailure | Sampled | Trained | Judged | Grown | Broken
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -170,6 +199,27 @@ def _judged_from_json(document: Any) -> Judged:
     )
 
 
+def _grown_to_json(grown: Grown) -> dict[str, Any]:
+    from chemistry.molecules import molecule_to_json
+
+    return {
+        "molecules": [[molecule_to_json(new.molecule), new.reason] for new in grown.molecules],
+        "heavy_atoms": grown.heavy_atoms,
+        "judged": grown.judged,
+        "skipped": grown.skipped,
+    }
+
+
+def _grown_from_json(document: Any) -> Grown:
+    from chemistry.molecules import molecule_from_json
+
+    molecules = tuple(
+        NewMolecule(molecule=molecule_from_json(text), reason=reason)
+        for text, reason in document["molecules"]
+    )
+    return Grown(**{**document, "molecules": molecules})
+
+
 _Codec: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any], Any]]
 _CODECS: dict[type[Answer], _Codec] = {
     Label: ("label", label_to_json, label_from_json),
@@ -177,6 +227,7 @@ _CODECS: dict[type[Answer], _Codec] = {
     Sampled: ("sampled", _sampled_to_json, _sampled_from_json),
     Trained: ("trained", asdict, lambda document: Trained(**document)),
     Judged: ("judged", _judged_to_json, _judged_from_json),
+    Grown: ("grown", _grown_to_json, _grown_from_json),
     Broken: ("broken", asdict, lambda document: Broken(**document)),
 }
 _DECODERS = {name: decode for name, _, decode in _CODECS.values()}

@@ -11,11 +11,22 @@ from workflow.task_keys import judge_key
 
 @dataclass(frozen=True, kw_only=True)
 class MoleculeState:
-    """A molecule as the plan sees it: has conformers or not, is trained on or only tested on."""
+    """A molecule as the plan sees it.
+
+    Attributes
+    ----------
+    held_out : bool
+        Whether it is only tested on.
+    has_starts : bool
+        Whether it has conformers.
+    has_grown : bool
+        Whether it came from the pool: then it is explored, but has no part in the first sets.
+    """
 
     molecule_id: str
     held_out: bool
     has_starts: bool
+    has_grown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,6 +72,8 @@ class RungState:
         In order of version.
     sweeps : tuple of Sweep
         In order of version and number.
+    may_grow : bool
+        Whether there may be molecules in the pool of which the newest committee is not certain.
     """
 
     index: int
@@ -85,6 +98,7 @@ class RungState:
     label_cpu_hours: float
     trainings: tuple[Training, ...]
     sweeps: tuple[Sweep, ...]
+    may_grow: bool = False
 
     @property
     def climbs(self) -> bool:

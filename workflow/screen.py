@@ -21,6 +21,7 @@ STAGE_NAMES = {
     "check": "second opinions",
     "train": "training",
     "judge": "judging",
+    "grow": "new molecules",
 }
 
 
@@ -99,9 +100,12 @@ def duration(seconds: float) -> str:
 
 def _headline(summary: RunSummary) -> Text:
     state = f"finished: {summary.finished}" if summary.finished else "not finished"
+    n_grown = sum(molecule.has_grown for molecule in summary.molecules)
+    molecules = f"{len(summary.molecules)} molecules"
+    if n_grown:
+        molecules += f" ({n_grown} of them from the pool)"
     return Text.assemble(
-        (summary.name, "bold"),
-        f"  {len(summary.molecules)} molecules, {duration(summary.wall_seconds)}, {state}",
+        (summary.name, "bold"), f"  {molecules}, {duration(summary.wall_seconds)}, {state}"
     )
 
 

@@ -1,7 +1,7 @@
 """Read from the store what the plan needs to know of a rung."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from chemistry.level import LevelOfTheory
@@ -28,7 +28,8 @@ def rung_state(
     version = trainings[-1].version if trainings else 0
     finished = store.finished_tasks(index) | store.finished_tasks(index, version)
     tally = store.tally(index)
-    molecules = _molecules(store, campaign)
+    grown = store.grown_molecules()
+    molecules = _molecules(store, campaign, grown.molecule_ids)
     to_label = store.to_label(index)
     labels = [order for order in (under_way or {}).values() if isinstance(order, LabelOrder)]
     labelled = _by_purpose(tally, "labelled")
@@ -55,6 +56,9 @@ def rung_state(
         label_cpu_hours=store.label_cpu_seconds(index) / 3600.0,
         trainings=trainings,
         sweeps=sweeps(store, campaign, index, molecules),
+        may_grow=campaign.grow is not None
+        and index == 0
+        and not (version and grown.exhausted_by == version),
     )
 
 
@@ -82,12 +86,17 @@ def cost_model(store: Store, level: LevelOfTheory) -> PowerLaw:
     return fit_cost(store.cost_moments(level.level_id))
 
 
-def _molecules(store: Store, campaign: Campaign) -> tuple[MoleculeState, ...]:
+def _molecules(
+    store: Store, campaign: Campaign, grown: Collection[str]
+) -> tuple[MoleculeState, ...]:
     """Return the molecules that can be worked on: not those for which no conformer was found."""
     with_starts = store.molecules_with_starts()
     states = [
         MoleculeState(
-            molecule_id=molecule_id, held_out=held_out, has_starts=molecule_id in with_starts
+            molecule_id=molecule_id,
+            held_out=held_out,
+            has_starts=molecule_id in with_starts,
+            has_grown=molecule_id in grown,
         )
         for molecule_id, _, held_out in store.molecule_names()
     ]

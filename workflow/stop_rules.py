@@ -25,7 +25,9 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
 
 
 def _certain(state: RungState, rung: Rung) -> str | None:
-    """Say whether the last sweeps found next to nothing uncertain."""
+    """Say whether the last sweeps found next to nothing uncertain, and no molecule is left."""
+    if state.may_grow:
+        return None
     bound, k = rung.stop.uncertain_share, rung.stop.sweeps
     last = [sweep for sweep in state.sweeps if sweep.is_complete][-k:]
     if bound is None or len(last) < k:

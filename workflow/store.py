@@ -63,14 +63,23 @@ class Store(StoreReader):
     def add_molecules(self, molecules: Iterable[tuple[Molecule, bool]]) -> None:
         """Add molecules in order, each with whether it is only tested on; known ones stay."""
         with self._write() as db:
-            db.executemany(
-                "INSERT OR IGNORE INTO molecules (molecule_id, name, held_out, record)"
-                " VALUES (?, ?, ?, ?)",
-                [
-                    (m.molecule_id, m.name, int(held_out), molecule_to_json(m))
-                    for m, held_out in molecules
-                ],
-            )
+            _insert_molecules(db, molecules)
+
+    def commit_growth(
+        self,
+        key: str,
+        rung: int,
+        version: int,
+        molecules: Sequence[Molecule],
+        *,
+        detail: dict[str, Any],
+        cost: Cost,
+    ) -> None:
+        """Add molecules that were found in the pool."""
+        with self._write() as db:
+            _insert_molecules(db, [(molecule, False) for molecule in molecules])
+            found = {"molecule_ids": [m.molecule_id for m in molecules], **detail}
+            _insert_task(db, key, rung, "grow", version, {"version": version, **found}, cost)
 
     # Finished tasks
 
@@ -333,11 +342,12 @@ class Store(StoreReader):
             )
 
     def forget_broken_tasks(self) -> None:
-        """Forget explorations and judgements that could not be carried out, for another try."""
+        """Forget tasks, other than labels, that could not be carried out, for another try."""
         with self._write() as db:
             db.execute("UPDATE sweeps SET tasks = tasks - broken, broken = 0 WHERE broken > 0")
             db.execute(
-                "DELETE FROM tasks WHERE kind IN ('sample', 'judge') AND detail ->> 'is_broken'"
+                "DELETE FROM tasks WHERE kind IN ('sample', 'judge', 'grow')"
+                " AND detail ->> 'is_broken'"
             )
 
     def _learn_cost(self, db: sqlite3.Connection, label: Label) -> None:
@@ -387,6 +397,13 @@ def _candidate_row(rung: int, candidate: Candidate, threshold: Threshold | None)
         None if rho is None or threshold is None else times_over(rho, force, threshold),
         candidate.judged_by,
         candidate.reason,
+    )
+
+
+def _insert_molecules(db: sqlite3.Connection, molecules: Iterable[tuple[Molecule, bool]]) -> None:
+    db.executemany(
+        "INSERT OR IGNORE INTO molecules (molecule_id, name, held_out, record) VALUES (?, ?, ?, ?)",
+        [(m.molecule_id, m.name, int(held_out), molecule_to_json(m)) for m, held_out in molecules],
     )
 
 

@@ -12,7 +12,7 @@ from chemistry.structure import Structure
 from workflow import rows
 from workflow.label_reader import LabelReader
 from workflow.pool import StoredPool
-from workflow.records import Candidate, Cost, Purpose, StageCost, Training
+from workflow.records import Candidate, Cost, Growths, Purpose, StageCost, Training
 
 
 class StoreReader(LabelReader):
@@ -54,6 +54,17 @@ class StoreReader(LabelReader):
             "SELECT atomic_numbers FROM structures WHERE is_start = 1 GROUP BY molecule_id"
         )
         return tuple(sorted({int(z) for row in found for z in rows.integers(row[0])}))
+
+    def grown_molecules(self) -> Growths:
+        """Return which molecules came from the pool."""
+        found = [
+            json.loads(row[0]) for row in self._all("SELECT detail FROM tasks WHERE kind = 'grow'")
+        ]
+        certain = [detail["version"] for detail in found if not detail["molecule_ids"]]
+        return Growths(
+            molecule_ids=frozenset(i for detail in found for i in detail["molecule_ids"]),
+            exhausted_by=max(certain, default=None),
+        )
 
     def starts(self, molecule_id: str) -> list[Structure]:
         """Return the structures of a molecule that samplers start from, by structure_id."""

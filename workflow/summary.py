@@ -16,11 +16,12 @@ _EVENTS = 5
 
 @dataclass(frozen=True, kw_only=True)
 class MoleculeName:
-    """What people call a molecule, and whether it is only tested on."""
+    """What people call a molecule, whether it is only tested on, whether it is from the pool."""
 
     molecule_id: str
     name: str
     held_out: bool
+    has_grown: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,11 +96,17 @@ def summarize(folder: RunFolder) -> RunSummary:
     with Store.open(folder.store, read_only=True) as store:
         campaign = stored_campaign(store)
         spans = launch_spans(store)
+        grown = store.grown_molecules().molecule_ids
         return RunSummary(
             name=campaign.name,
             finished=store.meta("finished"),
             molecules=tuple(
-                MoleculeName(molecule_id=molecule_id, name=name, held_out=held_out)
+                MoleculeName(
+                    molecule_id=molecule_id,
+                    name=name,
+                    held_out=held_out,
+                    has_grown=molecule_id in grown,
+                )
                 for molecule_id, name, held_out in store.molecule_names()
             ),
             rungs=tuple(_rung(store, campaign, i) for i in range(len(campaign.rungs))),
@@ -128,9 +135,10 @@ def _rung(store: Store, campaign: Campaign, index: int) -> RungSummary:
 def _stages(store: Store) -> dict[str, StageCost]:
     nothing = StageCost(tasks=0, cpu_seconds=0.0, wall_seconds=0.0)
     found = store.stages()
-    return {
+    always = {
         name: found.get(name, nothing) for name in ("sample", "label", "check", "train", "judge")
     }
+    return always | ({"grow": found["grow"]} if "grow" in found else {})
 
 
 def launch_spans(store: Store) -> list[tuple[float, float, int]]:

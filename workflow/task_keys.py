@@ -72,13 +72,18 @@ def judge_key(rung: int, version: int) -> str:
     return f"judge-{rung}-{version}"
 
 
+def grow_key(rung: int, version: int) -> str:
+    """Name the search for new molecules by one version of the committee."""
+    return f"grow-{rung}-{version}"
+
+
 def inherit_key(rung: int) -> str:
     """Name the take-over of candidates from the rung below."""
     return f"inherit-{rung}"
 
 
 def parse_version(key: str) -> tuple[int, int]:
-    """Return (rung, version) of the key of a training or a judgement."""
+    """Return (rung, version) of the key of a training, a judgement or a growth."""
     _, rung, version = key.split("-")
     return int(rung), int(version)
 

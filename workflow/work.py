@@ -22,6 +22,7 @@ from chemistry.sampling.base import Offer
 from workflow.disk import disk_errors_explained
 from workflow.isolate import Died, Finished, Limits, Raised, run_isolated
 from workflow.orders import (
+    GrowOrder,
     JudgeOrder,
     LabelOrder,
     Order,
@@ -131,6 +132,11 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
             return _train(order)
         case JudgeOrder():
             return _judge(order)
+        case GrowOrder():
+            from model.checkpoint import load_committee
+            from workflow.growing import grow
+
+            return grow(order, load_committee(order.checkpoint))
 
 
 def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:

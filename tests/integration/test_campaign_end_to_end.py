@@ -223,6 +223,37 @@ def test_after_a_kill_no_label_is_lost_and_none_is_computed_twice(tmp_path, n_la
     assert len(counts) == len(after)
 
 
+def test_a_campaign_grows_from_a_pool_the_smallest_molecules_first(tmp_path):
+    lines = ["N ammonia", "CN methylamine", "C=O formaldehyde", "CCCCCO pentanol", "nonsense"]
+    (tmp_path / "pool.smi").write_text("\n".join(lines), encoding="utf-8")
+    growth = {
+        "pool": "pool.smi",
+        "elements": ["H", "C", "N", "O"],
+        "heavy_atoms": [1, 3],
+        "molecules": 1,
+        "uncertain_share": 1.0,
+    }
+    rung_of = {**SMALL["rungs"][0], "budget": {"labels": 24}}
+    arguments = put_files(tmp_path, {**SMALL, "rungs": [rung_of], "grow": growth})
+    refused = rung(*arguments, folder=tmp_path)
+    assert refused.returncode == 2
+    assert "pool.smi:5" in refused.stderr
+    (tmp_path / "pool.smi").write_text("\n".join(lines[:4]), encoding="utf-8")
+    launched = rung(*arguments, folder=tmp_path)
+    assert launched.returncode == 0, launched.stderr
+    run = tmp_path / "small"
+    found = json.loads(rung("status", run, "--json", folder=tmp_path).stdout)
+    names = [molecule["name"] for molecule in found["molecules"]]
+    assert names[:3] == ["water", "methanol", "ammonia"]
+    assert "pentanol" not in names
+    with Store.open(run / "store.sqlite", read_only=True) as store:
+        rows = list(store.export_rows())
+        grown = store.grown_molecules().molecule_ids
+    of_grown = [row for row in rows if row.structure.molecule_id in grown]
+    assert {row.purpose for row in of_grown} <= {"active", "random"}
+    assert of_grown, "no label of a molecule from the pool"
+
+
 def test_ctrl_c_keeps_everything_says_how_to_go_on_and_leaves_no_process(tmp_path):
     arguments, run = put_files(tmp_path), tmp_path / "small"
     process = start_rung(*arguments, folder=tmp_path)

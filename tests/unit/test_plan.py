@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 
 from chemistry.structure import Origin, Structure
-from workflow.actions import Choosing, Finishing, Judging, Labelling, Sampling, TrainingNow
+from workflow.actions import Choosing, Finishing, Growing, Judging, Labelling, Sampling, TrainingNow
 from workflow.campaign import Campaign
 from workflow.plan import plan
 from workflow.records import Candidate, Sweep, Training
 from workflow.rung_state import MoleculeState, RungState
 from workflow.selection import excess
 from workflow.stop_rules import failure_reason, stop_reason
-from workflow.task_keys import SampleTask, derive_seed, judge_key, sample_tasks, train_key
+from workflow.task_keys import (
+    SampleTask,
+    derive_seed,
+    grow_key,
+    judge_key,
+    sample_tasks,
+    train_key,
+)
 
 LEVEL = "hf/sto-3g"
 EMPTY = RungState(
@@ -612,3 +619,63 @@ def test_seeds_differ_by_task_and_by_campaign():
     assert len(seeds) == 2 * len(names)
     assert all(0 <= seed < 2**32 for seed in seeds)
     assert derive_seed(one, "task") == derive_seed(campaign(seed=1), "task")
+
+
+# Growing
+
+
+def growing(**changes) -> Campaign:
+    return campaign(
+        grow={"pool": "pool.smi", "uncertain_share": 0.2},
+        rung={"stop": {"uncertain_share": 0.2, "sweeps": 1}},
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(("over", "grows"), [(2, True), (3, False)])
+def test_new_molecules_are_looked_for_when_the_committee_is_certain_of_the_others(over, grows):
+    the_campaign = growing()
+    explored = keys(the_campaign, "explore", "a", version=1)
+    state = after_first_training(
+        the_campaign,
+        may_grow=True,
+        sweeps=(sweep(over=over),),
+        finished_tasks=explored | {judge_key(0, 1)},
+        waiting=waiting(over, rho=1.0),
+    )
+    assert of_kind(Growing, planned(state, the_campaign)) == [Growing(version=1)] * grows
+
+
+def test_growth_is_the_last_resort_before_a_rung_ends():
+    the_campaign = growing()
+    explored = {
+        key for n in range(4) for key in keys(the_campaign, "explore", "a", version=1, sweep=n)
+    }
+    fields = {"may_grow": True, "sweeps": tuple(sweep(n, over=9) for n in range(4))}
+    done = explored | {judge_key(0, 1)}
+    state = after_first_training(the_campaign, finished_tasks=done, **fields)
+    assert planned(state, the_campaign) == [Growing(version=1)]
+    tried = after_first_training(
+        the_campaign, finished_tasks=done | {grow_key(0, 1)}, **{**fields, "may_grow": False}
+    )
+    assert of_kind(Finishing, planned(tried, the_campaign))
+
+
+def test_a_rung_does_not_end_as_certain_while_there_may_be_molecules_to_come():
+    the_campaign = growing()
+    certain = {"sweeps": (sweep(over=0),)}
+    for may_grow in (True, False):
+        state = after_first_training(the_campaign, may_grow=may_grow, **certain)
+        assert (stop_reason(state, the_campaign.rungs[0]) is None) == may_grow
+
+
+def test_grown_molecules_have_no_part_in_the_first_sets():
+    the_campaign = growing()
+    grown = MoleculeState(molecule_id="b", held_out=False, has_starts=True, has_grown=True)
+    state = after_first_training(the_campaign, may_grow=True, molecules=(molecule("a"), grown))
+    asked = tasks(planned(state, the_campaign))
+    assert keys(the_campaign, "explore", "b", version=1) <= asked
+    assert not [key for key in asked if "-initial-" in key or "-held_out-" in key]
+    without = replace(grown, has_starts=False)
+    state = after_first_training(the_campaign, may_grow=True, molecules=(molecule("a"), without))
+    assert keys(the_campaign, "start", "b") <= tasks(planned(state, the_campaign))

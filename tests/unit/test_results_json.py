@@ -11,11 +11,15 @@ from hypothesis.extra.numpy import arrays
 
 from chemistry.errors import StoreError
 from chemistry.label import Label, LabelFailure, LabelledStructure, Provenance
+from chemistry.molecule import Molecule
+from chemistry.molecules import molecule_from_smiles
 from chemistry.structure import Origin, Structure
 from workflow.records import Cost, Judgement
 from workflow.results import (
     Broken,
+    Grown,
     Judged,
+    NewMolecule,
     Offered,
     Sampled,
     TaskResult,
@@ -70,7 +74,9 @@ def plain(value):
     """A value that can be compared: arrays as their bytes, structures and labels as dicts."""
     if isinstance(value, np.ndarray):
         return (value.dtype.str, value.shape, value.tobytes())
-    if isinstance(value, (Structure, Label, Offered, Sampled, TaskResult)):
+    if isinstance(
+        value, (Structure, Label, Offered, Sampled, Grown, NewMolecule, Molecule, TaskResult)
+    ):
         fields = {k: v for k, v in vars(value).items() if k in type(value).__dataclass_fields__}
         return {k: plain(v) for k, v in fields.items()}
     if isinstance(value, tuple):
@@ -122,6 +128,15 @@ ANSWERS = {
             Judgement(structure_id="t", rho_kcal_mol=0.0, force_sigma=5e-324, energy_ev=0.0),
         )
     ),
+    "grown": Grown(
+        molecules=(
+            NewMolecule(molecule=molecule_from_smiles("CO", name="methanol"), reason="uncertain"),
+        ),
+        heavy_atoms=2,
+        judged=5,
+        skipped=1,
+    ),
+    "nothing grown": Grown(molecules=(), heavy_atoms=None, judged=5, skipped=0),
     "broken": Broken(kind="resource", message="out of memory: ½"),
 }
 

@@ -1,0 +1,106 @@
+"""What a worker does for growth: draw molecules from the pool, judge them, keep the worst."""
+
+from collections.abc import Iterable
+
+from chemistry.embedding import embed
+from chemistry.errors import InputError
+from chemistry.molecule import Molecule
+from chemistry.molecules import merge_molecules
+from chemistry.potential import Potential, Prediction
+from chemistry.rdkit_bridge import atomic_numbers_of, elements, to_rdkit
+from chemistry.smiles_pool import PoolEntry, draw_by_size, pool_entries
+from chemistry.structure import Structure
+from workflow.orders import GrowOrder
+from workflow.results import Grown, NewMolecule
+from workflow.selection import times_over
+
+_EMBEDDINGS = 3
+"""Conformers by which a molecule is judged."""
+
+
+def grow(order: GrowOrder, committee: Potential) -> Grown:
+    """Return the molecules of a pool on which the committee disagrees most, of the least size.
+
+    A size on whose molecules the committee agrees is left for the next; nothing is returned when
+    that holds for all.
+
+    Raises
+    ------
+    InputError
+        The pool cannot be read.
+    """
+    growth = order.growth
+    drawn = draw_by_size(
+        pool_entries(growth.pool),
+        heavy_atoms=growth.heavy_atoms,
+        # Molecules that are known already are drawn as well.
+        each=growth.judged + len(order.known),
+        seed=order.seed,
+    )
+    judged, skipped = 0, 0
+    for size, entries in drawn.items():
+        found, bad = _usable(entries, order)
+        skipped += bad
+        worst = []
+        for molecule in found[: growth.judged]:
+            structures = _geometries(molecule, order.seed)
+            if structures:
+                judged += 1
+                predictions = committee.predict(structures)
+                worst.append((max(_excess(p, order) for p in predictions), molecule))
+        over = sorted(
+            ((ratio, m) for ratio, m in worst if ratio > 1.0),
+            key=lambda item: (-item[0], item[1].molecule_id),
+        )
+        if over:
+            return Grown(
+                molecules=tuple(
+                    NewMolecule(
+                        molecule=molecule,
+                        reason=f"from {molecule.source}, {size} heavy atoms, "
+                        f"{ratio:.1f} x the threshold",
+                    )
+                    for ratio, molecule in over[: growth.molecules]
+                ),
+                heavy_atoms=size,
+                judged=judged,
+                skipped=skipped,
+            )
+    return Grown(molecules=(), heavy_atoms=None, judged=judged, skipped=skipped)
+
+
+def _usable(entries: Iterable[PoolEntry], order: GrowOrder) -> tuple[list[Molecule], int]:
+    """Return new molecules of the elements that are allowed, and how many lines are none."""
+    molecules, bad = [], 0
+    for entry in entries:
+        try:
+            molecule = entry.molecule()
+        except InputError:
+            bad += 1
+            continue
+        if molecule.molecule_id not in order.known and elements(molecule) <= set(order.elements):
+            molecules.append(molecule)
+    return merge_molecules(molecules), bad
+
+
+def _geometries(molecule: Molecule, seed: int) -> list[Structure]:
+    positions = embed(molecule, _EMBEDDINGS, seed)
+    if positions is None:
+        return []
+    numbers = atomic_numbers_of(to_rdkit(molecule))
+    return [
+        Structure(
+            atomic_numbers=numbers,
+            positions=one,
+            charge=molecule.charge,
+            multiplicity=molecule.multiplicity,
+            molecule_id=molecule.molecule_id,
+        )
+        for one in positions
+    ]
+
+
+def _excess(prediction: Prediction, order: GrowOrder) -> float:
+    return times_over(
+        prediction.rho_kcal_mol, prediction.force_sigma_kcal_mol_angstrom, order.threshold
+    )

@@ -3,13 +3,11 @@
 Nothing here says where the work runs: that is the machine file, `workflow/backend.py`.
 """
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from chemistry.errors import InputError
 from chemistry.gates import Gates
 from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
@@ -229,58 +227,8 @@ def read_campaign(path: Path) -> Campaign:
         else entry.model_copy(update={"file": (path.parent / entry.file).resolve()})
         for entry in campaign.molecules
     )
-    grow = campaign.grow
-    if grow is not None:
-        grow = grow.model_copy(update={"pool": (path.parent / grow.pool).resolve()})
-    return campaign.model_copy(update={"molecules": entries, "grow": grow})
-
-
-def differences(old: Campaign, new: Campaign) -> list[str]:
-    """Name the fields in which two campaigns differ, as "rungs.0.budget.labels: 100 -> 200"."""
-    return _differences(old.model_dump(mode="json"), new.model_dump(mode="json"), "")
-
-
-def _differences(old: Any, new: Any, where: str) -> list[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = [*old, *(key for key in new if key not in old)]
-        return [
-            line
-            for key in keys
-            for line in _differences(old.get(key), new.get(key), f"{where}.{key}".lstrip("."))
-        ]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        return [
-            line
-            for i, (a, b) in enumerate(zip(old, new, strict=True))
-            for line in _differences(a, b, f"{where}.{i}")
-        ]
-    return [] if old == new else [f"{where}: {_short(old)} -> {_short(new)}"]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
-# What may change between two launches of one run: how much to do, never what the data mean.
-_EXTENDABLE = re.compile(r"rungs\.\d+\.(budget|stop)\.|exports|license|gates\.|failures\.")
-
-
-def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> None:
-    """Refuse to go on in a run folder that another campaign made.
-
-    Budgets, stop rules, exports, licence, gates and what may fail can change: raising a budget is
-    how a run is extended. A changed gate holds for the labels to come.
-
-    Raises
-    ------
-    InputError
-        Says what differs.
-    """
-    refused = [line for line in differences(old, new) if not _EXTENDABLE.match(line)]
-    if refused:
-        raise InputError(
-            f"{run_folder} was made by another campaign file ({'; '.join(refused[:4])}"
-            f"{'; …' if len(refused) > 4 else ''}): give the campaign another name, "
-            f"or --force-new to set that folder aside and start anew"
-        )
+    found: dict[str, object] = {"molecules": entries}
+    if campaign.grow is not None:
+        pool = (path.parent / campaign.grow.pool).resolve()
+        found["grow"] = campaign.grow.model_copy(update={"pool": pool})
+    return campaign.model_copy(update=found)

@@ -71,7 +71,8 @@ def import_data(campaign: Campaign, path: Path, data: Path, level_name: str | No
     """
     index, level = _rung_of(campaign, level_name)
     labels = read_labels(data, level)
-    with opened_run(campaign, path) as (_, store, _):
+    with opened_run(campaign, path) as run:
+        store = run.store
         store.add_level(level)
         molecules = store.molecules()
         imported = Imported()

@@ -136,15 +136,22 @@ def _said_of(field: str) -> Iterator[None]:
 
 
 def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
-    """Refuse a rung whose engine lacks the level, or whose level lacks an element.
+    """Refuse a rung whose engine lacks the level, whose level lacks an element, or two of a level.
 
     Raises
     ------
     InputError
     """
     molecules = list(molecules)
+    rung_of_level: dict[str, int] = {}
     for index in range(len(campaign.rungs)):
         level, engine = rung_level(campaign, index)
+        first = rung_of_level.setdefault(level.level_id, index)
+        if first != index:
+            raise InputError(
+                f"rungs.{index}.level: {level.name} is the level of rungs.{first}, too: raise "
+                "that rung's budget instead"
+            )
         require_elements(level, engine, molecules)
         to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
         if lacking := engine.unsupported_elements(level, to_come):

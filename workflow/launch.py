@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +15,8 @@ from workflow.driver import Driver
 from workflow.export import write_exports
 from workflow.inputs import check_levels, read_campaign_molecules
 from workflow.progress import Progress
-from workflow.run_folder import RunFolder, locked, open_run, write_facts
+from workflow.resume import given, require_same_molecules
+from workflow.run_folder import RunFolder, as_launched, locked, open_run, write_facts
 from workflow.store import Store
 from workflow.workers import start_workers
 
@@ -30,21 +32,38 @@ def launch_campaign(
     Interrupted
         After Ctrl-C or SIGTERM.
     """
-    with opened_run(campaign, path, force_new=force_new) as (folder, store, skipped), progress:
-        for error in skipped:
+    with opened_run(campaign, path, force_new=force_new) as run, progress:
+        for error in run.skipped:
             progress.said(f"skipped {error}")
-        _drive(store, campaign, backend, folder, progress)
-        write_exports(store, folder.exports, campaign)
-    return folder
+        _drive(run, backend, progress)
+        write_exports(run.store, run.folder.exports, run.campaign)
+    return run.folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRun:
+    """A run that nobody else can go on with.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    store : Store
+        Knows all molecules.
+    campaign : Campaign
+        What its file leaves open is as the run began.
+    skipped : tuple of InputError
+        Entries of molecule files that were left out.
+    """
+
+    folder: RunFolder
+    store: Store
+    campaign: Campaign
+    skipped: tuple[InputError, ...]
 
 
 @contextmanager
-def opened_run(
-    campaign: Campaign, path: Path, *, force_new: bool = False
-) -> Iterator[tuple[RunFolder, Store, list[InputError]]]:
-    """Hold the folder and the store of a run, made if need be; the store knows all molecules.
-
-    The third of what is given are the entries of molecule files that were skipped.
+def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> Iterator[OpenRun]:
+    """Hold the folder and the store of a run, made if need be.
 
     Raises
     ------
@@ -59,9 +78,11 @@ def opened_run(
         locked(folder),
         _open_store(folder, campaign) as store,
     ):
-        write_facts(folder, campaign)
+        require_same_molecules(store.given_molecules(), molecules, path)
+        as_begun = _remember(store, campaign)
+        write_facts(folder, as_begun)
         store.add_molecules(molecules)
-        yield folder, store, skipped
+        yield OpenRun(folder=folder, store=store, campaign=as_begun, skipped=tuple(skipped))
 
 
 def describe(campaign: Campaign, backend: Backend, path: Path) -> str:
@@ -86,14 +107,19 @@ def describe(campaign: Campaign, backend: Backend, path: Path) -> str:
 def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
     if not folder.store.exists():
         return Store.create(folder.store, campaign.model_dump_json())
-    store = Store.open(folder.store)
-    store.set_meta("campaign", campaign.model_dump_json())
-    return store
+    return Store.open(folder.store)
 
 
-def _drive(
-    store: Store, campaign: Campaign, backend: Backend, folder: RunFolder, progress: Progress
-) -> None:
+def _remember(store: Store, campaign: Campaign) -> Campaign:
+    """Keep the campaign of this launch in the store and return it."""
+    launched = as_launched(store, campaign)
+    store.set_meta("campaign", launched.model_dump_json())
+    store.set_meta("campaign_given", given(campaign))
+    return launched
+
+
+def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
+    store, campaign, folder = run.store, run.campaign, run.folder
     driver: Driver | None = None
     try:
         with _sigterm_as_interrupt(), start_workers(backend, folder.path) as workers:

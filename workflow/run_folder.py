@@ -15,8 +15,9 @@ import yaml
 from pydantic import ValidationError
 
 from chemistry.errors import InputError, RunInUse, StoreError
-from workflow.campaign import Campaign, require_same_campaign
+from workflow.campaign import Campaign
 from workflow.disk import own_folder
+from workflow.resume import as_begun, require_same_campaign
 from workflow.store import Store
 
 _BEFORE_THE_STORE = ("run.lock", "spool", "models", "exports", "logs")
@@ -94,7 +95,7 @@ def open_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> RunF
             _set_aside(folder)
         if folder.store.exists():
             with Store.open(folder.store, read_only=True) as store:
-                require_same_campaign(stored_campaign(store), campaign, path)
+                require_same_campaign(stored_campaign(store), as_launched(store, campaign), path)
         else:
             _refuse_strangers(path)
         # Only the owner may write into the spool: what lies there is taken into the store.
@@ -144,6 +145,14 @@ def stored_campaign(store: Store) -> Campaign:
             f"{store.path} holds a campaign that this rung cannot read: "
             f"use the version of rung in {store.path.parent / 'versions.json'}"
         ) from error
+
+
+def as_launched(store: Store, campaign: Campaign) -> Campaign:
+    """Return the campaign of a new launch: what its file leaves open is as the run began."""
+    was_given = store.meta("campaign_given")
+    if was_given is None:
+        return campaign
+    return as_begun(campaign, stored_campaign(store), json.loads(was_given))
 
 
 def write_facts(folder: RunFolder, campaign: Campaign) -> None:

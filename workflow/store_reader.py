@@ -38,6 +38,11 @@ class StoreReader(LabelReader):
         found = self._all("SELECT record, held_out FROM molecules ORDER BY position")
         return [(molecule_from_json(row["record"]), bool(row["held_out"])) for row in found]
 
+    def given_molecules(self) -> list[tuple[Molecule, bool]]:
+        """Return what `molecules` does, without those that came from the pool."""
+        grown = self.grown_molecules().molecule_ids
+        return [(m, held_out) for m, held_out in self.molecules() if m.molecule_id not in grown]
+
     def molecule(self, molecule_id: str) -> Molecule:
         """Return one molecule."""
         row = self._one("SELECT record FROM molecules WHERE molecule_id = ?", molecule_id)

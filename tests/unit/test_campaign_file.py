@@ -15,8 +15,9 @@ from chemistry.molecules import molecule_from_smiles
 from chemistry.potential import Threshold
 from chemistry.structure import Structure
 from workflow.backend import Backend, read_backend
-from workflow.campaign import Campaign, differences, read_campaign, require_same_campaign
+from workflow.campaign import Campaign, read_campaign
 from workflow.inputs import check_levels, read_campaign_molecules, rung_level
+from workflow.resume import differences, require_same_campaign
 from workflow.templates import write_templates
 
 MINIMAL = {"name": "x", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}
@@ -324,6 +325,12 @@ def test_budgets_stop_rules_and_exports_may_change_and_nothing_else(tmp_path):
         assert line in str(caught.value)
         assert str(tmp_path / "run") in str(caught.value)
         assert "--force-new" in str(caught.value)
+
+
+def test_two_rungs_of_one_level_are_refused():
+    twice = campaign(rungs=[{"level": "hf/sto-3g"}, {"level": "HF/STO-3G"}])
+    with pytest.raises(InputError, match=r"rungs\.1\.level: .* is the level of rungs\.0"):
+        check_levels(twice, [molecule_from_smiles("O")])
 
 
 def test_a_campaign_survives_its_json(tmp_path):

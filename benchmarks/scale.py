@@ -10,7 +10,6 @@ A store of five million structures takes a few minutes and 5 GB of disk, which a
 """
 
 import argparse
-import gc
 import json
 import resource
 import shutil
@@ -19,10 +18,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from figures import print_figure
 from simulation import Enough, SimulatedDriver, label_of
 from streaming import chain
 
@@ -34,6 +37,8 @@ from workflow.cost import CostMoments
 from workflow.orders import LabelOrder, Order
 from workflow.run_folder import open_run
 from workflow.store import Store
+
+T = TypeVar("T")
 
 _LEVEL = find_level("hf/sto-3g")
 _MOLECULES = 2000
@@ -136,8 +141,8 @@ def _fill(db: sqlite3.Connection, structures: int) -> None:
     )
 
 
-def steps(path: Path, workers: int, count: int) -> list[float]:
-    """Take steps of the driver, and return the seconds of each."""
+def steps(path: Path, workers: int, count: int) -> tuple[list[float], float]:
+    """Take steps of the driver; return the seconds of each, and the most memory used in MB."""
 
     def duration(order: Order, chance: np.random.Generator) -> float:
         return float(chance.lognormal(4.0, 1.0)) if isinstance(order, LabelOrder) else 5.0
@@ -147,15 +152,22 @@ def steps(path: Path, workers: int, count: int) -> list[float]:
         try:
             driver.run()
         except Enough:
-            return driver.trace.step_seconds
+            memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+            return driver.trace.step_seconds, memory_mb
     raise AssertionError("the campaign ended before its time")
 
 
+def alone(function: Callable[..., T], *arguments: object) -> T:
+    """Call a function in a process of its own, so that its memory is its alone."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(function, *arguments).result()
+
+
 def status_seconds(path: Path) -> float:
-    """Return what the `rung status` command takes, the best of three."""
+    """Return what the `rung status` command takes, the best of five."""
     command = [str(Path(sys.executable).with_name("rung")), "status", str(path)]
     found = []
-    for _ in range(3):
+    for _ in range(5):
         began = time.perf_counter()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found.append(time.perf_counter() - began)
@@ -177,22 +189,30 @@ def main() -> None:
         sys.exit(
             f"{arguments.folder} has not {2 * needed / 1e9:.0f} GB free: name another --folder"
         )
-    for structures in arguments.structures:
+    at_the_end: dict[str, float] = {}
+    for structures in sorted(arguments.structures):
         with tempfile.TemporaryDirectory(prefix="rung-scale-", dir=arguments.folder) as folder:
             path = Path(folder) / "run"
             began = time.perf_counter()
-            build(path, structures)
+            alone(build, path, structures)
             size = (path / "store.sqlite").stat().st_size / 1e9
             print(f"\n{structures} structures: {size:.2f} GB, made in ", end="")
             print(f"{time.perf_counter() - began:.0f} s", flush=True)
-            print(f"FIGURE status_seconds_of_{structures} {status_seconds(path):.2f}")
-            print("  ".join(f"{heading:>20}" for heading in _HEADINGS))
+            took = status_seconds(path)
+            print(
+                f"rung status: {took:.2f} s\n"
+                + "  ".join(f"{heading:>20}" for heading in _HEADINGS)
+            )
             for workers in arguments.workers:
-                found = steps(path, workers, arguments.steps)
-                memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+                found, memory_mb = alone(steps, path, workers, arguments.steps)
                 cells = (structures, workers, 1e3 * np.median(found), 1e3 * max(found), memory_mb)
                 print("  ".join(f"{cell:20.0f}" for cell in cells), flush=True)
-                gc.collect()
+                at_the_end[f"plan_step_ms_of_{workers}_workers"] = float(1e3 * np.median(found))
+                at_the_end["memory_mb"] = memory_mb
+    print()
+    print_figure(f"status_seconds_of_{structures}_structures", took, at_most=1.0)
+    for name, value in at_the_end.items():
+        print_figure(f"{name}_with_{structures}_structures", value, digits=0)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from figures import print_figure
 from scipy.special import ndtri
 from simulation import Duration, SimulatedDriver, Trace
 
@@ -126,10 +127,12 @@ def main() -> None:
             trainings = sum(role == "train" for role, _, _ in trace.tasks)
             hour = trace.last_label / 3600
             print(f"{seed:4d}  {way:9s}  {share:25.1%}  {hour:26.2f}  {trainings:9d}", flush=True)
-    print(f"\nFIGURE busy_until_the_last_label_streaming {np.median(shares[False]):.3f}")
-    print(f"FIGURE busy_until_the_last_label_rounds {np.median(shares[True]):.3f}")
+    print()
+    busy = {way: float(np.median(found)) for way, found in shares.items()}
+    print_figure("busy_until_the_last_label_streaming", busy[False], digits=3, at_least=0.95)
+    print_figure("busy_until_the_last_label_rounds", busy[True], digits=3)
     ratio = np.median(np.array(hours[True]) / np.array(hours[False]))
-    print(f"FIGURE rounds_take_times_as_long {ratio:.2f}")
+    print_figure("rounds_take_times_as_long", float(ratio))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Read molecules: a SMILES, or a .smi, .sdf, .xyz or .extxyz file."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -23,12 +22,10 @@ from chemistry.rdkit_bridge import (
     to_rdkit,
 )
 from chemistry.sdf import read_sdf
-from chemistry.structure import Origin, Structure
+from chemistry.structure import Structure
 from chemistry.xyz import XYZFrame, read_xyz
 
 _ERRORS_SHOWN = 5
-_SCHEMA = 1
-"""Version of the JSON of a molecule."""
 
 
 def molecule_from_smiles(
@@ -142,49 +139,6 @@ def merge_molecules(molecules: Iterable[Molecule]) -> list[Molecule]:
             geometries = first.geometries + _in_atom_order_of(first, molecule)
             merged[molecule.molecule_id] = replace(first, geometries=geometries)
     return list(merged.values())
-
-
-def molecule_to_json(molecule: Molecule) -> str:
-    """Write a molecule as JSON, from which `molecule_from_json` makes it again, bit for bit."""
-    return json.dumps(
-        {
-            "schema": _SCHEMA,
-            "molecule_id": molecule.molecule_id,
-            "name": molecule.name,
-            "mol_block": molecule.mol_block,
-            "charge": molecule.charge,
-            "multiplicity": molecule.multiplicity,
-            "geometries": [
-                {
-                    "atomic_numbers": geometry.atomic_numbers.tolist(),
-                    "positions": geometry.positions.tolist(),
-                    "origin": asdict(geometry.origin),
-                }
-                for geometry in molecule.geometries
-            ],
-            "source": molecule.source,
-        }
-    )
-
-
-def molecule_from_json(text: str) -> Molecule:
-    """Read what `molecule_to_json` wrote; InputError for a version of it that is not known."""
-    record = json.loads(text)
-    schema = record.pop("schema", None)
-    if schema != _SCHEMA:
-        raise InputError(f"a molecule of schema {schema} needs a newer rung: this one reads 1")
-    electrons = {"charge": record["charge"], "multiplicity": record["multiplicity"]}
-    geometries = tuple(
-        Structure(
-            atomic_numbers=np.array(geometry["atomic_numbers"], dtype=np.int64),
-            positions=np.array(geometry["positions"], dtype=np.float64).reshape(-1, 3),
-            molecule_id=record["molecule_id"],
-            origin=Origin(**geometry["origin"]),
-            **electrons,
-        )
-        for geometry in record.pop("geometries")
-    )
-    return Molecule(geometries=geometries, **record)
 
 
 def smi_fields(line: str) -> tuple[str, str | None] | None:

@@ -64,7 +64,8 @@ class StoredPool:
     def offers(self, purpose: Purpose, molecule_id: str) -> list[Candidate]:
         """See `Pool`."""
         found = self._all(
-            "SELECT * FROM candidates JOIN structures USING (structure_id) WHERE rung = ?"
+            "SELECT * FROM candidates INDEXED BY candidates_by_status"
+            " JOIN structures USING (structure_id) WHERE rung = ?"
             " AND status = 'waiting' AND candidates.molecule_id = ? AND purpose = ?"
             " ORDER BY structure_id",
             self._rung,
@@ -77,7 +78,8 @@ class StoredPool:
         """See `Pool`. Ids are hashes: those that follow a number drawn by lot are a fair sample."""
         lot = np.random.default_rng(seed).bytes(10).hex()
         halves = (("structure_id >= ?", lot), ("structure_id < ?", lot))
-        return self._candidates(self._first_ids(n, halves, order="structure_id"))
+        found = self._first_ids(n, halves, index="waiting_by_id", order="structure_id")
+        return self._candidates(found)
 
     def uncertain(
         self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
@@ -86,8 +88,8 @@ class StoredPool:
         taken = Counter(already)
         ids: list[str] = []
         for structure_id, molecule_id in self._cursor(
-            "SELECT structure_id, molecule_id FROM candidates WHERE rung = ?"
-            " AND status = 'waiting' AND excess > 1 AND purpose != 'held_out'"
+            "SELECT structure_id, molecule_id FROM candidates INDEXED BY waiting_by_excess"
+            " WHERE rung = ? AND status = 'waiting' AND excess > 1 AND purpose != 'held_out'"
             " ORDER BY excess DESC, structure_id",
             self._rung,
         ):
@@ -102,8 +104,9 @@ class StoredPool:
         """See `Pool`."""
         return any(
             self._all(
-                "SELECT 1 FROM candidates WHERE rung = ? AND status = 'waiting'"
-                f" AND purpose != 'held_out' AND {condition} LIMIT 1",
+                "SELECT 1 FROM candidates INDEXED BY waiting_by_judge"
+                " WHERE rung = ? AND status = 'waiting' AND purpose != 'held_out'"
+                f" AND {condition} LIMIT 1",
                 self._rung,
                 *values,
             )
@@ -116,7 +119,9 @@ class StoredPool:
             (f"judged_by IS NOT ? AND {of_group}", version)
             for of_group in ("excess IS NULL", "excess IS NOT NULL")
         ]
-        return self._candidates(self._first_ids(n, groups, order="excess DESC, structure_id"))
+        order = "excess DESC, structure_id"
+        found = self._first_ids(n, groups, index="waiting_by_excess", order=order)
+        return self._candidates(found)
 
     def count_over(self) -> int:
         """See `Pool`."""
@@ -128,7 +133,7 @@ class StoredPool:
         return int(found[0][0])
 
     def _first_ids(
-        self, n: int, groups: Sequence[tuple[str, str | int]], *, order: str
+        self, n: int, groups: Sequence[tuple[str, str | int]], *, index: str, order: str
     ) -> list[str]:
         """Return up to `n` trainable ones of groups, (condition, its value), one after the other.
 
@@ -137,8 +142,9 @@ class StoredPool:
         ids: list[str] = []
         for condition, value in groups:
             found = self._all(
-                "SELECT structure_id FROM candidates WHERE rung = ? AND status = 'waiting'"
-                f" AND {condition} AND purpose != 'held_out' ORDER BY {order} LIMIT ?",
+                f"SELECT structure_id FROM candidates INDEXED BY {index}"
+                f" WHERE rung = ? AND status = 'waiting' AND {condition}"
+                f" AND purpose != 'held_out' ORDER BY {order} LIMIT ?",
                 self._rung,
                 value,
                 n - len(ids),

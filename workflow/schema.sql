@@ -38,6 +38,7 @@ CREATE TABLE candidates (
     chosen_by    INTEGER,                      -- newest committee when it was chosen; 0: none
     PRIMARY KEY (rung, structure_id)
 ) WITHOUT ROWID;
+-- Queries name the index that they need: SQLite, left to itself, would read all of a rung.
 CREATE INDEX candidates_by_status ON candidates (rung, status, molecule_id, purpose);
 CREATE INDEX waiting_by_excess ON candidates (rung, excess, purpose, molecule_id)
     WHERE status = 'waiting';

@@ -14,7 +14,7 @@ from chemistry.gates import Finding, findings_to_json
 from chemistry.label import Label, LabelFailure, LabelledStructure
 from chemistry.level import LevelOfTheory
 from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_to_json
+from chemistry.molecule_json import molecule_to_json
 from chemistry.potential import Threshold
 from workflow import rows
 from workflow.cost import n_electrons

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_json
+from chemistry.molecule_json import molecule_from_json
 from chemistry.structure import Structure
 from workflow import rows
 from workflow.label_reader import LabelReader
@@ -211,7 +211,8 @@ class StoreReader(LabelReader):
     def to_label(self, rung: int) -> list[Candidate]:
         """Return the chosen candidates that have no answer yet, by structure_id."""
         found = self._all(
-            "SELECT * FROM candidates JOIN structures USING (structure_id)"
+            "SELECT * FROM candidates INDEXED BY candidates_by_status"
+            " JOIN structures USING (structure_id)"
             " WHERE rung = ? AND status = 'chosen' ORDER BY structure_id",
             rung,
         )

@@ -9,11 +9,10 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
 from chemistry.errors import InputError
+from chemistry.molecule_json import molecule_from_json, molecule_to_json
 from chemistry.molecules import (
     merge_molecules,
-    molecule_from_json,
     molecule_from_smiles,
-    molecule_to_json,
     read_molecules,
 )
 from chemistry.rdkit_bridge import atomic_numbers_of, geometry_rules, to_rdkit

@@ -10,6 +10,7 @@ import numpy as np
 from chemistry.errors import StoreError
 from chemistry.label import FailureKind, Label, LabelFailure
 from chemistry.molecule import Molecule
+from chemistry.molecule_json import molecule_from_json, molecule_to_json
 from chemistry.structure import Origin, Structure
 from workflow.label_json import label_from_json, label_to_json
 from workflow.records import Cost, Judgement
@@ -200,8 +201,6 @@ def _judged_from_json(document: Any) -> Judged:
 
 
 def _grown_to_json(grown: Grown) -> dict[str, Any]:
-    from chemistry.molecules import molecule_to_json
-
     return {
         "molecules": [[molecule_to_json(new.molecule), new.reason] for new in grown.molecules],
         "heavy_atoms": grown.heavy_atoms,
@@ -211,8 +210,6 @@ def _grown_to_json(grown: Grown) -> dict[str, Any]:
 
 
 def _grown_from_json(document: Any) -> Grown:
-    from chemistry.molecules import molecule_from_json
-
     molecules = tuple(
         NewMolecule(molecule=molecule_from_json(text), reason=reason)
         for text, reason in document["molecules"]

@@ -1,5 +1,7 @@
 """What the driver asks of the store at each step costs the same, however much has piled up."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,3 +104,18 @@ def test_a_question_of_the_driver_costs_the_same_in_a_run_ten_times_as_large(run
 def test_both_runs_are_as_large_as_they_are_said_to_be(runs):
     assert [summarize(folder).rungs[0].waiting for folder in runs] == [200, 2000]
     assert [summarize(folder).rungs[0].labels["active"] for folder in runs] == [200, 2000]
+
+
+def test_a_look_at_a_run_loads_no_library_of_chemistry_or_learning(runs):
+    looked = (
+        "import sys; from pathlib import Path; from workflow.cli import app\n"
+        "app(['status', sys.argv[1]], standalone_mode=False)\n"
+        "print([name for name in ('rdkit', 'torch', 'scipy', 'parsl') if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", looked, str(runs[0].path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,363 @@
+"""How many labels a choice saves: error on unseen molecules by labels, chosen in different ways.
+
+    python benchmarks/label_efficiency.py [--seeds 3] [--labels 480] [--data DIR] [--plot FILE.svg]
+
+The teacher is GFN2-xTB, so that thousands of labels cost minutes. Thirty molecules of C, H, N and O
+with up to five heavy atoms are sampled by rung's own samplers; of the thousands of structures each
+way chooses what it wants labelled, a batch at a time, and trains a committee after each batch. All
+ways start from the same labels, have the same samples to choose from and train alike; the committee
+that chooses is the one that is tested, on eight molecules that are never chosen from.
+
+- random: by lot, from all structures.
+- rho: those of the largest energy disagreement (ANI-1x's criterion), and nothing else.
+- rung: what `workflow.plan` does by default, threshold, caps, diversity, cost and lots.
+
+Printed for each number of labels: median over the seeds, and least and most. The cost of a label is
+what the cost model of a new campaign says, in CPU seconds of DFT. `--data` keeps the teacher's
+labels for the next time.
+"""
+
+import argparse
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from chemistry.engines import find_engine
+from chemistry.engines.base import Resources
+from chemistry.engines.potential import EnginePotential
+from chemistry.force_field import MMFF94
+from chemistry.label import Label, LabelledStructure
+from chemistry.level import find_level
+from chemistry.molecules import molecule_from_smiles
+from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
+from chemistry.structure import FloatArray, Structure
+from chemistry.units import KCAL_MOL_PER_EV
+from model.committee import Committee
+from model.settings import TrainingSettings
+from model.training import train_committee
+from workflow.campaign import Selection
+from workflow.cost import PowerLaw
+from workflow.records import Candidate
+from workflow.selection import choose_even, choose_random, choose_uncertain
+from workflow.training_set import read_labelled, write_labelled
+
+LEVEL: Final = find_level("gfn2-xtb")
+ELEMENTS: Final = (1, 6, 7, 8)
+POOL: Final = (
+    *("C", "O", "N", "CO", "CN", "CC", "C=O", "C#N", "CCO", "CC=O", "CC#N", "CNC", "COC", "OC=O"),
+    *("NC=O", "C=C", "C#C", "CCC", "CC=C", "CC(=O)O", "CC(N)=O", "COC=O", "CC(C)=O", "CCN"),
+    *("OCC=O", "C=CC=C", "CC(C)C", "CC(C)O", "NCC(=O)O", "NCCO"),
+)
+UNSEEN: Final = ("CCCO", "CCC=O", "CCCN", "CCOC", "CNC=O", "CCCC", "CCC#N", "OCCO")
+OF_A_TEST_MOLECULE: Final = 60
+WORST_SHARE: Final = 0.01
+
+Chooser: TypeAlias = Callable[[Sequence[Candidate], int, int, Counter[str]], list[str]]
+
+
+def labelled(smiles: str, seed: int) -> list[LabelledStructure]:
+    """Sample a molecule as a campaign does before it has a committee, and label it all."""
+    molecule = molecule_from_smiles(smiles)
+    engine = find_engine("tblite")(LEVEL, Resources())
+    teacher, field = EnginePotential(engine), MMFF94(molecule)
+    starts = [
+        offer.structure
+        for offer in Conformers(max_conformers=4).sample(molecule, (), teacher, seed=seed).offers
+    ]
+    samples = [
+        *(
+            NormalModes(temperature_k=t, made_per_start=16).sample(
+                molecule, starts, teacher, seed=seed + int(t)
+            )
+            for t in (300.0, 600.0, 900.0)
+        ),
+        TorsionScans().sample(molecule, starts, teacher, seed=seed),
+        LangevinDynamics(steps=1500, trajectories=6, frames=10).sample(
+            molecule, starts, field, seed=seed
+        ),
+    ]
+    rows = []
+    for structure in {
+        o.structure.structure_id: o.structure for s in samples for o in s.offers
+    }.values():
+        label = engine.label(structure)
+        if isinstance(label, Label):
+            rows.append(LabelledStructure(structure=structure, label=label))
+    return rows
+
+
+def data_of(smiles: str, folder: Path) -> list[LabelledStructure]:
+    path = folder / f"{molecule_from_smiles(smiles).molecule_id}.jsonl"
+    if not path.exists():
+        rows = labelled(smiles, seed=7)
+        part = path.with_suffix(".part")
+        write_labelled(part, rows)
+        part.rename(path)
+    return read_labelled(path)
+
+
+def by_lot(waiting: Sequence[Candidate], n: int, seed: int, _chosen: Counter[str]) -> list[str]:
+    return [choice.structure_id for choice in choose_random(waiting, n, seed=seed)]
+
+
+def by_rho(waiting: Sequence[Candidate], n: int, _seed: int, _chosen: Counter[str]) -> list[str]:
+    ranked = sorted(waiting, key=lambda c: -(c.rho_kcal_mol or 0.0))
+    return [candidate.structure.structure_id for candidate in ranked[:n]]
+
+
+def as_rung(waiting: Sequence[Candidate], n: int, seed: int, _chosen: Counter[str]) -> list[str]:
+    """Choose as `workflow.plan` does between two trainings."""
+    select = Selection()
+    lots = choose_random(waiting, round(select.random_share * n), seed=seed)
+    picked = {choice.structure_id for choice in lots}
+    uncertain = choose_uncertain(
+        [c for c in waiting if c.structure.structure_id not in picked],
+        n - len(lots),
+        threshold=select.threshold,
+        cost=PowerLaw(),
+        already_chosen=Counter(),
+        molecule_cap=max(round(select.molecule_share * n), -(-n // len(POOL))),
+    )
+    return [choice.structure_id for choice in [*lots, *uncertain]]
+
+
+WAYS: Final[dict[str, Chooser]] = {"random": by_lot, "rho": by_rho, "rung": as_rung}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Errors on unseen molecules with so many labels."""
+
+    n_labels: int
+    cost_hours: float
+    energy_mae: float
+    force_mae: float
+    worst_force: float
+
+
+def errors(committee: Committee, test: Sequence[LabelledStructure]) -> tuple[float, float, float]:
+    """Return energy MAE, force MAE and the mean of the worst hundredth of force errors.
+
+    In kcal/mol and kcal/mol/Å, of atoms' force vectors.
+    """
+    energy, force = [], []
+    predictions = committee.predict_mean([row.structure for row in test])
+    for row, prediction in zip(test, predictions, strict=True):
+        assert row.label.forces is not None
+        energy.append(abs(prediction.energy - row.label.energy))
+        force.append(np.abs(prediction.forces - row.label.forces))
+    components: FloatArray = np.concatenate([f.ravel() for f in force]) * KCAL_MOL_PER_EV
+    atoms = np.concatenate([np.linalg.norm(f, axis=1) for f in force]) * KCAL_MOL_PER_EV
+    worst = np.sort(atoms)[-max(1, round(WORST_SHARE * len(atoms))) :]
+    return float(np.mean(energy)) * KCAL_MOL_PER_EV, float(components.mean()), float(worst.mean())
+
+
+def first_labels(pool: Sequence[LabelledStructure], n: int, seed: int) -> list[str]:
+    """Choose the initial set: evenly over molecules and samplers, as a campaign does."""
+    by_molecule: dict[str, list[Candidate]] = {}
+    for row in pool:
+        candidate = Candidate(structure=row.structure, purpose="initial")
+        by_molecule.setdefault(row.structure.molecule_id, []).append(candidate)
+    quotas = [n // len(by_molecule) + (i < n % len(by_molecule)) for i in range(len(by_molecule))]
+    return [
+        choice.structure_id
+        for (_, offers), quota in zip(sorted(by_molecule.items()), quotas, strict=True)
+        for choice in choose_even(offers, "initial", quota, seed=seed)
+    ]
+
+
+def learn(
+    way: str, seed: int, folder: Path, initial: int, batch: int, most: int, members: int
+) -> list[Point]:
+    """Run one active learning from the initial set to the whole budget."""
+    pool = {r.structure.structure_id: r for s in POOL for r in data_of(s, folder)}
+    test = test_set(folder)
+    settings = TrainingSettings(members=members, folds=members)
+    cost = PowerLaw()
+    chosen = first_labels(list(pool.values()), initial, seed)
+    committee, points = None, []
+    while True:
+        rows = [pool[i] for i in chosen]
+        committee = train_committee(
+            rows, settings, elements=ELEMENTS, level=LEVEL, seed=seed, start=committee
+        ).committee
+        energy, force, worst = errors(committee, test)
+        points.append(
+            Point(
+                n_labels=len(chosen),
+                cost_hours=sum(cost(row.structure) for row in rows) / 3600.0,
+                energy_mae=energy,
+                force_mae=force,
+                worst_force=worst,
+            )
+        )
+        print(f"{way} seed {seed}: {points[-1]}", flush=True)
+        if len(chosen) >= most:
+            return points
+        taken = set(chosen)
+        waiting = [r.structure for i, r in pool.items() if i not in taken]
+        new = WAYS[way](judged(waiting, committee), min(batch, most - len(chosen)), seed, Counter())
+        if not new:
+            return points
+        chosen += new
+
+
+def judged(structures: Sequence[Structure], committee: Committee) -> list[Candidate]:
+    return [
+        Candidate(
+            structure=structure,
+            purpose="active",
+            rho_kcal_mol=p.rho_kcal_mol,
+            force_sigma_kcal_mol_angstrom=p.force_sigma_kcal_mol_angstrom,
+            judged_by=1,
+        )
+        for structure, p in zip(structures, committee.predict(structures), strict=True)
+    ]
+
+
+def test_set(folder: Path) -> list[LabelledStructure]:
+    """Return the same number of structures of each unseen molecule, drawn by lot."""
+    rows = []
+    for smiles in UNSEEN:
+        found = data_of(smiles, folder)
+        order = np.random.default_rng(0).permutation(len(found))[:OF_A_TEST_MOLECULE]
+        rows += [found[i] for i in order]
+    return rows
+
+
+def labels_to_reach(points: Sequence[Point], bound: float, of: str, against: str) -> float:
+    """Return what it took to get below an error for good, interpolated; infinite if it was not."""
+    below = len(points)
+    while below and getattr(points[below - 1], of) <= bound:
+        below -= 1
+    if below == len(points):
+        return float("inf")
+    after = points[below]
+    if not below:
+        return float(getattr(after, against))
+    before = points[below - 1]
+    share = (getattr(before, of) - bound) / (getattr(before, of) - getattr(after, of))
+    first, last = getattr(before, against), getattr(after, against)
+    return float(first + share * (last - first))
+
+
+Curves: TypeAlias = dict[str, list[list[Point]]]
+
+
+def print_table(curves: Curves) -> None:
+    print(f"\n{'way':8} {'labels':>7} {'energy MAE':>22} {'force MAE':>20} {'worst 1 % force':>22}")
+    for way, runs in curves.items():
+        for points in zip(*runs, strict=False):
+            cells = []
+            for name in ("energy_mae", "force_mae", "worst_force"):
+                values = [getattr(p, name) for p in points]
+                cells.append(f"{np.median(values):7.2f} ({min(values):5.2f} {max(values):6.2f})")
+            print(f"{way:8} {points[0].n_labels:7} {cells[0]:>22} {cells[1]:>20} {cells[2]:>22}")
+
+
+def print_figures(curves: Curves) -> None:
+    """Print how much of random's labels and cost the other ways need, and the worst errors."""
+    print()
+    for way in [name for name in curves if name != "random"]:
+        for of, against in product(("force_mae", "energy_mae"), ("n_labels", "cost_hours")):
+            shares = [
+                labels_to_reach(own, getattr(random[-1], of), of, against)
+                / getattr(random[-1], against)
+                for own, random in zip(curves[way], curves["random"], strict=True)
+            ]
+            figure(f"{way}_share_of_{against}_for_randoms_{of}", shares, goal=0.25)
+        worst = [
+            own[-1].worst_force / random[-1].worst_force
+            for own, random in zip(curves[way], curves["random"], strict=True)
+        ]
+        figure(f"{way}_worst_force_over_randoms", worst, goal=0.5)
+
+
+def figure(name: str, values: Sequence[float], *, goal: float) -> None:
+    median = float(np.median(values))
+    verdict = "met" if median <= goal else "missed"
+    print(f"{name}: {min(values):.2f} to {max(values):.2f}")
+    print(f"FIGURE {name} {median:.2f} {goal} {verdict}")
+
+
+def plot(curves: Curves, path: Path) -> None:
+    """Draw errors against labels, median and spread."""
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(10.0, 3.6), layout="constrained")
+    names = {
+        "energy_mae": "energy MAE, kcal/mol",
+        "force_mae": "force MAE, kcal/mol/Å",
+        "worst_force": "worst 1 % of force errors, kcal/mol/Å",
+    }
+    for axes, (name, title) in zip(drawing.subplots(1, 3), names.items(), strict=True):
+        for way, runs in curves.items():
+            columns = list(zip(*runs, strict=False))
+            x = [points[0].n_labels for points in columns]
+            y = np.array([[getattr(p, name) for p in points] for points in columns])
+            [line] = axes.plot(x, np.median(y, axis=1), "o-", label=way)
+            axes.fill_between(x, y.min(1), y.max(1), alpha=0.2, color=line.get_color())
+        axes.set(xlabel="labels", ylabel=title, yscale="log")
+        axes.legend()
+    drawing.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--initial", type=int, default=60)
+    parser.add_argument("--batch", type=int, default=60)
+    parser.add_argument("--labels", type=int, default=480)
+    parser.add_argument("--members", type=int, default=4)
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--data", type=Path, default=Path("label-efficiency-data"))
+    parser.add_argument("--plot", type=Path)
+    arguments = parser.parse_args()
+    arguments.data.mkdir(parents=True, exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as workers:
+        counts = list(
+            workers.map(_count, [*POOL, *UNSEEN], [arguments.data] * (len(POOL) + len(UNSEEN)))
+        )
+        print(
+            f"{sum(counts[: len(POOL)])} structures to choose from, {len(UNSEEN)} unseen molecules"
+        )
+        futures = {
+            (way, seed): workers.submit(
+                learn,
+                way,
+                seed,
+                arguments.data,
+                arguments.initial,
+                arguments.batch,
+                arguments.labels,
+                arguments.members,
+            )
+            for seed in range(1, arguments.seeds + 1)
+            for way in arguments.ways
+        }
+        curves: Curves = {
+            way: [futures[way, seed].result() for seed in range(1, arguments.seeds + 1)]
+            for way in arguments.ways
+        }
+    print_table(curves)
+    if arguments.plot:
+        plot(curves, arguments.plot)
+    print_figures(curves)
+
+
+def _count(smiles: str, folder: Path) -> int:
+    return len(data_of(smiles, folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Commands that make, run and look at campaigns."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chemistry.errors import InputError
+from workflow.cli.options import AsJSON, BackendFile, CampaignFile, Run, RunFolderOption, machine
+
+app = typer.Typer()
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder to make.")],
+    backend: Annotated[
+        str, typer.Option(help="local, slurm, pbs, lsf, sge, htcondor, kubernetes or python.")
+    ] = "local",
+) -> None:
+    """Write a commented campaign.yaml and backend.yaml to start from.
+
+    Where Slurm's sinfo answers, the partitions that it names are filled in.
+
+    Example: rung init my-campaign --backend slurm
+    """
+    from workflow.templates import write_templates
+
+    for path in write_templates(folder, backend):
+        typer.echo(f"wrote {path}")
+    typer.echo(f"edit them, then: rung check {folder / 'campaign.yaml'}{_option(folder, backend)}")
+
+
+def _option(folder: Path, kind: str) -> str:
+    return "" if kind == "local" else f" --backend {folder / 'backend.yaml'}"
+
+
+@app.command()
+def schema(
+    what: Annotated[str, typer.Argument(help="campaign or backend")] = "campaign",
+) -> None:
+    """Print the JSON schema of campaign or machine files, for editors.
+
+    Example: rung schema campaign > campaign.schema.json
+    """
+    from workflow.backend import Backend
+    from workflow.campaign import Campaign
+
+    schemas = {"campaign": Campaign.model_json_schema, "backend": Backend.model_json_schema}
+    if what not in schemas:
+        raise InputError(f"there is no schema `{what}`: ask for campaign or backend")
+    typer.echo(json.dumps(schemas[what](), indent=2))
+
+
+@app.command()
+def check(
+    campaign: CampaignFile,
+    backend: BackendFile = None,
+    minutes: Annotated[
+        float, typer.Option(min=0.1, help="How long to wait for a worker of each pool.")
+    ] = 10,
+) -> None:
+    """Check files, engines and workers, and forecast the cost, without starting the campaign.
+
+    One worker of each pool is started, which tells where it runs and what is installed there.
+
+    Example: rung check runs/demo.yaml
+    """
+    from workflow.campaign import read_campaign
+    from workflow.check import check_campaign
+    from workflow.screen import new_console
+
+    check_campaign(
+        read_campaign(campaign),
+        machine(backend),
+        new_console(),
+        beside=campaign.parent,
+        patience_seconds=60 * minutes,
+    )
+
+
+@app.command()
+def launch(
+    campaign: CampaignFile,
+    backend: BackendFile = None,
+    run_folder: RunFolderOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check the files and say what would be done.")
+    ] = False,
+    force_new: Annotated[
+        bool, typer.Option("--force-new", help="Set an existing run folder aside and start anew.")
+    ] = False,
+) -> None:
+    """Run a campaign, or go on with it where it stopped.
+
+    Example: rung launch runs/demo.yaml
+    """
+    from workflow.campaign import read_campaign
+    from workflow.launch import describe, launch_campaign
+    from workflow.progress import Progress
+    from workflow.report import try_report
+    from workflow.screen import new_console, summary_screen
+    from workflow.summary import summarize
+
+    console = new_console()
+    read, pools = read_campaign(campaign), machine(backend)
+    path = run_folder or campaign.parent / read.name
+    if dry_run:
+        console.print(describe(read, pools, path))
+        return
+    folder = launch_campaign(read, pools, path, Progress(console, read), force_new=force_new)
+    console.print(summary_screen(summarize(folder), folder))
+    if len(read.rungs) > 1:
+        climb_report(folder.path)
+    console.print(f"report      {try_report(folder)}", markup=False)
+
+
+@app.command()
+def status(
+    run: Run,
+    svg: Annotated[
+        Path | None, typer.Option("--svg", help="Also save what is shown as a picture.")
+    ] = None,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="List labels that failed or were refused instead.")
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
+    """Show what a run has done: labels, held-out errors, cost, files. Safe while it runs.
+
+    Example: rung status runs/demo
+    """
+    from workflow.retry import unusable_labels
+    from workflow.run_folder import RunFolder
+    from workflow.screen import failures_screen, new_console, save_picture, summary_screen
+    from workflow.status_json import failures_json, summary_json
+    from workflow.summary import summarize
+
+    folder = RunFolder(run)
+    if as_json:
+        document = (
+            failures_json(unusable_labels(folder)) if failures else summary_json(summarize(folder))
+        )
+        typer.echo(json.dumps(document, indent=2))
+        return
+    screen = (
+        failures_screen(unusable_labels(folder))
+        if failures
+        else summary_screen(summarize(folder), folder)
+    )
+    new_console().print(screen)
+    if svg is not None:
+        save_picture(screen, svg, title=f"rung status {run}")
+
+
+@app.command()
+def retry(
+    run: Run,
+    structures: Annotated[
+        list[str] | None,
+        typer.Argument(help="structure_ids or their beginnings; default: all that failed."),
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="convergence, resource, poison, input or suspect; may be repeated."),
+    ] = None,
+) -> None:
+    """Put labels that failed or were refused back: the next launch computes them again.
+
+    Example: rung retry runs/demo --kind resource
+    """
+    from workflow.retry import retry as put_back
+    from workflow.run_folder import RunFolder
+
+    chosen = put_back(RunFolder(run), kinds=kind or (), structures=structures or ())
+    typer.echo(f"put {len(chosen)} labels back: launch the campaign again to compute them")
+
+
+@app.command()
+def explain(
+    run: Run,
+    structure: Annotated[str, typer.Argument(help="structure_id, or its beginning.")],
+    as_json: AsJSON = False,
+) -> None:
+    """Say why a structure was made and chosen, and what came of its labels.
+
+    Example: rung explain runs/demo 454d0ac6
+    """
+    from workflow.explain import explain as known_of
+    from workflow.explain import sentences
+    from workflow.run_folder import RunFolder
+
+    known = known_of(RunFolder(run), structure)
+    typer.echo(json.dumps(known, indent=2) if as_json else "\n".join(sentences(known)))
+
+
+@app.command()
+def watch(run: Run) -> None:
+    """Show a running campaign live until it ends; q leaves. Safe from another terminal.
+
+    Example: rung watch runs/demo
+    """
+    from workflow.run_folder import RunFolder
+    from workflow.screen import new_console
+    from workflow.watch import watch
+
+    watch(RunFolder(run), new_console())
+
+
+@app.command()
+def report(run: Run) -> None:
+    """Write a run's report: one HTML page that needs nothing else. Safe while the run goes on.
+
+    Example: rung report runs/demo
+    """
+    from workflow.report import write_report
+    from workflow.run_folder import RunFolder
+
+    typer.echo(f"wrote {write_report(RunFolder(run))}")
+
+
+@app.command("climb-report")
+def climb_report(run: Run) -> None:
+    """Compare ways of climbing on the highest rung's held-out labels; trains each of them.
+
+    Example: rung climb-report runs/demo
+    """
+    from workflow.climb_report import climb_report, report_screen, save_plot, save_report
+    from workflow.run_folder import RunFolder
+    from workflow.screen import new_console
+
+    console = new_console()
+    report = climb_report(run)
+    plot = run / "climb-report.svg"
+    save_plot(report, plot)
+    save_report(report, RunFolder(run).climb_report)
+    console.print(report_screen(report))
+    console.print(f"plot        {plot}")

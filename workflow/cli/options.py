@@ -1,0 +1,34 @@
+"""Arguments and options that several commands have."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from workflow.backend import Backend
+
+CampaignFile = Annotated[Path, typer.Argument(help="The campaign file (YAML).")]
+BackendFile = Annotated[
+    Path | None,
+    typer.Option("--backend", help="The machine file (YAML); default: all cores of this machine."),
+]
+RunFolderOption = Annotated[
+    Path | None,
+    typer.Option(help="The run folder; default: one named after the campaign, beside its file."),
+]
+Run = Annotated[Path, typer.Argument(help="A run folder.")]
+AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+PotentialPath = Annotated[
+    Path, typer.Argument(help="A checkpoint, or a run folder for its newest.")
+]
+
+
+def machine(path: Path | None) -> "Backend":
+    """Read a machine file, and say so where it brings code that will run."""
+    from workflow.backend import read_backend
+
+    backend = read_backend(path)
+    for file in backend.python_files:
+        typer.echo(f"rung: {path} has {file} run as code", err=True)
+    return backend

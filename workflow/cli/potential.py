@@ -1,0 +1,214 @@
+"""Commands that use a potential: relaxation, vibrations, torsion profiles, dynamics."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from workflow.cli.options import AsJSON
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from workflow.use.subject import Subject
+
+app = typer.Typer()
+
+PotentialSource = Annotated[
+    Path,
+    typer.Argument(
+        help="A checkpoint, a run folder for its newest, or a folder with a published ensemble."
+    ),
+]
+MoleculeSource = Annotated[
+    str, typer.Argument(help="A SMILES, or a .xyz, .sdf or .smi file of one molecule.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(help="Beginning of the names of the files written; default: the command's name."),
+]
+MaxForce = Annotated[float, typer.Option(min=1e-5, help="Largest force on an atom at rest, eV/Å.")]
+MaxSteps = Annotated[int, typer.Option(min=1, help="Steps of a relaxation at most.")]
+
+
+@app.command()
+def relax(
+    potential: PotentialSource,
+    molecule: MoleculeSource,
+    max_force_ev_per_angstrom: MaxForce = 0.01,
+    max_steps: MaxSteps = 300,
+    output: Output = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Relax a molecule; writes its geometry as extended XYZ.
+
+    Example: rung relax runs/demo CO
+    """
+    from workflow.use.files import write_geometries
+    from workflow.use.relaxation import relax_subject
+    from workflow.use.screens import relaxation_screen
+    from workflow.use.subject import read_subject
+
+    subject = read_subject(potential, molecule)
+    found = relax_subject(
+        subject, max_force_ev_per_angstrom=max_force_ev_per_angstrom, max_steps=max_steps
+    )
+    geometries = _named(output or Path("relax"), ".extxyz")
+    write_geometries(geometries, subject, [found.structure])
+    _tell(subject, "Relaxation", found, relaxation_screen(found), [geometries], as_json=as_json)
+
+
+@app.command()
+def vibrations(
+    potential: PotentialSource,
+    molecule: MoleculeSource,
+    output: Output = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Relax a molecule and compute its harmonic vibrations; writes a plot.
+
+    Example: rung vibrations runs/demo CO
+    """
+    from workflow.use.files import write_geometries
+    from workflow.use.plots import plot_vibrations
+    from workflow.use.screens import vibrations_screen
+    from workflow.use.subject import read_subject
+    from workflow.use.vibrations import vibrations_of
+
+    subject = read_subject(potential, molecule)
+    found = vibrations_of(subject)
+    prefix = output or Path("vibrations")
+    geometries, plot = _named(prefix, ".extxyz"), _named(prefix, ".svg")
+    write_geometries(geometries, subject, [found.relaxation.structure])
+    plot_vibrations(found, plot, subject.molecule.name)
+    _tell(
+        subject, "Vibrations", found, vibrations_screen(found), [geometries, plot], as_json=as_json
+    )
+
+
+@app.command()
+def torsion(
+    potential: PotentialSource,
+    molecule: MoleculeSource,
+    atoms: Annotated[
+        tuple[int, int, int, int] | None,
+        typer.Option(help="The torsion, atoms counted from 1; default: a bond that turns."),
+    ] = None,
+    points: Annotated[int, typer.Option(min=2, help="Angles, over 360 degrees.")] = 24,
+    max_force_ev_per_angstrom: MaxForce = 0.02,
+    max_steps: MaxSteps = 200,
+    output: Output = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Compute a relaxed torsion profile; writes the geometries and a plot.
+
+    Example: rung torsion runs/demo CO --points 36
+    """
+    from workflow.use.files import write_geometries
+    from workflow.use.plots import plot_torsion
+    from workflow.use.screens import torsion_screen
+    from workflow.use.subject import read_subject
+    from workflow.use.torsion import torsion_profile
+
+    subject = read_subject(potential, molecule)
+    profile = torsion_profile(
+        subject,
+        torsion=None if atoms is None else (atoms[0] - 1, atoms[1] - 1, atoms[2] - 1, atoms[3] - 1),
+        points=points,
+        max_force_ev_per_angstrom=max_force_ev_per_angstrom,
+        max_steps=max_steps,
+    )
+    prefix = output or Path("torsion")
+    geometries, plot = _named(prefix, ".extxyz"), _named(prefix, ".svg")
+    write_geometries(
+        geometries, subject, profile.structures, torsion_degree=profile.angles_degree.tolist()
+    )
+    plot_torsion(profile, plot, subject.molecule.name)
+    _tell(
+        subject,
+        "Torsion profile",
+        profile,
+        torsion_screen(profile),
+        [geometries, plot],
+        as_json=as_json,
+    )
+
+
+@app.command()
+def dynamics(
+    potential: PotentialSource,
+    molecule: MoleculeSource,
+    temperature_k: Annotated[float, typer.Option(min=0.1)] = 300.0,
+    timestep_fs: Annotated[float, typer.Option(min=0.01, max=5)] = 0.5,
+    steps: Annotated[int, typer.Option(min=1)] = 2000,
+    friction_per_fs: Annotated[
+        float, typer.Option(min=0, help="Of the Langevin thermostat; 0: constant energy.")
+    ] = 0.01,
+    frame_every: Annotated[int, typer.Option(min=1, help="Steps from frame to frame.")] = 10,
+    seed: Annotated[int, typer.Option(min=0)] = 1,
+    output: Output = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Run molecular dynamics of a molecule; writes the trajectory and a plot.
+
+    Example: rung dynamics runs/demo CO --temperature-k 500
+    """
+    from workflow.use.dynamics import run_dynamics
+    from workflow.use.files import write_geometries
+    from workflow.use.plots import plot_dynamics
+    from workflow.use.screens import dynamics_screen
+    from workflow.use.subject import read_subject
+
+    subject = read_subject(potential, molecule)
+    trajectory = run_dynamics(
+        subject,
+        temperature_k=temperature_k,
+        timestep_fs=timestep_fs,
+        steps=steps,
+        friction_per_fs=friction_per_fs,
+        frame_every=frame_every,
+        seed=seed,
+    )
+    prefix = output or Path("dynamics")
+    geometries, plot = _named(prefix, ".extxyz"), _named(prefix, ".svg")
+    write_geometries(
+        geometries, subject, trajectory.structures, time_fs=trajectory.times_fs.tolist()
+    )
+    plot_dynamics(trajectory, plot, subject.molecule.name)
+    _tell(
+        subject,
+        "Dynamics",
+        trajectory,
+        dynamics_screen(trajectory),
+        [geometries, plot],
+        as_json=as_json,
+    )
+
+
+def _named(prefix: Path, suffix: str) -> Path:
+    return prefix.with_name(prefix.name + suffix)
+
+
+def _tell(
+    subject: "Subject",
+    what: str,
+    result: Any,
+    screen: "RenderableType",
+    files: list[Path],
+    *,
+    as_json: bool,
+) -> None:
+    from workflow.screen import new_console
+    from workflow.use.screens import as_json as document
+    from workflow.use.screens import headline
+
+    if as_json:
+        names = [str(path) for path in files]
+        typer.echo(json.dumps({**document(result), "files": names}, indent=2))
+        return
+    console = new_console()
+    console.print(headline(subject, what))
+    console.print(screen)
+    for path in files:
+        console.print(f"wrote       {path}", markup=False)

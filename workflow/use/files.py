@@ -1,0 +1,38 @@
+"""What is left of a calculation: geometries with the committee's energies and forces."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from chemistry.structure import Structure
+from workflow.disk import disk_errors_explained
+from workflow.use.subject import Subject
+
+
+def write_geometries(
+    path: Path, subject: Subject, structures: Sequence[Structure], **each: Sequence[float]
+) -> None:
+    """Write extended XYZ: energies and forces in eV and eV/Å, disagreement, and what is in `each`.
+
+    Raises
+    ------
+    StoreError
+        The file cannot be written.
+    """
+    frames = []
+    for row, (structure, p) in enumerate(
+        zip(structures, subject.committee.predict(structures), strict=True)
+    ):
+        atoms = Atoms(numbers=structure.atomic_numbers, positions=structure.positions)
+        atoms.info = {"molecule": subject.molecule.name, "level": subject.committee.level_name}
+        if len(p.member_energies) > 1:
+            atoms.info["energy_sigma"] = float(np.std(p.member_energies, ddof=1))
+        atoms.info |= {name: float(values[row]) for name, values in each.items()}
+        atoms.calc = SinglePointCalculator(atoms, energy=p.energy, forces=p.forces)
+        frames.append(atoms)
+    with disk_errors_explained(path):
+        ase.io.write(path, frames, format="extxyz")

@@ -1,0 +1,123 @@
+"""What a potential says of a molecule, as text and as JSON."""
+
+from dataclasses import is_dataclass
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chemistry.structure import Structure
+from workflow.use.dynamics import Trajectory
+from workflow.use.relaxation import Relaxation
+from workflow.use.subject import Subject
+from workflow.use.torsion import TorsionProfile
+from workflow.use.vibrations import VibrationsFound
+
+
+def as_json(result: Any) -> Any:
+    """Return a result as a JSON document; geometries as elements and positions, NaN as null."""
+    if isinstance(result, Structure):
+        return {
+            "atomic_numbers": result.atomic_numbers.tolist(),
+            "positions_angstrom": result.positions.tolist(),
+        }
+    if is_dataclass(result) and not isinstance(result, type):
+        return {name: as_json(getattr(result, name)) for name in result.__dataclass_fields__}
+    if isinstance(result, np.ndarray):
+        return as_json(result.tolist())
+    if isinstance(result, (list, tuple)):
+        return [as_json(one) for one in result]
+    if isinstance(result, float) and not np.isfinite(result):
+        return None
+    return result
+
+
+def headline(subject: Subject, what: str) -> Text:
+    """Return what was done with what."""
+    members = subject.committee.n_members
+    return Text(
+        f"{what} of {subject.molecule.name} by {members} members ({subject.committee.level_name}); "
+        "± is their standard deviation",
+        style="italic",
+    )
+
+
+def relaxation_screen(found: Relaxation) -> RenderableType:
+    """Return where a relaxation ended."""
+    state = "at rest" if found.converged else "NOT at rest: allow more steps with --max-steps"
+    return Text(
+        f"energy      {found.energy_ev:.6f} eV, {_pm(found.gain_kcal_mol)} "
+        f"± {_pm(found.gain_sigma_kcal_mol)} kcal/mol below the start\n"
+        f"force       {found.max_force_ev_per_angstrom:.4f} eV/Å at most, {found.steps} steps, "
+        f"{state}\n"
+        f"rho         {_pm(found.rho_kcal_mol)} kcal/mol/√atoms"
+    )
+
+
+def vibrations_screen(found: VibrationsFound) -> RenderableType:
+    """Return the wavenumbers."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("mode", "1/cm", "±"):
+        table.add_column(heading, justify="right")
+    pairs = zip(found.wavenumbers_per_cm, found.sigma_per_cm, strict=True)
+    for number, (wavenumber, sigma) in enumerate(pairs, start=1):
+        value = f"{wavenumber:.0f}" if wavenumber >= 0 else f"{-wavenumber:.0f}i"
+        table.add_row(str(number), value, f"{sigma:.0f}" if np.isfinite(sigma) else "-")
+    zero_point = (
+        f"zero point  {found.zero_point_kcal_mol:.2f} ± {_pm(found.zero_point_sigma_kcal_mol)} "
+        "kcal/mol"
+    )
+    lines: list[RenderableType] = [relaxation_screen(found.relaxation), table, Text(zero_point)]
+    n_imaginary = int((found.wavenumbers_per_cm < 0).sum())
+    if n_imaginary:
+        lines.append(Text(f"{n_imaginary} imaginary: this is not a minimum", style="yellow"))
+    return Group(*lines)
+
+
+def torsion_screen(profile: TorsionProfile) -> RenderableType:
+    """Return the energies by angle."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("degrees", "kcal/mol", "±"):
+        table.add_column(heading, justify="right")
+    for angle, energy, sigma, rests in zip(
+        profile.angles_degree,
+        profile.energies_kcal_mol,
+        profile.sigma_kcal_mol,
+        profile.converged,
+        strict=True,
+    ):
+        table.add_row(f"{angle:.0f}", f"{energy:.2f}", _pm(sigma), style="" if rests else "yellow")
+    atoms = "-".join(str(atom + 1) for atom in profile.torsion)
+    highest = int(profile.energies_kcal_mol.argmax())
+    lines: list[RenderableType] = [
+        table,
+        Text(
+            f"barrier     {profile.barrier_kcal_mol:.2f} ± {_pm(profile.sigma_kcal_mol[highest])} "
+            f"kcal/mol, torsion of atoms {atoms}"
+        ),
+    ]
+    n_restless = profile.converged.count(False)
+    if n_restless:
+        lines.append(
+            Text(f"{n_restless} angles (yellow) are not at rest: raise --max-steps", style="yellow")
+        )
+    return Group(*lines)
+
+
+def dynamics_screen(trajectory: Trajectory) -> RenderableType:
+    """Return averages of a trajectory."""
+    half = len(trajectory.times_fs) // 2
+    return Text(
+        f"time        {trajectory.times_fs[-1]:g} fs, {len(trajectory.times_fs)} frames\n"
+        f"temperature {trajectory.temperatures_k[half:].mean():.0f} K over the second half\n"
+        f"energy      total energy moved by {np.ptp(trajectory.total_kcal_mol):.2f} kcal/mol\n"
+        f"rho         {np.median(trajectory.rho_kcal_mol):.3f} kcal/mol/√atoms in the median, "
+        f"{trajectory.rho_kcal_mol.max():.3f} at most"
+    )
+
+
+def _pm(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "-"

@@ -1,0 +1,82 @@
+"""Which molecule, at which geometry, by which potential."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+
+from chemistry.errors import InputError
+from chemistry.molecule import Molecule
+from chemistry.molecules import READERS, molecule_from_smiles, read_molecules
+from chemistry.structure import Structure
+from model.calculator import CommitteeCalculator
+from model.checkpoint import load_committee
+from model.committee import Committee
+from model.pretrained import read_neurochem
+from workflow.evaluate import newest_checkpoint
+from workflow.inputs import one_geometry
+
+_SEED = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A molecule and the committee that describes it.
+
+    Attributes
+    ----------
+    molecule : Molecule
+    structure : Structure
+        Where to start.
+    committee : Committee
+    """
+
+    molecule: Molecule
+    structure: Structure
+    committee: Committee
+
+    def atoms(self, structure: Structure | None = None) -> Atoms:
+        """Return the molecule with the committee as its calculator."""
+        at = structure or self.structure
+        atoms = Atoms(numbers=at.atomic_numbers, positions=at.positions)
+        atoms.calc = CommitteeCalculator(self.committee)
+        return atoms
+
+
+def read_subject(potential: Path, molecule: str) -> Subject:
+    """Read a potential, and a molecule at the geometry of its file or an embedded one.
+
+    Parameters
+    ----------
+    potential : Path
+        A checkpoint, a run folder (its newest committee) or a folder with a published ensemble.
+    molecule : str
+        A SMILES, or a file with one molecule.
+
+    Raises
+    ------
+    InputError
+        One of them cannot be read, or the committee does not know an element of the molecule.
+    """
+    committee = read_potential(potential)
+    one = _read_molecule(molecule)
+    structure = one_geometry(one, seed=_SEED)
+    committee.predict([structure])  # an element that it does not know is said now
+    return Subject(molecule=one, structure=structure, committee=committee)
+
+
+def read_potential(path: Path) -> Committee:
+    """Read a checkpoint, the newest of a run folder, or a published ensemble."""
+    if path.is_dir() and any(path.glob("*.params")):
+        return read_neurochem(path)
+    return load_committee(newest_checkpoint(path) if path.is_dir() else path)
+
+
+def _read_molecule(text: str) -> Molecule:
+    path = Path(text)
+    if path.suffix.lower() not in READERS:
+        return molecule_from_smiles(text)
+    found = read_molecules(path)
+    if len(found) > 1:
+        raise InputError(f"{path} holds {len(found)} molecules: give a file with one of them")
+    return found[0]

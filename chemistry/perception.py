@@ -12,14 +12,13 @@ from chemistry.molecule import Molecule
 from chemistry.rdkit_bridge import (
     atomic_numbers_of,
     conformer_of,
-    formula,
     from_rdkit,
     geometry_rules,
     hash_id,
     identify,
     to_rdkit,
 )
-from chemistry.structure import Structure
+from chemistry.structure import Structure, hill_formula
 
 _BOND_ORDER_ITERATIONS = 100_000
 """Bond orders of a large or charged molecule can take for ever to search: then it has none."""
@@ -39,7 +38,7 @@ def molecule_from_geometry(
     source : str
         Where it was read, for messages.
     """
-    name = name or formula(structure.atomic_numbers)
+    name = name or hill_formula(structure.atomic_numbers)
     # Charges or radicals: RDKit puts one or the other where valences are left open.
     perceived = [_determine_bonds(structure, allow_charges) for allow_charges in (True, False)]
     candidates = [mol for mol in perceived if mol is not None and _fits(mol, structure)]

@@ -4,13 +4,12 @@ import hashlib
 from typing import Any
 
 import numpy as np
-from ase.data import chemical_symbols
 from rdkit import Chem, rdBase
 
 from chemistry.errors import InputError
 from chemistry.geometry import GeometryRules, bonds_by_distance
 from chemistry.molecule import Molecule
-from chemistry.structure import FloatArray, IntArray
+from chemistry.structure import FloatArray, IntArray, hill_formula
 
 
 def to_rdkit(molecule: Molecule) -> Any:
@@ -78,7 +77,7 @@ def from_rdkit(
         kept = Chem.MolFromMolBlock(mol_block, removeHs=False)
     return Molecule(
         molecule_id=identify(kept, charge, multiplicity),
-        name=name or formula(numbers),
+        name=name or hill_formula(numbers),
         mol_block=mol_block,
         charge=charge,
         multiplicity=multiplicity,
@@ -169,17 +168,6 @@ def bonds_of(mol: Any) -> IntArray:
     """Return the bonds of an RDKit Mol as pairs of atom indices, (B, 2)."""
     pairs = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]
     return np.array(pairs, dtype=np.int64).reshape(-1, 2)
-
-
-def formula(atomic_numbers: IntArray) -> str:
-    """Return the formula of some atoms in Hill's order, "C2H6O"."""
-    counts: dict[str, int] = {}
-    for number in atomic_numbers:
-        symbol = chemical_symbols[int(number)]
-        counts[symbol] = counts.get(symbol, 0) + 1
-    first = [s for s in ("C", "H") if s in counts] if "C" in counts else []
-    order = first + sorted(s for s in counts if s not in first)
-    return "".join(s + (str(counts[s]) if counts[s] > 1 else "") for s in order)
 
 
 def hash_id(text: str) -> str:

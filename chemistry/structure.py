@@ -1,13 +1,14 @@
 """Structure: a molecule's atoms at one point of its potential energy surface."""
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from ase.data import atomic_masses
+from ase.data import atomic_masses, chemical_symbols
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -112,3 +113,20 @@ def interatomic_distances(positions: FloatArray) -> FloatArray:
     """Return the (N, N) matrix of distances in Å between (N, 3) positions."""
     difference = positions[:, None, :] - positions[None, :, :]
     return np.asarray(np.sqrt((difference**2).sum(axis=-1)), dtype=np.float64)
+
+
+def hill_formula(atomic_numbers: IntArray) -> str:
+    """Return the formula of some atoms in Hill's order, "C2H6O".
+
+    Carbon and hydrogen come first where there is carbon; without it all go by the alphabet, "ClH"
+    (Hill, doi:10.1021/ja02046a005; ASE puts hydrogen first in either case).
+    """
+    return _hill_formula(tuple(atomic_numbers.tolist()))
+
+
+@lru_cache(maxsize=1024)
+def _hill_formula(atomic_numbers: tuple[int, ...]) -> str:
+    counts = Counter(chemical_symbols[number] for number in atomic_numbers)
+    first = [s for s in ("C", "H") if s in counts] if "C" in counts else []
+    order = first + sorted(s for s in counts if s not in first)
+    return "".join(s + (str(counts[s]) if counts[s] > 1 else "") for s in order)

@@ -80,7 +80,10 @@ def climb_report(run: Path) -> ClimbReport:
         campaign = Campaign.model_validate_json(store.meta("campaign") or "")
         rungs = store.trained_rungs()
         if not rungs or rungs[-1] == 0:
-            raise InputError(f"{run} has not climbed: its campaign has no trained second rung")
+            raise InputError(
+                f"{run} has not climbed: give its campaign a second rung, and `rung launch` "
+                "goes on to it"
+            )
         rung = rungs[-1]
         level = find_level(campaign.rungs[rung].level)
         data = store.labelled(rung, level.level_id, held_out=False)

@@ -62,7 +62,10 @@ class Database:
             There is none, it is damaged, or another version of rung wrote it.
         """
         if not path.is_file():
-            raise StoreError(f"{path.parent} is not a run folder: it has no {path.name}")
+            raise StoreError(
+                f"{path.parent} is not a run folder: it has no {path.name}, which "
+                f"`rung launch CAMPAIGN` makes"
+            )
         store = cls(path, _connect(path, read_only=read_only))
         with explained(path):
             if not read_only:

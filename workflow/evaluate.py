@@ -1,5 +1,6 @@
 """Compare a potential with a data set that it has not seen."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import ase.io
@@ -13,14 +14,35 @@ from rich.text import Text
 from chemistry.errors import InputError
 from chemistry.label import Label, LabelledStructure, Provenance
 from model.checkpoint import load_committee
-from model.evaluation import MoleculeErrors, held_out_errors
+from model.evaluation import Errors, MoleculeErrors, held_out_errors
 from workflow.labelled_files import UNREADABLE_XYZ, structure_of_frame
 from workflow.run_folder import RunFolder, checkpoint_name
 from workflow.store import Store
 
 
-def evaluate_potential(potential: Path, data: Path) -> RenderableType:
-    """Return a table of errors, over all and by molecule.
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """How wrong a potential is on a data set.
+
+    Attributes
+    ----------
+    checkpoint, data : Path
+    level_name : str
+        Of the labels that the potential has learned.
+    other_levels : tuple of str
+        Levels of the data that are not this one, as far as frames name one.
+    errors : Errors
+    """
+
+    checkpoint: Path
+    data: Path
+    level_name: str
+    other_levels: tuple[str, ...]
+    errors: Errors
+
+
+def evaluate_potential(potential: Path, data: Path) -> Evaluation:
+    """Compare a potential with a data set, over all and by molecule.
 
     Parameters
     ----------
@@ -40,14 +62,26 @@ def evaluate_potential(potential: Path, data: Path) -> RenderableType:
     errors = held_out_errors(committee, rows)
     if errors is None:
         raise InputError(f"{data}: there is no structure in the file")
+    return Evaluation(
+        checkpoint=checkpoint,
+        data=data,
+        level_name=committee.level_name,
+        other_levels=tuple(sorted(levels - {committee.level_name})),
+        errors=errors,
+    )
+
+
+def evaluation_screen(found: Evaluation) -> RenderableType:
+    """Return the errors as a table."""
+    structures = f"{found.data}, {found.errors.n_structures} structures"
     lines = [
-        Text.assemble(("potential  ", "dim"), str(checkpoint), f" ({committee.level_name})"),
-        Text.assemble(("data       ", "dim"), f"{data}, {len(rows)} structures"),
+        Text.assemble(("potential  ", "dim"), str(found.checkpoint), f" ({found.level_name})"),
+        Text.assemble(("data       ", "dim"), structures),
     ]
-    others = sorted(levels - {committee.level_name})
-    if others:
-        lines.append(Text(f"the data are of another level: {', '.join(others)}", style="yellow"))
-    return Group(*lines, _table({"all": errors, **errors.by_molecule}))
+    if found.other_levels:
+        others = ", ".join(found.other_levels)
+        lines.append(Text(f"the data are of another level: {others}", style="yellow"))
+    return Group(*lines, _table({"all": found.errors, **found.errors.by_molecule}))
 
 
 def newest_checkpoint(run: Path) -> Path:
@@ -61,7 +95,7 @@ def newest_checkpoint(run: Path) -> Path:
     with Store.open(RunFolder(run).store, read_only=True) as store:
         rungs = store.trained_rungs()
         if not rungs:
-            raise InputError(f"{run} has no trained committee yet")
+            raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
         return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)
 
 

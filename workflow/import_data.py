@@ -13,9 +13,8 @@ from chemistry.label import Label, LabelledStructure, Provenance
 from chemistry.level import LevelOfTheory, find_level
 from chemistry.molecule import Molecule
 from chemistry.recognition import Recogniser
-from chemistry.structure import IntArray, Origin, Structure
+from chemistry.structure import IntArray, Origin, Structure, hill_formula
 from workflow.campaign import Campaign
-from workflow.export.facts import hill_formula
 from workflow.labelled_files import FileLabel, read_labels
 from workflow.launch import opened_run
 from workflow.records import Purpose
@@ -145,7 +144,7 @@ def _recognised(
     for number, label in enumerate(labels):
         recognised = recogniser.recognise(label.structure)
         if recognised is None:
-            imported.left_out[hill_formula(label.structure)] += 1
+            imported.left_out[hill_formula(label.structure.atomic_numbers)] += 1
             continue
         structure, order = recognised
         structure = replace(structure, origin=_origin(label.facts, data, number))

@@ -35,7 +35,9 @@ def read_yaml_model(path: Path, model: type[ModelT]) -> ModelT:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
+        raise InputError(
+            f"{path}: there is no such file; `rung init FOLDER` writes one to start from"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not a text file in UTF-8 (byte {error.start})") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 """The rung command. Heavy imports stand inside the commands, so that `rung --help` is quick."""
 
+import os
 import sys
 from typing import NoReturn
 
@@ -37,5 +38,6 @@ def main() -> NoReturn:
 
 
 def _fail(error: RungError, *, code: int) -> NoReturn:
-    typer.secho(f"rung: {error}", err=True, fg=None if code == 130 else "red")
+    is_plain = code == 130 or bool(os.environ.get("NO_COLOR"))
+    typer.secho(f"rung: {error}", err=True, fg=None if is_plain else "red")
     sys.exit(code)

@@ -1,13 +1,21 @@
 """Commands that make, run and look at campaigns."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chemistry.errors import InputError
-from workflow.cli.options import AsJSON, BackendFile, CampaignFile, Run, RunFolderOption, machine
+from workflow.cli.options import (
+    AsJSON,
+    BackendFile,
+    CampaignFile,
+    Run,
+    RunFolderOption,
+    echo_json,
+    echo_record,
+    machine,
+)
 
 app = typer.Typer()
 
@@ -50,7 +58,7 @@ def schema(
     schemas = {"campaign": Campaign.model_json_schema, "backend": Backend.model_json_schema}
     if what not in schemas:
         raise InputError(f"there is no schema `{what}`: ask for campaign or backend")
-    typer.echo(json.dumps(schemas[what](), indent=2))
+    echo_json(schemas[what]())
 
 
 @app.command()
@@ -142,7 +150,7 @@ def status(
         document = (
             failures_json(unusable_labels(folder)) if failures else summary_json(summarize(folder))
         )
-        typer.echo(json.dumps(document, indent=2))
+        echo_json(document)
         return
     screen = (
         failures_screen(unusable_labels(folder))
@@ -192,7 +200,10 @@ def explain(
     from workflow.run_folder import RunFolder
 
     known = known_of(RunFolder(run), structure)
-    typer.echo(json.dumps(known, indent=2) if as_json else "\n".join(sentences(known)))
+    if as_json:
+        echo_json(known)
+    else:
+        typer.echo("\n".join(sentences(known)))
 
 
 @app.command()
@@ -209,19 +220,26 @@ def watch(run: Run) -> None:
 
 
 @app.command()
-def report(run: Run) -> None:
+def report(
+    run: Run,
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Write it anew after each training until the campaign ends."),
+    ] = False,
+) -> None:
     """Write a run's report: one HTML page that needs nothing else. Safe while the run goes on.
 
     Example: rung report runs/demo
     """
-    from workflow.report import write_report
+    from workflow.report import follow_run, write_report
     from workflow.run_folder import RunFolder
 
-    typer.echo(f"wrote {write_report(RunFolder(run))}")
+    for path in follow_run(RunFolder(run)) if follow else [write_report(RunFolder(run))]:
+        typer.echo(f"wrote {path}")
 
 
 @app.command("climb-report")
-def climb_report(run: Run) -> None:
+def climb_report(run: Run, as_json: AsJSON = False) -> None:
     """Compare ways of climbing on the highest rung's held-out labels; trains each of them.
 
     Example: rung climb-report runs/demo
@@ -235,5 +253,8 @@ def climb_report(run: Run) -> None:
     plot = run / "climb-report.svg"
     save_plot(report, plot)
     save_report(report, RunFolder(run).climb_report)
+    if as_json:
+        echo_record(report)
+        return
     console.print(report_screen(report))
     console.print(f"plot        {plot}")

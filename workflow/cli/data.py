@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from workflow.cli.options import (
+    AsJSON,
     BackendFile,
     CampaignFile,
     PotentialPath,
     Run,
     RunFolderOption,
+    echo_record,
     machine,
 )
 
@@ -140,12 +142,17 @@ def label(
 def evaluate(
     potential: PotentialPath,
     data: Annotated[Path, typer.Argument(help="Labelled structures: extended XYZ.")],
+    as_json: AsJSON = False,
 ) -> None:
     """Compare a potential with a data set: errors in kcal/mol and kcal/mol/Å.
 
     Example: rung evaluate runs/demo test-set.extxyz
     """
-    from workflow.evaluate import evaluate_potential
+    from workflow.evaluate import evaluate_potential, evaluation_screen
     from workflow.screen import new_console
 
-    new_console().print(evaluate_potential(potential, data))
+    found = evaluate_potential(potential, data)
+    if as_json:
+        echo_record(found)
+    else:
+        new_console().print(evaluation_screen(found))

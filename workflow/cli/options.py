@@ -1,7 +1,8 @@
 """Arguments and options that several commands have."""
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -32,3 +33,15 @@ def machine(path: Path | None) -> "Backend":
     for file in backend.python_files:
         typer.echo(f"rung: {path} has {file} run as code", err=True)
     return backend
+
+
+def echo_record(record: Any) -> None:
+    """Print a record as JSON; what is not a finite number is null."""
+    from pydantic import TypeAdapter
+
+    typer.echo(TypeAdapter(type(record)).dump_json(record, indent=2))
+
+
+def echo_json(document: Any) -> None:
+    """Print a document as JSON, for programs."""
+    typer.echo(json.dumps(document, indent=2))

@@ -1,12 +1,11 @@
 """Commands that use a potential: relaxation, vibrations, torsion profiles, dynamics."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workflow.cli.options import AsJSON
+from workflow.cli.options import AsJSON, echo_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -205,7 +204,7 @@ def _tell(
 
     if as_json:
         names = [str(path) for path in files]
-        typer.echo(json.dumps({**document(result), "files": names}, indent=2))
+        echo_json({**document(result), "files": names})
         return
     console = new_console()
     console.print(headline(subject, what))

@@ -21,12 +21,12 @@ from typing import Any, TypeAlias
 import h5py
 import numpy as np
 
+from chemistry.structure import hill_formula
 from chemistry.units import EV_PER_HARTREE
 from workflow.export.batches import batched
 from workflow.export.facts import (
     column_name,
     heaviest_first,
-    hill_formula,
     provenance_facts,
     row_facts,
 )
@@ -87,7 +87,7 @@ def _n_atoms(labels: Labels) -> int:
 def _group_name(labels: Labels) -> str:
     structure = labels[0].structure
     charge = f"{structure.charge:+d}" if structure.charge else ""
-    return hill_formula(structure) + charge
+    return hill_formula(structure.atomic_numbers) + charge
 
 
 def _arrays(batch: list[Labels]) -> dict[str, Any]:

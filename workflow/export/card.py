@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
+from chemistry.structure import hill_formula
 from workflow.export.base import Exporter
 from workflow.export.choice import ExportChoice
-from workflow.export.facts import hill_formula
 from workflow.records import ExportRow
 
 _FORMULAS_SHOWN = 50
@@ -54,7 +54,7 @@ class Tally:
         self.labels += 1
         self.levels[row.level_name, row.split] += 1
         self.with_forces[row.level_name] += label.forces is not None
-        self.formulas[hill_formula(structure)] += 1
+        self.formulas[hill_formula(structure.atomic_numbers)] += 1
         self.molecules.setdefault(structure.molecule_id, Counter())[row.split] += 1
         self.elements.update(structure.atomic_numbers.tolist())
         self.samplers[structure.origin.sampler] += 1

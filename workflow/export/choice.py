@@ -10,8 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from chemistry.errors import InputError
-from chemistry.structure import Structure, interatomic_distances
-from workflow.export.facts import hill_formula
+from chemistry.structure import Structure, hill_formula, interatomic_distances
 from workflow.records import ExportRow, Split
 from workflow.yaml_file import nearest
 
@@ -186,7 +185,7 @@ _COMPARISONS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
 }
 _TEXTS: Final[Mapping[str, Callable[[ExportRow], Any]]] = {
     "molecule": lambda row: row.molecule_name,
-    "formula": lambda row: hill_formula(row.structure),
+    "formula": lambda row: hill_formula(row.structure.atomic_numbers),
     "level": lambda row: row.level_name,
     "split": lambda row: row.split,
     "purpose": lambda row: row.purpose,

@@ -14,9 +14,9 @@ from typing import TypeAlias
 import numpy as np
 from ase.data import chemical_symbols
 
-from chemistry.structure import Structure
+from chemistry.structure import Structure, hill_formula
 from workflow.export.batches import batched
-from workflow.export.facts import LabelList, heaviest_first, hill_formula, level_folder
+from workflow.export.facts import LabelList, heaviest_first, level_folder
 from workflow.records import ExportRow
 
 Place: TypeAlias = tuple[str, str, str]
@@ -52,7 +52,7 @@ def _place(row: ExportRow) -> Place:
     structure = row.structure
     charge = f"{structure.charge:+d}" if structure.charge else ""
     spin = f"_m{structure.multiplicity}" if structure.multiplicity != 1 else ""
-    return level_folder(row), row.split, f"{hill_formula(structure)}{charge}{spin}"
+    return level_folder(row), row.split, f"{hill_formula(structure.atomic_numbers)}{charge}{spin}"
 
 
 def _n_atoms(row: ExportRow) -> int:

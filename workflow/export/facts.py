@@ -1,14 +1,11 @@
 """What every format says of a label beside its numbers, under the same names."""
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from ase.data import chemical_symbols
-from ase.formula import Formula
 
 from chemistry.label import Label
 from chemistry.structure import IntArray, Structure
@@ -24,17 +21,6 @@ _PUBLISHED_NAMES = {
 def column_name(level_name: str) -> str:
     """Return a level's name in keys and paths: as in ANI-1x, or with `_` for `/`."""
     return _PUBLISHED_NAMES.get(level_name, level_name.replace("/", "_"))
-
-
-def hill_formula(structure: Structure) -> str:
-    """Return the formula in the order of Hill: "CH4O"."""
-    return _hill_formula(tuple(structure.atomic_numbers.tolist()))
-
-
-@lru_cache(maxsize=1024)
-def _hill_formula(atomic_numbers: tuple[int, ...]) -> str:
-    symbols = [chemical_symbols[number] for number in atomic_numbers]
-    return str(Formula.from_list(symbols).format("hill"))
 
 
 def level_folder(row: ExportRow) -> str:

@@ -11,9 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from chemistry.structure import hill_formula
 from workflow.export.base import optional_library
 from workflow.export.batches import batched
-from workflow.export.facts import hill_formula, row_facts
+from workflow.export.facts import row_facts
 from workflow.records import ExportRow
 
 
@@ -69,7 +70,7 @@ def _record(row: ExportRow) -> dict[str, Any]:
     label = row.label
     return {
         **row_facts(row),
-        "formula": hill_formula(row.structure),
+        "formula": hill_formula(row.structure.atomic_numbers),
         "atomic_numbers": row.structure.atomic_numbers.tolist(),
         "positions_angstrom": row.structure.positions.tolist(),
         "energy_ev": float(label.energy),

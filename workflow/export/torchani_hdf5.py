@@ -13,9 +13,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from chemistry.structure import hill_formula
 from chemistry.units import EV_PER_HARTREE
 from workflow.export.batches import batched
-from workflow.export.facts import LabelList, hill_formula, level_folder
+from workflow.export.facts import LabelList, level_folder
 from workflow.export.hdf5_rows import append_rows
 from workflow.records import ExportRow
 
@@ -44,7 +45,7 @@ class TorchaniHDF5:
 
 
 def _place(row: ExportRow) -> tuple[str, str, str]:
-    return level_folder(row), row.split, hill_formula(row.structure)
+    return level_folder(row), row.split, hill_formula(row.structure.atomic_numbers)
 
 
 def _n_atoms(row: ExportRow) -> int:

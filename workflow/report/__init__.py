@@ -1,11 +1,18 @@
 """The report of a run: one self-contained HTML page."""
 
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from workflow.disk import disk_errors_explained
 from workflow.report.page import render
 from workflow.report.read import read_run
 from workflow.run_folder import RunFolder
+from workflow.store import Store
+from workflow.watch import has_ended
+
+_LOOK_SECONDS = 2.0
 
 
 def write_report(folder: RunFolder) -> Path:
@@ -17,7 +24,7 @@ def write_report(folder: RunFolder) -> Path:
         The folder has no readable store, or the file cannot be written.
     """
     page = render(read_run(folder))
-    unfinished = folder.report.with_name(f".{folder.report.name}.part")
+    unfinished = folder.report.with_name(f".{folder.report.name}.{os.getpid()}.part")
     with disk_errors_explained(folder.report):
         try:
             unfinished.write_text(page, encoding="utf-8")
@@ -36,3 +43,26 @@ def try_report(folder: RunFolder) -> str:
         return str(write_report(folder))
     except Exception as error:  # noqa: BLE001 - whatever it is, the campaign has succeeded
         return f"could not be written ({error}); try again with: rung report {folder.path}"
+
+
+def follow_run(folder: RunFolder) -> Iterator[Path]:
+    """Write the report now, after each training, and when the launch has ended; yield its path.
+
+    Raises StoreError as `write_report` does.
+    """
+    reported = None
+    while True:
+        ended = has_ended(folder)
+        trained = _trainings(folder)
+        if ended or trained != reported:
+            yield write_report(folder)
+            reported = trained
+        if ended:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _trainings(folder: RunFolder) -> list[int]:
+    """Return the number of trainings of each rung."""
+    with Store.open(folder.store, read_only=True) as store:
+        return [len(store.trainings(rung)) for rung in store.trained_rungs()]

@@ -1,0 +1,116 @@
+"""The command in a shell: pipes, NO_COLOR, completion, and what `--help` loads."""
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+import typer
+from rung_command import RUNG, environment, rung
+
+from workflow.campaign import Campaign
+from workflow.cli import app
+from workflow.run_folder import open_run
+from workflow.store import Store
+
+CAMPAIGN = Campaign.model_validate(
+    {"name": "shell", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}
+)
+READING = ("status", "explain", "climb-report", "evaluate", "relax", "vibrations", "torsion")
+COMMANDS = typer.main.get_command(app).commands
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that has been made and never launched."""
+    folder = open_run(CAMPAIGN, tmp_path_factory.mktemp("shell") / "run")
+    with Store.create(folder.store, CAMPAIGN.model_dump_json()):
+        return folder.path
+
+
+def in_a_terminal(*arguments, **more: str) -> str:
+    """Return what a command writes to a terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        given = {**environment(), "TERM": "xterm-256color", **more}
+        os.execve(RUNG, [str(RUNG), *map(str, arguments)], given)
+    written = b""
+    while True:
+        try:
+            read = os.read(terminal, 4096)
+        except OSError:  # Linux says so of a terminal whose other side is closed
+            break
+        if not read:
+            break
+        written += read
+    os.waitpid(pid, 0)
+    os.close(terminal)
+    return written.decode()
+
+
+@pytest.mark.parametrize("name", READING)
+def test_a_command_that_reads_has_json_for_programs(name):
+    assert any("--json" in option.opts for option in COMMANDS[name].params)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_ends_in_an_example(name):
+    assert f"Example: rung {name}" in (COMMANDS[name].help or "")
+
+
+def test_a_pipe_gets_no_control_characters_and_no_folded_lines(run):
+    done = rung("status", run, folder=run)
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout
+    document = json.loads(rung("status", run, "--json", folder=run).stdout)
+    assert document["name"] == "shell"
+
+
+def test_no_color_means_none_in_a_terminal_either(run):
+    colour = re.compile(r"\x1b\[(?:\d;)*(?:3[0-8]|9\d)")
+    for arguments in (("status", run), ("status", run / "absent")):
+        assert colour.search(in_a_terminal(*arguments))
+        assert not colour.search(in_a_terminal(*arguments, NO_COLOR="1"))
+
+
+def test_a_shell_completes_commands_and_options():
+    def completed(line: str) -> list[str]:
+        asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(line.split()) - 1)}
+        done = subprocess.run(
+            [RUNG],
+            env=environment() | {"_RUNG_COMPLETE": "complete_bash", **asked},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.split()
+
+    assert "climb-report" in completed("rung cl")
+    assert {"--format", "--where"} <= set(completed("rung export --"))
+
+
+def test_help_loads_nothing_that_computes():
+    asked = (
+        "import sys\nfrom workflow.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: pass\n"
+        "names = ('numpy', 'torch', 'rdkit', 'pydantic', 'parsl', 'ase')\n"
+        "print([name for name in names if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_is_missing_is_said_with_the_command_that_makes_it(run):
+    for command, next_command in {
+        ("evaluate", run, "data.extxyz"): "rung launch",
+        ("climb-report", run): "rung launch",
+        ("status", run / "absent"): "rung launch",
+        ("launch", "absent.yaml"): "rung init",
+    }.items():
+        done = rung(*command, folder=run)
+        assert done.returncode == 2
+        assert next_command in done.stderr

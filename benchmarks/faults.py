@@ -3,8 +3,9 @@
     python benchmarks/faults.py [--kills 100] [--seed 1] [--only leash]
 
 Runs small real campaigns (hf/sto-3g) one after the other. Every few seconds a random process among
-driver, interchange, leash, manager, workers and tasks gets SIGKILL; a driver that ended is launched
-again. At the end the log that workers write beside each computation is held against the stores.
+driver, interchange, leash, manager, workers and tasks gets SIGKILL, mostly after the campaign has
+got on since the last one; a driver that ended is launched again. At the end the log that workers
+write beside each computation is held against the stores.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 import psutil
 
 _KINDS = ("driver", "interchange", "leash", "manager", "worker", "task")
+_KILLS_WITHOUT_PROGRESS = 0.1
 _CAMPAIGN = """
 name: faults
 seed: {seed}
@@ -82,7 +84,7 @@ def run_campaign(
     (folder / "campaign.yaml").write_text(_CAMPAIGN.format(seed=seed))
     run = folder / "run"
     command = [str(Path(sys.executable).parent / "rung"), "launch", "campaign.yaml"]
-    status = None
+    log, size, status = run / "logs" / "tasks.log", 0, None
     while status != 0:
         tally.launches += 1
         with (folder / "output.txt").open("ab") as output:
@@ -96,6 +98,9 @@ def run_campaign(
                 time.sleep(chance.uniform(1.0, 6.0))
                 alive = processes(psutil.Process(driver.pid), run)
                 kinds = [kind for kind in sorted(alive) if only in (None, kind)]
+                seen = _size(log)
+                if seen == size and chance.random() > _KILLS_WITHOUT_PROGRESS:
+                    continue  # else all kills would hit what has only begun to start
                 if driver.poll() is None and kinds:
                     kind = chance.choice(kinds)
                     victim = chance.choice(alive[kind])
@@ -103,11 +108,16 @@ def run_campaign(
                         victim.kill()
                         tally.kills[kind] += 1
                         kills -= 1
+                        size = seen
             status = driver.wait()
     time.sleep(3)
     left = processes(psutil.Process(), run)
     tally.left_behind += sum(len(found) for kind, found in left.items() if kind != "driver")
     count(run, tally)
+
+
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
 
 
 def count(run: Path, tally: Tally) -> None:

@@ -13,9 +13,9 @@ from pydantic import Field, StringConstraints, model_validator
 from workflow.pools import ClusterPool, LocalPool, Pool, PythonPool, Walltime, walltime_seconds
 from workflow.yaml_file import StrictModel, nearest, read_yaml_model
 
-Role: TypeAlias = Literal["label", "explore", "judge", "train"]
-"""What a task is for: quantum chemistry, sampling, the committee's opinion of what waits, training.
-"""
+Role: TypeAlias = Literal["label", "large_label", "explore", "judge", "train"]
+"""What a task is for: quantum chemistry, that which needs more than usual, sampling, the
+committee's opinion of what waits, training."""
 
 JOB_MARGIN_SECONDS = 30.0
 """Of a cluster job's walltime, what is left to its workers to start and to end."""
@@ -27,6 +27,11 @@ class Roles(StrictModel):
     """Which pool does what; a role that is left out goes to the only pool."""
 
     label: str | None = Field(default=None, description="Pool of the quantum chemistry.")
+    large_label: str | None = Field(
+        default=None,
+        description="Pool that tries labels once more which label's gave too little time or "
+        "memory; default: none does.",
+    )
     explore: str | None = Field(default=None, description="Pool of the sampling.")
     judge: str | None = Field(
         default=None, description="Pool that judges candidates; default: explore's."
@@ -38,6 +43,7 @@ class WalltimeLimits(StrictModel):
     """After how long a task is ended; write walltimes in quotes: "1:30:00"."""
 
     label_walltime: Walltime = "1:00:00"
+    large_label_walltime: Walltime = "4:00:00"
     explore_walltime: Walltime = "2:00:00"
     judge_walltime: Walltime = "1:00:00"
     train_walltime: Walltime = "12:00:00"
@@ -57,7 +63,7 @@ class Backend(StrictModel):
 
     @model_validator(mode="after")
     def _every_task_has_a_place(self) -> Self:
-        for role in get_args(Role):
+        for role in self.roles_in_use:
             self.pool_name(role)
         for name, pool in self.pools.items():
             if isinstance(pool, ClusterPool) and self.last_start_seconds(name) <= 0:
@@ -67,6 +73,12 @@ class Backend(StrictModel):
                     f"({pool.walltime}): shorten the one or lengthen the other"
                 )
         return self
+
+    @property
+    def roles_in_use(self) -> tuple[Role, ...]:
+        """All roles; `large_label` only where it is given to a pool."""
+        roles: tuple[Role, ...] = get_args(Role)
+        return tuple(r for r in roles if r != "large_label" or self.roles.large_label is not None)
 
     def pool_name(self, role: Role) -> str:
         """Return the name of the pool that does `role`."""
@@ -105,7 +117,7 @@ class Backend(StrictModel):
 
     def roles_of(self, name: str) -> list[Role]:
         """Return what a pool does."""
-        return [role for role in get_args(Role) if self.pool_name(role) == name]
+        return [role for role in self.roles_in_use if self.pool_name(role) == name]
 
     @property
     def python_files(self) -> list[Path]:
@@ -115,7 +127,7 @@ class Backend(StrictModel):
     @property
     def slots(self) -> int:
         """How many tasks all of the pools that have a role run at once."""
-        names = {self.pool_name(role) for role in get_args(Role)}
+        names = {self.pool_name(role) for role in self.roles_in_use}
         return sum(self.pools[name].slots for name in names)
 
 

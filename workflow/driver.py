@@ -7,6 +7,7 @@ there. So whatever dies, what was computed is in the store or in the spool.
 import queue
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
@@ -16,11 +17,11 @@ from workflow.backend import Backend
 from workflow.campaign import Campaign
 from workflow.commit import commit_result
 from workflow.cost import PowerLaw
-from workflow.losses import is_lost, loss_of, lost_result, poisoned
+from workflow.losses import is_lost, is_too_large, loss_of, lost_result, poisoned
 from workflow.ordering import Submission, make_order
-from workflow.orders import Order, TrainOrder
+from workflow.orders import LabelOrder, Order, TrainOrder
 from workflow.plan import plan
-from workflow.records import LOSSES_OF_A_POISON_TASK
+from workflow.records import LOSSES_OF_A_POISON_TASK, Loss
 from workflow.results import Broken, TaskResult, result_spool
 from workflow.run_folder import RunFolder
 from workflow.rung_state import RungState
@@ -96,7 +97,7 @@ class Driver:
         A task that was cut off when its workers were ended has no result: it is done again.
         """
         for key, result in list(self._spool.collect()):
-            if is_lost(result):
+            if is_lost(result) or self._goes_to_larger_pool(key, result):
                 self._spool.remove(key)
             else:
                 self._commit(key, result)
@@ -160,6 +161,8 @@ class Driver:
         role, key, order = make_order(
             action, self._store, self._campaign, self._folder, index, level
         )
+        if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
+            role, order = "large_label", replace(order, is_large=True)
         self._in_flight[key] = order
         future = submit_order(
             self._workers,
@@ -200,6 +203,9 @@ class Driver:
             if poison is None:
                 return
             result = poison
+        elif self._goes_to_larger_pool(key, result):
+            self._taken_in.append(key)
+            return
         self._commit(key, result)
         if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
             self._failed_training = result.answer.message
@@ -220,6 +226,31 @@ class Driver:
         self._taken_in.append(key)
         self._observer.said(f"{said}: it is tried again")
         return None
+
+    @property
+    def _has_larger_pool(self) -> bool:
+        return self._backend.roles.large_label is not None
+
+    def _outgrown(self, key: str) -> list[Loss]:
+        """Return the tries for which the usual pool gave too little."""
+        return [loss for loss in self._store.losses(key) if loss.kind == "resource"]
+
+    def _goes_to_larger_pool(self, key: str, result: TaskResult) -> bool:
+        """Note a label that its pool gave too little, so that the plan asks for it again.
+
+        The larger pool tries it once. A try that is noted already, by a driver that was killed
+        before it could clear the spool, is not taken for that one.
+        """
+        if not (self._has_larger_pool and is_too_large(result)):
+            return False
+        loss = loss_of(result)
+        before = self._outgrown(key)
+        if not before:
+            self._store.add_loss(key, loss)
+            said = f"{key} needs more than its pool gives ({loss.message})"
+            self._store.add_event("larger pool", said)
+            self._observer.said(f"{said}: pool `{self._backend.roles.large_label}` tries it again")
+        return all(loss.at == known.at for known in before)
 
     def _commit(self, key: str, result: TaskResult) -> None:
         said = commit_result(self._store, self._campaign, key, result)

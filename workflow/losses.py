@@ -1,4 +1,4 @@
-"""Tries of a task that ended without an answer: what is tried again, and when it is poison."""
+"""Tries of a task that ended without an answer: what is tried again, where, and what is poison."""
 
 import time
 from dataclasses import replace
@@ -33,6 +33,11 @@ def is_lost(result: TaskResult) -> bool:
     """Whether a try says nothing of its task: its process or its worker was lost."""
     answer = result.answer
     return isinstance(answer, LabelFailure | Broken) and answer.kind == "infrastructure"
+
+
+def is_too_large(result: TaskResult) -> bool:
+    """Whether a label needed more time or memory than its pool gives."""
+    return isinstance(result.answer, LabelFailure) and result.answer.kind == "resource"
 
 
 def loss_of(result: TaskResult) -> Loss:

@@ -28,12 +28,15 @@ class LabelOrder:
     ----------
     is_second : bool
         Whether it is a second opinion: from another initial guess, looking for lower solutions.
+    is_large : bool
+        Whether an earlier try has shown that it needs the larger pool.
     """
 
     structure: Structure
     level: LevelOfTheory
     engine: str
     is_second: bool = False
+    is_large: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

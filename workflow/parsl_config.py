@@ -5,7 +5,7 @@ import shlex
 import socket
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from parsl.config import Config
 from parsl.dataflow.taskrecord import TaskRecord
@@ -25,7 +25,7 @@ from workflow.records import LOSSES_OF_A_POISON_TASK
 
 _LOOPBACK = "127.0.0.1"
 _PARSL = "parsl.executors.high_throughput"
-_URGENCY: tuple[Role, ...] = ("train", "judge", "explore", "label")
+_URGENCY: tuple[Role, ...] = ("train", "judge", "explore", "large_label", "label")
 _THREADS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -42,7 +42,7 @@ def priority(role: Role, expected_seconds: float) -> float:
 
 def parsl_config(backend: Backend, run_folder: Path) -> Config:
     """Return Parsl's configuration of the pools that a backend's roles need."""
-    names = dict.fromkeys(backend.pool_name(role) for role in get_args(Role))
+    names = dict.fromkeys(map(backend.pool_name, backend.roles_in_use))
     return Config(
         executors=[_executor(name, backend, run_folder) for name in names],
         retries=LOSSES_OF_A_POISON_TASK - 1,

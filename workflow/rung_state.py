@@ -46,6 +46,8 @@ class RungState:
         those with the newest.
     labels_in_flight, checks_in_flight : frozenset of str
         structure_ids of labels and of second opinions.
+    n_large_in_flight : int
+        How many of these are in the larger pool and take no slot of the others.
     waiting : Counter of (purpose, molecule_id)
         Candidates that nobody has chosen.
     pool : Pool
@@ -83,6 +85,7 @@ class RungState:
     tasks_in_flight: frozenset[str]
     labels_in_flight: frozenset[str]
     checks_in_flight: frozenset[str]
+    n_large_in_flight: int
     waiting: Counter[tuple[Purpose, str]]
     pool: Pool
     chosen: Counter[tuple[Purpose, str]]
@@ -127,8 +130,8 @@ class RungState:
 
     @property
     def n_under_way(self) -> int:
-        """Labels and second opinions that are being computed."""
-        return len(self.labels_in_flight) + len(self.checks_in_flight)
+        """Labels and second opinions that are being computed, but in the larger pool."""
+        return len(self.labels_in_flight) + len(self.checks_in_flight) - self.n_large_in_flight
 
     @property
     def n_unanswered(self) -> int:

@@ -41,6 +41,7 @@ def rung_state(
         tasks_in_flight=frozenset(under_way or ()),
         labels_in_flight=frozenset(o.structure.structure_id for o in labels if not o.is_second),
         checks_in_flight=frozenset(o.structure.structure_id for o in labels if o.is_second),
+        n_large_in_flight=sum(order.is_large for order in labels),
         waiting=_by_molecule(tally, ("waiting",)),
         pool=store.pool(index),
         chosen=_by_molecule(tally, ("chosen", "labelled", "failed", "quarantined")),

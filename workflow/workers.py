@@ -16,6 +16,7 @@ from parsl.jobs.errors import TooManyJobFailuresError
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.backend import Backend, Role
+from workflow.interchange import InterchangeLost, expect_interchange, watch_interchange
 from workflow.leash import run_on_leash
 from workflow.parsl_config import job_file, parsl_config, priority
 from workflow.providers import is_running
@@ -25,10 +26,6 @@ T = TypeVar("T")
 
 _SHUT_DOWN_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
-
-
-class InterchangeLost(Exception):
-    """The process between the driver and a pool has ended: nothing can be run any more."""
 
 
 class Workers:
@@ -101,7 +98,10 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     """
     cancel_left_over_jobs(job_file(run_folder))
     try:
-        kernel = DataFlowKernel(parsl_config(backend, run_folder))
+        config = parsl_config(backend, run_folder)
+        for executor in config.executors:
+            expect_interchange(executor)
+        kernel = DataFlowKernel(config)
     except RungError:
         raise
     except Exception as error:
@@ -109,9 +109,7 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     executors = [e for e in kernel.executors.values() if isinstance(e, HighThroughputExecutor)]
     is_closing = threading.Event()
     for executor in executors:
-        threading.Thread(
-            target=_watch_interchange, args=(executor, is_closing), daemon=True
-        ).start()
+        threading.Thread(target=watch_interchange, args=(executor, is_closing), daemon=True).start()
     try:
         yield Workers(kernel, backend)
     finally:
@@ -147,13 +145,6 @@ def _why_unusable(executor: HighThroughputExecutor) -> str:
             where = f" (more in {status.stderr_path})" if status.stderr_path else ""
             return f"{pool} cannot be started, the last attempt said: {words[-1]}{where}"
     return f"{pool} cannot be started: {executor.executor_exception}"
-
-
-def _watch_interchange(executor: HighThroughputExecutor, is_closing: threading.Event) -> None:
-    """Fail all tasks of a pool whose interchange ends; Parsl would wait for them for ever."""
-    executor.interchange_proc.wait()
-    if not is_closing.is_set():
-        executor.set_bad_state_and_fail_all(InterchangeLost("Parsl's interchange was killed"))
 
 
 def _shut_down(kernel: DataFlowKernel, executors: Sequence[HighThroughputExecutor]) -> None:

@@ -29,6 +29,15 @@ def run(tmp_path: Path) -> Iterator[Callable[[str], Driver]]:
         driver.close()
 
 
+def _name_of(command: str) -> str:
+    """Return which process of a campaign a command line is; the command itself if none."""
+    known = {
+        "driver.py": "driver",
+        "HTEX interchange": "interchange",
+    }
+    return next((name for words, name in known.items() if words in command), command)
+
+
 def test_workers_compute_in_a_clean_environment(run: Callable[[str], Driver]) -> None:
     driver = run(
         """
@@ -57,7 +66,7 @@ with start_workers(backend, folder / "run") as workers:
         try:
             if process.cwd().startswith(str(folder)):
                 sockets += [
-                    connection.laddr.ip
+                    (" ".join(process.cmdline()), connection.laddr.ip)
                     for connection in process.net_connections("inet")
                     if connection.status == psutil.CONN_LISTEN
                 ]
@@ -75,8 +84,10 @@ with start_workers(backend, folder / "run") as workers:
     assert seen["pythonpath"] is None
     if "avx2" in Path("/proc/cpuinfo").read_text():
         assert seen["kernel"] == os.environ.get("OPENBLAS_CORETYPE", "Haswell")
-    assert len(sockets) >= 4
-    assert {ip.removeprefix("::ffff:") for ip in sockets} == {"127.0.0.1"}
+    listening = {_name_of(command) for command, _ in sockets}
+    assert listening == {"driver", "interchange"}, "managers and workers only connect"
+    elsewhere = [(c, ip) for c, ip in sockets if ip.removeprefix("::ffff:") != "127.0.0.1"]
+    assert elsewhere == []
     assert driver.leaves_nothing()
     modes = [p.stat().st_mode & 0o077 for p in (driver.folder / "run").rglob("certificates")]
     assert modes == [0], "the keys of the sockets are closed to other users"
@@ -275,6 +286,36 @@ with start_workers(one, folder / "run") as workers:
     )
     assert driver.ends() == 0, driver.output
     assert "pool `main` cannot be started, the last attempt said: no such module" in driver.told
+    assert driver.leaves_nothing()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("echo no such module >&2; exit 3", "pool `main` ended as it was started (status 3)"),
+        ("exec sleep 600", "pool `main` does not answer after 2 s"),
+    ],
+    ids=["ends", "hangs"],
+)
+def test_an_interchange_that_does_not_start_is_told_in_bounded_time(
+    run: Callable[[str], Driver], command: str, told: str
+) -> None:
+    driver = run(
+        f"""
+import workflow.interchange as interchange
+import workflow.parsl_config as parsl_config
+interchange._START_SECONDS = 2.0
+parsl_config._interchange_command = lambda: ["sh", "-c", {command!r}]
+try:
+    with start_workers(one, folder / "run"):
+        pass
+except CampaignFailed as error:
+    tell(str(error))
+"""
+    )
+    assert driver.ends(40) == 0, driver.output
+    assert driver.told.startswith("the workers cannot be started: Parsl's interchange of")
+    assert told in driver.told
     assert driver.leaves_nothing()
 
 

@@ -24,6 +24,7 @@ def slurm(**settings):
         }
     )
 
+roles = ("label", "explore", "judge", "train")
 short = WalltimeLimits(
     label_walltime="0:01:00", explore_walltime="0:01:00",
     judge_walltime="0:01:00", train_walltime="0:01:00",
@@ -118,6 +119,33 @@ with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run
     driver.until(lambda: len(jobs()) == 2, seconds=150)
     (driver.folder / "go").touch()
     assert driver.ends() == 0, driver.output
+    assert empties(queued)
+    assert driver.leaves_nothing()
+
+
+def test_no_task_starts_that_could_not_end_within_its_job(
+    run: Callable[[str], Driver], queued: Callable[[], list[str]]
+) -> None:
+    # Of each job's minute ten seconds are left to start tasks of at most twenty.
+    driver = run(
+        """
+def task(folder, number):
+    import os, time
+    time.sleep(4)
+    with (folder / "tries").open("a") as file:
+        file.write(f"{number} {os.environ['SLURM_JOB_ID']}\\n")
+
+limits = WalltimeLimits(**{f"{role}_walltime": "0:00:20" for role in roles})
+backend = Backend(pools={"main": slurm(walltime="0:01:00")}, limits=limits)
+with start_workers(backend, folder / "run") as workers:
+    for future in [workers.submit("label", task, folder, number) for number in range(4)]:
+        future.result()
+"""
+    )
+    assert driver.ends(200) == 0, driver.output
+    tries = [line.split() for line in (driver.folder / "tries").read_text().splitlines()]
+    assert sorted(number for number, _ in tries) == ["0", "1", "2", "3"], "none was cut off"
+    assert len({job for _, job in tries}) >= 2
     assert empties(queued)
     assert driver.leaves_nothing()
 

@@ -109,3 +109,16 @@ def test_a_slurm_pool_counts_its_workers_and_stops_starting_tasks_in_time(tmp_pa
     # The longest task, a training of three hours, must end within the four hours of a job.
     assert 0.9 * 3600 < backend.last_start_seconds("main") < 3600
     assert read_backend(None).last_start_seconds("main") == math.inf
+
+
+def test_a_larger_pool_is_used_only_where_it_has_its_role(tmp_path: Path) -> None:
+    pools = "pools: {main: {kind: local, workers: 2}, big: {kind: local, workers: 1}}\n"
+    others = "explore: main, train: main"
+    without = _read(tmp_path, f"{pools}roles: {{label: main, {others}}}")
+    assert without.slots == 2
+    assert without.roles_of("big") == []
+    backend = _read(tmp_path, f"{pools}roles: {{label: main, large_label: big, {others}}}")
+    assert backend.slots == 3
+    assert backend.roles_of("big") == ["large_label"]
+    with pytest.raises(InputError, match=r"roles\.large_label is no pool \(`bigg`\)"):
+        _read(tmp_path, f"{pools}roles: {{label: main, large_label: bigg, {others}}}")

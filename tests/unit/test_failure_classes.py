@@ -13,10 +13,11 @@ from chemistry.errors import CampaignFailed, InputError, RunInUse
 from chemistry.label import Label, LabelFailure
 from chemistry.level import find_level
 from chemistry.molecules import molecule_from_smiles
-from workflow.backend import Backend
+from workflow.backend import Backend, Roles
 from workflow.campaign import Campaign
 from workflow.driver import Driver
 from workflow.orders import LabelOrder, SampleOrder, TrainOrder
+from workflow.pools import LocalPool
 from workflow.records import Unusable
 from workflow.results import Broken
 from workflow.retry import retry, unusable_labels
@@ -24,9 +25,15 @@ from workflow.run_folder import RunFolder, locked, open_run
 from workflow.screen import failures_screen
 from workflow.status_json import failures_json
 from workflow.store import Store
+from workflow.task_keys import label_key
 
 LEVEL = find_level("hf/sto-3g")
 N_LABELS = 16 + 4
+BACKEND = Backend()
+TWO_POOLS = Backend(
+    pools={"small": LocalPool(workers=2), "big": LocalPool(workers=1, memory_per_task_gb=16)},
+    roles=Roles(label="small", large_label="big", explore="small", train="small"),
+)
 
 
 class Troubled(ScriptedWorkers):
@@ -43,14 +50,19 @@ class Troubled(ScriptedWorkers):
         return self._trouble(order, super()._answer(order))
 
 
-def launch(path: Path, the_campaign: Campaign, trouble=lambda order, answer: answer):
+def launch(
+    path: Path,
+    the_campaign: Campaign,
+    trouble=lambda order, answer: answer,
+    backend: Backend = BACKEND,
+):
     folder = open_run(the_campaign, path)
     workers, listener = Troubled(path, trouble), Listener()
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
     with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
         store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
-        Driver(store, the_campaign, Backend(), folder, workers, listener).run()
+        Driver(store, the_campaign, backend, folder, workers, listener).run()
     return workers, listener
 
 
@@ -159,6 +171,53 @@ def test_a_failed_label_is_recorded_once_and_not_tried_again(tmp_path, kind):
     assert [(f.kind, f.tries) for f in listed(tmp_path)] == [(kind, 1)]
     again, _ = launch(tmp_path, scripted_campaign())
     assert again.labelled == []
+
+
+def test_a_label_that_needs_more_than_its_pool_gives_is_tried_in_the_larger_one(tmp_path):
+    def small_is_too_small(order, usual):
+        return usual if order.is_large else failed(order, "resource")
+
+    trouble = Once(small_is_too_small)
+    workers, listener = launch(tmp_path, scripted_campaign(), trouble, TWO_POOLS)
+    key = label_key(trouble.victim, LEVEL.level_id)
+    assert [role for role, one in workers.roles if one == key] == ["label", "large_label"]
+    assert {role for role, one in workers.roles if one != key and one.startswith("label-")} == {
+        "label"
+    }
+    assert trouble.victim in exported(tmp_path)
+    assert listed(tmp_path) == []
+    assert any("pool `big` tries it again" in said for said in listener.heard)
+    assert listener.last.n_lost == 0
+    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
+        assert store.count_losses() == {"resource": 1}
+
+
+def test_what_the_larger_pool_cannot_do_either_has_failed(tmp_path):
+    trouble = Once(lambda order, _: failed(order, "resource"))
+    workers, _ = launch(tmp_path, scripted_campaign(), trouble, TWO_POOLS)
+    assert workers.labelled.count(trouble.victim) == 2
+    assert [(f.kind, f.tries) for f in listed(tmp_path)] == [("resource", 2)]
+
+
+def test_a_try_whose_driver_was_killed_before_the_spool_was_cleared_goes_to_the_larger_pool(
+    tmp_path, monkeypatch
+):
+    trouble = Once(lambda order, usual: usual if order.is_large else failed(order, "resource"))
+
+    def killed(self):
+        if trouble.victim is not None and self._store.count_losses():
+            raise KeyboardInterrupt
+        usual_clear(self)
+
+    usual_clear = Driver._clear_spool
+    monkeypatch.setattr(Driver, "_clear_spool", killed)
+    with pytest.raises(KeyboardInterrupt):
+        launch(tmp_path, scripted_campaign(), trouble, TWO_POOLS)
+    monkeypatch.undo()
+    assert list((tmp_path / "spool").glob("label-*.json"))
+    launch(tmp_path, scripted_campaign(), trouble, TWO_POOLS)
+    assert trouble.victim in exported(tmp_path)
+    assert listed(tmp_path) == []
 
 
 def test_the_budget_of_failures_is_the_campaigns(tmp_path):

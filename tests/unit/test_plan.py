@@ -32,6 +32,7 @@ EMPTY = RungState(
     tasks_in_flight=frozenset(),
     labels_in_flight=frozenset(),
     checks_in_flight=frozenset(),
+    n_large_in_flight=0,
     waiting=(),
     pool=None,
     chosen=Counter(),
@@ -211,6 +212,15 @@ def test_labels_under_way_take_their_places_and_are_not_started_again():
         labels = of_kind(Labelling, planned(state, campaign(), slots=2))
         assert len(labels) == max(0, 4 - n_flying)
         assert not flying & {action.structure.structure_id for action in labels}
+
+
+def test_labels_in_the_larger_pool_take_no_places_of_the_others():
+    to_label = tuple(structure(0, n_atoms=n) for n in (3, 4, 5, 6, 7, 8))
+    flying = frozenset(s.structure_id for s in to_label[:3])
+    state = after_first_training(
+        campaign(), to_label=to_label, labels_in_flight=flying, n_large_in_flight=2
+    )
+    assert len(of_kind(Labelling, planned(state, campaign(), slots=2))) == 3
 
 
 # First sets

@@ -5,13 +5,14 @@ BIN    := $(VENV)/bin
 SYSTEM_PACKAGES := chromium psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
 	gridengine-master gridengine-exec gridengine-client
 
-.PHONY: help demo test test-fast check format install system-deps lno clean
+.PHONY: help demo test test-fast check docs format install system-deps lno clean
 
 help:
 	@echo "make demo         set up .venv and run the demo campaign (a quarter of an hour on 2 cores)"
 	@echo "make test         set up .venv and the system packages, run all tests"
 	@echo "make test-fast    only the unit tests (seconds)"
 	@echo "make check        format, lint, types, import rules"
+	@echo "make docs         the documentation, in site/"
 	@echo "make lno          pyscf-forge for local coupled cluster (a C compiler and a BLAS with headers)"
 	@echo "make system-deps  system packages for the tests of Psi4, Slurm, Grid Engine (root on Debian, Ubuntu)"
 
@@ -40,6 +41,9 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -60,4 +64,4 @@ lno: install system-deps
 	echo "pyscf-forge could not be built (it wants a C compiler and a BLAS), its tests will be skipped"
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Labels lost or computed twice while random processes of a campaign are killed.
+"""Labels lost or computed twice while random processes of a campaign are killed; what rung adds.
 
     python benchmarks/faults.py [--kills 100] [--seed 1] [--only leash]
 
@@ -6,20 +6,31 @@ Runs small real campaigns (hf/sto-3g) one after the other. Every few seconds a r
 driver, interchange, leash, manager, workers and tasks gets SIGKILL, mostly after the campaign has
 got on since the last one; a driver that ended is launched again. At the end the log that workers
 write beside each computation is held against the stores.
+
+A campaign that nobody disturbs shows what rung adds to the engine: of each worker's labels, the
+time from the beginning of one to that of the next, less the engine's own. `--kills 0` measures that
+alone.
 """
 
 import argparse
+import ctypes
 import random
+import signal
 import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
+from figures import print_figure
+
+from workflow.isolate import Limits, run_isolated
 
 _KINDS = ("driver", "interchange", "leash", "manager", "worker", "task")
 _KILLS_WITHOUT_PROGRESS = 0.1
@@ -116,6 +127,43 @@ def run_campaign(
     count(run, tally)
 
 
+def undisturbed(folder: Path, seed: int) -> tuple[float, float]:
+    """Run a campaign; return seconds until its first label, and those added to each (median)."""
+    (folder / "campaign.yaml").write_text(_CAMPAIGN.format(seed=seed))
+    command = [str(Path(sys.executable).parent / "rung"), "launch", "campaign.yaml"]
+    began = time.time()
+    subprocess.run(
+        [*command, "--run-folder", "run"], cwd=folder, check=True, stdout=subprocess.DEVNULL
+    )
+    with sqlite3.connect(folder / "run" / "store.sqlite") as store:
+        labels = store.execute(
+            "SELECT worker, started_at, finished_at, provenance ->> 'wall_seconds' FROM labels"
+            " JOIN tasks ON key = 'label-' || structure_id || '-' || level_id"
+            " ORDER BY worker, started_at"
+        ).fetchall()
+    added = [
+        following[1] - label[1] - label[3]
+        for label, following in pairwise(labels)
+        if label[0] == following[0]
+    ]
+    return min(label[2] for label in labels) - began, statistics.median(added)
+
+
+def seconds_over_limit(limit: float = 1.0) -> float:
+    """Return how much longer than its limit a call hangs in compiled code, the worst of five."""
+    worst = 0.0
+    for _ in range(5):
+        began = time.perf_counter()
+        run_isolated(_hang, limits=Limits(wall_seconds=limit, memory_gb=1.0))
+        worst = max(worst, time.perf_counter() - began - limit)
+    return worst
+
+
+def _hang() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    ctypes.PyDLL(None).pause()  # holds Python's lock: nothing of Python's runs any more
+
+
 def _size(log: Path) -> int:
     return log.stat().st_size if log.exists() else 0
 
@@ -157,10 +205,17 @@ def main() -> None:
     print(f"\nkilled        {dict(tally.kills)}")
     print(f"launches      {tally.launches}")
     print(f"labels        {tally.labels}")
-    print(f"FIGURE labels_lost {tally.lost}")
-    print(f"FIGURE labels_computed_twice {tally.twice}")
-    print(f"FIGURE tasks_failed {tally.failed}")
-    print(f"FIGURE processes_left_behind {tally.left_behind}")
+    with tempfile.TemporaryDirectory(prefix="rung-faults-") as folder:
+        first_label, overhead = undisturbed(Path(folder), arguments.seed)
+    if arguments.kills:
+        print_figure("kills", tally.kills.total(), digits=0)
+        print_figure("labels_lost", tally.lost, digits=0, at_most=0)
+        print_figure("labels_computed_twice", tally.twice, digits=0, at_most=0)
+        print_figure("tasks_failed", tally.failed, digits=0)
+        print_figure("processes_left_behind", tally.left_behind, digits=0, at_most=0)
+    print_figure("label_overhead_ms", 1e3 * overhead, digits=0, at_most=50)
+    print_figure("first_label_seconds", first_label, digits=1, at_most=8)
+    print_figure("over_limit_seconds", seconds_over_limit(), at_most=0.5)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
-from workflow.pools import ClusterPool, LocalPool, Pool, PythonPool, Walltime, walltime_seconds
+from workflow.cluster_pool import ClusterPool
+from workflow.pools import LocalPool, Pool, PythonPool
+from workflow.walltime import Walltime, walltime_seconds
 from workflow.yaml_file import StrictModel, nearest, read_yaml_model
 
 Role: TypeAlias = Literal["label", "large_label", "explore", "judge", "train"]

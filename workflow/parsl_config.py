@@ -17,8 +17,9 @@ from parsl.providers import LocalProvider
 
 from chemistry.errors import InputError
 from workflow.backend import Backend, Role
+from workflow.cluster_pool import ClusterPool
 from workflow.leash import NOBODY, this_process
-from workflow.pools import ClusterPool, LocalPool, Pool, PythonPool
+from workflow.pools import LocalPool, Pool, PythonPool
 from workflow.providers import ThisMachine, cluster_provider
 from workflow.python_pool import executor_of_file
 from workflow.records import LOSSES_OF_A_POISON_TASK

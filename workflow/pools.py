@@ -6,68 +6,19 @@ kind. Nothing here imports Parsl: `workflow/providers.py` makes the providers.
 
 import math
 import os
-import re
-from abc import abstractmethod
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import psutil
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from workflow.yaml_file import StrictModel
+from workflow.cluster_pool import ClusterPool, TaskPool
+from workflow.walltime import walltime_seconds
 
-_WALLTIME = re.compile(r"(?:(\d+)-)?(\d+):([0-5]\d):([0-5]\d)")
 _BYTES_PER_GB = 1e9
 
 
-def walltime_seconds(walltime: str) -> float:
-    """Return the seconds in "1:30:00" or "2-12:00:00" (days-hours:minutes:seconds).
-
-    Raises
-    ------
-    ValueError
-        Anything else, zero included.
-    """
-    match = _WALLTIME.fullmatch(walltime.strip())
-    if match is None:
-        raise ValueError(f'a walltime is written "hours:minutes:seconds", not `{walltime}`')
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    total = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-    if total == 0:
-        raise ValueError("a walltime of zero leaves no time for anything")
-    return total
-
-
-def hours_minutes_seconds(walltime: str) -> str:
-    """Write "2-12:00:00" as "60:00:00", which is all that Parsl reads."""
-    minutes, seconds = divmod(int(walltime_seconds(walltime)), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-def _checked_walltime(walltime: str) -> str:
-    walltime_seconds(walltime)
-    return walltime
-
-
-def _one_line(text: str) -> str:
-    if not text.strip() or "\n" in text:
-        raise ValueError("each option is one line")
-    return text
-
-
-Walltime: TypeAlias = Annotated[str, AfterValidator(_checked_walltime)]
-Line: TypeAlias = Annotated[str, AfterValidator(_one_line)]
-
-
-class _Tasks(StrictModel):
-    """What one task of a pool gets."""
-
-    cores_per_task: int = Field(default=1, ge=1, description="Threads of one task.")
-    memory_per_task_gb: float = Field(default=4.0, gt=0, description="Hard limit of one task.")
-
-
-class LocalPool(_Tasks):
+class LocalPool(TaskPool):
     """Workers on the machine that `rung launch` runs on."""
 
     kind: Literal["local"] = "local"
@@ -87,85 +38,6 @@ class LocalPool(_Tasks):
     def smallest(self) -> Self:
         """Return this pool with one worker, to try it."""
         return self.model_copy(update={"workers": 1})
-
-
-class ClusterPool(_Tasks):
-    """Workers in jobs of a cluster, whose machines see the run folder and this Python."""
-
-    directive: ClassVar[str]
-    """What begins a line with an option in the scheduler's job script."""
-
-    walltime: Walltime = Field(description="Of one job; write it in quotes.")
-    jobs: int = Field(default=1, ge=1, description="Jobs at once, at most.")
-    cores_per_node: int = Field(ge=1, description="Cores that a job takes of each node.")
-    memory_per_node_gb: int | None = Field(
-        default=None, ge=1, description="Memory of each node; default: what its tasks need."
-    )
-    gpus_per_node: int = Field(
-        default=0, ge=0, description="GPUs of each node; each task then sees one of its own."
-    )
-    address: str | None = Field(
-        default=None,
-        description="Of this machine, as the nodes reach it; default: each one it has is tried.",
-    )
-    worker_init: str = Field(
-        default="", description="Shell lines that run first in a job: module load, …"
-    )
-    scheduler_options: tuple[Line, ...] = Field(
-        default=(), description="More lines of options for the scheduler: --mail-type=END, …"
-    )
-    provider_options: dict[str, JsonValue] = Field(
-        default={}, description="More options of Parsl's provider of this kind, handed on as is."
-    )
-
-    @model_validator(mode="after")
-    def _room_for_a_task(self) -> Self:
-        if self.cores_per_task > self.cores_per_node:
-            raise ValueError("cores_per_task must not exceed cores_per_node")
-        if self.workers_per_node == 0:
-            raise ValueError("memory_per_task_gb must not exceed memory_per_node_gb")
-        return self
-
-    @property
-    def nodes(self) -> int:
-        """How many nodes a job takes."""
-        return 1
-
-    @property
-    def workers_per_node(self) -> int:
-        """How many tasks run at once on a node."""
-        most = self.cores_per_node // self.cores_per_task
-        if self.memory_per_node_gb is not None:
-            most = min(most, int(self.memory_per_node_gb / self.memory_per_task_gb))
-        return min(most, self.gpus_per_node or most)
-
-    @property
-    def slots(self) -> int:
-        """How many tasks run at once when all jobs run."""
-        return self.workers_per_node * self.nodes * self.jobs
-
-    @property
-    def node_memory_gb(self) -> int:
-        """What a job asks for on each node."""
-        return self.memory_per_node_gb or math.ceil(self.workers_per_node * self.memory_per_task_gb)
-
-    def smallest(self) -> Self:
-        """Return this pool with one job, to try it."""
-        return self.model_copy(update={"jobs": 1})
-
-    @property
-    @abstractmethod
-    def own_options(self) -> dict[str, Any]:
-        """What the fields of this kind alone mean to Parsl's provider."""
-
-    def own_lines(self) -> list[str]:
-        """Return the scheduler's options for which Parsl's provider has no parameter."""
-        return []
-
-    def option_lines(self) -> str:
-        """Return the options of the job script, this kind's and the person's."""
-        lines = [*self.own_lines(), *self.scheduler_options]
-        return "".join(f"{self.directive} {line}\n".lstrip() for line in lines)
 
 
 class SlurmPool(ClusterPool):
@@ -357,7 +229,7 @@ class KubernetesPool(ClusterPool):
         }
 
 
-class PythonPool(_Tasks):
+class PythonPool(TaskPool):
     """Workers of an executor that a Python file configures: what no other kind can say."""
 
     kind: Literal["python"] = "python"

@@ -28,18 +28,17 @@ from parsl.providers.cluster_provider import ClusterProvider
 from parsl.providers.errors import ExecutionProviderException
 
 from chemistry.errors import InputError
+from workflow.cluster_pool import ClusterPool
 from workflow.pools import (
-    ClusterPool,
     HTCondorPool,
     KubernetesPool,
     LsfPool,
     PbsPool,
     SgePool,
     SlurmPool,
-    hours_minutes_seconds,
-    walltime_seconds,
 )
 from workflow.schedulers import COMMAND_SECONDS, SCHEDULERS, note_job, require_scheduler
+from workflow.walltime import hours_minutes_seconds, walltime_seconds
 from workflow.yaml_file import nearest
 
 _POLLING_SECONDS = 10

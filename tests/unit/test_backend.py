@@ -7,7 +7,8 @@ import pytest
 
 from chemistry.errors import InputError
 from workflow.backend import Backend, read_backend
-from workflow.pools import LocalPool, SlurmPool, walltime_seconds
+from workflow.pools import LocalPool, SlurmPool
+from workflow.walltime import walltime_seconds
 
 _SLURM = """
 pools:

@@ -3,6 +3,7 @@
 A page names what it wants on a line of its own: `{{ schema campaign }}` or `{{ commands }}`.
 """
 
+import json
 import re
 from typing import Any
 
@@ -68,7 +69,11 @@ def default(key: str, field: dict[str, Any], document: dict[str, Any]) -> str:
     if key in document.get("required", []):
         return "**required**"
     value = field.get("default")
-    return "" if isinstance(value, (dict, list)) or "default" not in field else f"`{value}`"
+    return (
+        ""
+        if isinstance(value, (dict, list)) or "default" not in field
+        else f"`{json.dumps(value)}`"
+    )
 
 
 def text(field: dict[str, Any]) -> str:

@@ -15,12 +15,14 @@ from model.committee import Committee
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     """Mean energy and forces of a committee, for ASE.
 
+    `results` also holds the disagreement: `energy_sigma` (eV), `rho_kcal_mol` (the sample standard
+    deviation over sqrt(N)) and `force_sigma_kcal_mol_angstrom` (of the worst atom).
+
+    Examples
+    --------
     >>> from model import CommitteeCalculator
     >>> atoms.calc = CommitteeCalculator("runs/water/models/committee.safetensors")
     >>> atoms.get_potential_energy()
-
-    `results` also holds the disagreement: `energy_sigma` (eV), `rho_kcal_mol` (the sample standard
-    deviation over sqrt(N)) and `force_sigma_kcal_mol_angstrom` (of the worst atom).
     """
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]

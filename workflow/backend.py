@@ -128,8 +128,8 @@ class Backend(StrictModel):
 
     @property
     def slots(self) -> int:
-        """How many tasks all of the pools that have a role run at once."""
-        names = {self.pool_name(role) for role in self.roles_in_use}
+        """How many tasks the pools run at once, without one that only large labels need."""
+        names = {self.pool_name(role) for role in self.roles_in_use if role != "large_label"}
         return sum(self.pools[name].slots for name in names)
 
 

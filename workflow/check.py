@@ -95,7 +95,7 @@ def _look_at_pools(
     roles = {name: backend.roles_of(name) for name in backend.pools}
     for name in backend.pools:
         if roles[name]:
-            needed = engines if "label" in roles[name] else ()
+            needed = engines if {"label", "large_label"} & set(roles[name]) else ()
             first = roles[name][0]
             pools[name] = (first, workers.submit(first, worker_facts, needed))
         else:

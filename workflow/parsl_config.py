@@ -142,6 +142,11 @@ def _on_cluster(
 ) -> dict[str, Any]:
     """Return what is particular to workers in jobs of a cluster."""
     _require_own_address(name, pool.address)
+    provider = cluster_provider(
+        name, pool, f"{pool.worker_init}\n{environment}", job_file(run_folder)
+    )
+    if backend.roles_of(name) == ["large_label"]:
+        provider.init_blocks = 0  # often nothing needs it
     return {
         "address": pool.address,
         "max_workers_per_node": pool.workers_per_node,
@@ -149,9 +154,7 @@ def _on_cluster(
         "heartbeat_period": 15,
         "heartbeat_threshold": 60,
         "drain_period": int(backend.last_start_seconds(name)),
-        "provider": cluster_provider(
-            name, pool, f"{pool.worker_init}\n{environment}", job_file(run_folder)
-        ),
+        "provider": provider,
     }
 
 

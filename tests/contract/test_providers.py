@@ -254,3 +254,18 @@ def test_a_python_file_may_bring_an_executor(
     assert "workflow.leash hold" in executor.launch_cmd
     assert executor.provider.worker_init.startswith("export SITE=here\n")
     assert "export OMP_NUM_THREADS=1" in executor.provider.worker_init
+
+
+def test_a_pool_that_may_not_be_needed_has_no_job_until_it_is(tmp_path: Path) -> None:
+    pool = "{kind: slurm, walltime: '9:00:00', cores_per_node: 1}"
+    file = tmp_path / "backend.yaml"
+    file.write_text(
+        f"pools: {{main: {pool}, big: {pool}}}\n"
+        "roles: {label: main, large_label: big, explore: main, train: main}\n"
+        "limits: {explore_walltime: '1:00:00', train_walltime: '1:00:00'}\n"
+    )
+    (tmp_path / "logs").mkdir()
+    executors = parsl_config(read_backend(file), tmp_path).executors
+    assert {e.label: e.provider.init_blocks for e in executors} == {"main": 1, "big": 0}
+    longest = {e.label: e.drain_period for e in executors}
+    assert longest == {"main": 8 * 3600 - 30, "big": 5 * 3600 - 30}

@@ -108,14 +108,21 @@ def read_extxyz(path: Path) -> Found:
     return found
 
 
+MACE_KEYS = {"energy": "REF_energy", "forces": "REF_forces"}
+"""What MACE looks for by default: `DefaultKeys` of mace/tools/default_keys.py, mace-torch 0.3.16.
+
+On the command line these are the defaults of `--energy_key` and `--forces_key`.
+"""
+
+
 def read_mace(path: Path) -> Found:
-    """As MACE does: ASE reads, and what MACE looks for by default are its REF_ names."""
+    """As MACE does: ASE reads, and MACE takes from info and arrays what its keys name."""
     found = {}
     for atoms in _frames(path):
         info = atoms.info
         assert atoms.calc is None
         found[_key(info)] = _of_atoms(
-            atoms, info, info["REF_energy"], atoms.arrays.get("REF_forces"), {}
+            atoms, info, info[MACE_KEYS["energy"]], atoms.arrays.get(MACE_KEYS["forces"]), {}
         )
     return found
 

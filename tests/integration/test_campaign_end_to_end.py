@@ -174,7 +174,11 @@ def test_status_and_evaluate_read_the_run(campaign_run):
     assert status.returncode == 0, status.stderr
     assert "finished: label budget spent (18)" in status.stdout
     assert "labels made: 22" in status.stdout
-    errors = rung("evaluate", "small", "small/exports/small.extxyz", folder=campaign_run.parent)
+    evaluate = ("evaluate", "small", "small/exports/small.extxyz")
+    found = json.loads(rung(*evaluate, "--json", folder=campaign_run.parent).stdout)
+    assert found["errors"]["n_structures"] == N_TRAINED + N_HELD_OUT
+    assert found["errors"]["energy_mae_kcal_mol"] > 0
+    errors = rung(*evaluate, folder=campaign_run.parent)
     assert errors.returncode == 0, errors.stderr
     assert "22 structures" in errors.stdout
 

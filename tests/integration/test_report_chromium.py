@@ -24,8 +24,10 @@ def test_a_report_draws_every_plot_with_axis_titles_and_asks_for_nothing(tmp_pat
     put_backend(tmp_path)
     launched = rung("launch", put_campaign(tmp_path), "--backend", "backend.yaml", folder=tmp_path)
     assert launched.returncode == 0, launched.stderr
-    written = rung("report", "small", folder=tmp_path)
+    # What follows a campaign that has ended writes once and ends, too.
+    written = rung("report", "small", "--follow", folder=tmp_path)
     assert written.returncode == 0, written.stderr
+    assert written.stdout.count("wrote ") == 1
     page = tmp_path / "small" / "report.html"
     assert not list((tmp_path / "small").glob("*.part"))
     seen = subprocess.run(

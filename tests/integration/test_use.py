@@ -27,6 +27,7 @@ from workflow.cli import main
 pytestmark = pytest.mark.slow
 
 LEVEL = find_level("gfn2-xtb")
+PUBLISHED = Path(__file__).parents[2].parent / "shared" / "data" / "ani_models" / "ani-1ccx_8x"
 
 
 @pytest.fixture(scope="module")
@@ -182,3 +183,15 @@ def test_what_people_read_says_what_the_error_bar_is(potential, tmp_path):
     assert "by 3 members (gfn2-xtb); ± is their standard deviation" in done.stdout
     assert "zero point" in done.stdout
     assert "\x1b" not in done.stdout  # no colours in a pipe
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"no published ensemble in {PUBLISHED}")
+def test_a_published_ensemble_meets_experiment(answer):
+    ethane = answer("torsion", PUBLISHED, "CC", "--points", "6")
+    # Weiss and Leroi, J. Chem. Phys. 48, 962 (1968): it lies within the error bar.
+    barrier = max(ethane["energies_kcal_mol"])
+    assert barrier == pytest.approx(2.9, abs=0.4)
+    assert abs(barrier - 2.9) < max(ethane["sigma_kcal_mol"])
+    water = answer("vibrations", PUBLISHED, "O")
+    # Harmonic wavenumbers from experiment: Benedict et al., J. Chem. Phys. 24, 1139 (1956).
+    np.testing.assert_allclose(water["wavenumbers_per_cm"], [1648, 3832, 3943], rtol=0.06)

@@ -1,7 +1,9 @@
 """Extended XYZ, as ASE and MACE read it: eV, Å, eV/Å.
 
 ASE takes `energy`, `forces` and `dipole` for results of a calculator; MACE looks by default for
-`REF_energy`, `REF_forces` and `REF_dipole`, which ASE leaves where they are. Hence two formats.
+`REF_energy` and `REF_forces` (`DefaultKeys` in mace/tools/default_keys.py of mace-torch 0.3.16),
+which ASE leaves where they are. Hence two formats. MACE's default for dipoles is `dipole`, which
+ASE would take away: `--dipole_key REF_dipole` tells MACE ours.
 
 ASE's own writer rounds positions and forces to eight decimals; this one writes every digit, so
 that a data set equals the store.

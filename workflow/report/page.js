@@ -5,7 +5,10 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 function themed(layout) {
   const style = getComputedStyle(document.documentElement);
   const [text, line] = ["--text", "--line"].map((name) => style.getPropertyValue(name).trim());
-  const axis = (own) => ({ gridcolor: line, linecolor: line, zerolinecolor: line, ...own });
+  // Plotly's own titles are larger: on a phone they would be cut off.
+  const title = (own) => ({ ...own?.title, font: { size: 13 } });
+  const lines = { gridcolor: line, linecolor: line, zerolinecolor: line };
+  const axis = (own) => ({ ...lines, ...own, title: title(own) });
   return {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",

@@ -8,8 +8,8 @@ from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from chemistry.force_field import mmff94_covers
 from chemistry.molecule import Molecule
-from chemistry.rdkit_bridge import to_rdkit
-from chemistry.structure import FloatArray
+from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.structure import FloatArray, Origin, Structure
 
 _RELAXATION_STEPS = 5000
 
@@ -48,6 +48,25 @@ def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
             energies = np.array([energy for _, energy in relaxed])
             ids = [ids[row] for row in np.argsort(energies, kind="stable")]
     return np.array([mol.GetConformer(i).GetPositions() for i in ids], dtype=np.float64)
+
+
+def embedded(molecule: Molecule, count: int, origin: Origin) -> list[Structure]:
+    """Return what `embed` makes, with the seed of an origin, as structures; empty for None."""
+    positions = embed(molecule, count, origin.seed or 0)
+    if positions is None:
+        return []
+    numbers = atomic_numbers_of(to_rdkit(molecule))
+    return [
+        Structure(
+            atomic_numbers=numbers,
+            positions=geometry,
+            charge=molecule.charge,
+            multiplicity=molecule.multiplicity,
+            molecule_id=molecule.molecule_id,
+            origin=origin,
+        )
+        for geometry in positions
+    ]
 
 
 def _embed_conformers(mol: Any, count: int, seed: int) -> list[int]:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from chemistry.embedding import embed
+from chemistry.embedding import embedded
 from chemistry.errors import InputError
 from chemistry.molecule import Molecule
 from chemistry.molecules import merge_molecules
 from chemistry.potential import Potential, Prediction
-from chemistry.rdkit_bridge import atomic_numbers_of, elements, to_rdkit
+from chemistry.rdkit_bridge import elements
 from chemistry.smiles_pool import PoolEntry, draw_by_size, pool_entries
-from chemistry.structure import Structure
+from chemistry.structure import Origin
 from workflow.orders import GrowOrder
 from workflow.results import Grown, NewMolecule
 from workflow.selection import times_over
@@ -43,7 +43,7 @@ def grow(order: GrowOrder, committee: Potential) -> Grown:
         skipped += bad
         worst = []
         for molecule in found[: growth.judged]:
-            structures = _geometries(molecule, order.seed)
+            structures = embedded(molecule, _EMBEDDINGS, Origin(sampler="pool", seed=order.seed))
             if structures:
                 judged += 1
                 predictions = committee.predict(structures)
@@ -81,23 +81,6 @@ def _usable(entries: Iterable[PoolEntry], order: GrowOrder) -> tuple[list[Molecu
         if molecule.molecule_id not in order.known and elements(molecule) <= set(order.elements):
             molecules.append(molecule)
     return merge_molecules(molecules), bad
-
-
-def _geometries(molecule: Molecule, seed: int) -> list[Structure]:
-    positions = embed(molecule, _EMBEDDINGS, seed)
-    if positions is None:
-        return []
-    numbers = atomic_numbers_of(to_rdkit(molecule))
-    return [
-        Structure(
-            atomic_numbers=numbers,
-            positions=one,
-            charge=molecule.charge,
-            multiplicity=molecule.multiplicity,
-            molecule_id=molecule.molecule_id,
-        )
-        for one in positions
-    ]
 
 
 def _excess(prediction: Prediction, order: GrowOrder) -> float:

@@ -7,14 +7,14 @@ from itertools import islice
 
 from ase.data import chemical_symbols
 
-from chemistry.embedding import embed
+from chemistry.embedding import embedded
 from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.level import LevelOfTheory, find_level
 from chemistry.molecule import Molecule
 from chemistry.molecules import listed, merge_molecules, molecule_from_smiles, read_molecules
-from chemistry.rdkit_bridge import atomic_numbers_of, elements, to_rdkit
+from chemistry.rdkit_bridge import elements
 from chemistry.smiles_pool import pool_entries
 from chemistry.structure import Origin, Structure
 from workflow.campaign import Campaign, MoleculeEntry
@@ -193,14 +193,7 @@ def one_geometry(molecule: Molecule, *, seed: int) -> Structure:
     """
     if molecule.geometries:
         return molecule.geometries[0]
-    positions = embed(molecule, _EMBEDDINGS, seed)
-    if positions is None:
+    found = embedded(molecule, _EMBEDDINGS, Origin(sampler="embedding", seed=seed))
+    if not found:
         raise InputError(f"no geometry of {molecule.name} can be made: give one in an .xyz file")
-    return Structure(
-        atomic_numbers=atomic_numbers_of(to_rdkit(molecule)),
-        positions=positions[0],
-        charge=molecule.charge,
-        multiplicity=molecule.multiplicity,
-        molecule_id=molecule.molecule_id,
-        origin=Origin(sampler="embedding", seed=seed),
-    )
+    return found[0]

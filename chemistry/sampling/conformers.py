@@ -85,21 +85,6 @@ class Conformers(SamplerSettings):
         ]
 
     def _embedded(self, molecule: Molecule, seed: int) -> list[Structure]:
-        from chemistry.embedding import embed
-        from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
+        from chemistry.embedding import embedded
 
-        positions = embed(molecule, self.embeddings, seed)
-        if positions is None:
-            return []
-        numbers = atomic_numbers_of(to_rdkit(molecule))
-        return [
-            Structure(
-                atomic_numbers=numbers,
-                positions=geometry,
-                charge=molecule.charge,
-                multiplicity=molecule.multiplicity,
-                molecule_id=molecule.molecule_id,
-                origin=Origin(sampler=self.kind, seed=seed),
-            )
-            for geometry in positions
-        ]
+        return embedded(molecule, self.embeddings, Origin(sampler=self.kind, seed=seed))

@@ -1,5 +1,7 @@
 """Commands that use a potential: relaxation, vibrations, torsion profiles, dynamics."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ from workflow.cli.options import AsJSON, echo_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from chemistry.structure import Structure
     from workflow.use.subject import Subject
 
 app = typer.Typer()
@@ -44,7 +47,6 @@ def relax(
 
     Example: rung relax runs/demo CO
     """
-    from workflow.use.files import write_geometries
     from workflow.use.relaxation import relax_subject
     from workflow.use.screens import relaxation_screen
     from workflow.use.subject import read_subject
@@ -53,9 +55,8 @@ def relax(
     found = relax_subject(
         subject, max_force_ev_per_angstrom=max_force_ev_per_angstrom, max_steps=max_steps
     )
-    geometries = _named(output or Path("relax"), ".extxyz")
-    write_geometries(geometries, subject, [found.structure])
-    _tell(subject, "Relaxation", found, relaxation_screen(found), [geometries], as_json=as_json)
+    files = _leave(subject, output or Path("relax"), [found.structure])
+    _tell(subject, "Relaxation", found, relaxation_screen(found), files, as_json=as_json)
 
 
 @app.command()
@@ -69,7 +70,6 @@ def vibrations(
 
     Example: rung vibrations runs/demo CO
     """
-    from workflow.use.files import write_geometries
     from workflow.use.plots import plot_vibrations
     from workflow.use.screens import vibrations_screen
     from workflow.use.subject import read_subject
@@ -77,13 +77,13 @@ def vibrations(
 
     subject = read_subject(potential, molecule)
     found = vibrations_of(subject)
-    prefix = output or Path("vibrations")
-    geometries, plot = _named(prefix, ".extxyz"), _named(prefix, ".svg")
-    write_geometries(geometries, subject, [found.relaxation.structure])
-    plot_vibrations(found, plot, subject.molecule.name)
-    _tell(
-        subject, "Vibrations", found, vibrations_screen(found), [geometries, plot], as_json=as_json
+    files = _leave(
+        subject,
+        output or Path("vibrations"),
+        [found.relaxation.structure],
+        partial(plot_vibrations, found),
     )
+    _tell(subject, "Vibrations", found, vibrations_screen(found), files, as_json=as_json)
 
 
 @app.command()
@@ -104,7 +104,6 @@ def torsion(
 
     Example: rung torsion runs/demo CO --points 36
     """
-    from workflow.use.files import write_geometries
     from workflow.use.plots import plot_torsion
     from workflow.use.screens import torsion_screen
     from workflow.use.subject import read_subject
@@ -118,20 +117,14 @@ def torsion(
         max_force_ev_per_angstrom=max_force_ev_per_angstrom,
         max_steps=max_steps,
     )
-    prefix = output or Path("torsion")
-    geometries, plot = _named(prefix, ".extxyz"), _named(prefix, ".svg")
-    write_geometries(
-        geometries, subject, profile.structures, torsion_degree=profile.angles_degree.tolist()
-    )
-    plot_torsion(profile, plot, subject.molecule.name)
-    _tell(
+    files = _leave(
         subject,
-        "Torsion profile",
-        profile,
-        torsion_screen(profile),
-        [geometries, plot],
-        as_json=as_json,
+        output or Path("torsion"),
+        profile.structures,
+        partial(plot_torsion, profile),
+        torsion_degree=profile.angles_degree.tolist(),
     )
+    _tell(subject, "Torsion profile", profile, torsion_screen(profile), files, as_json=as_json)
 
 
 @app.command()
@@ -154,7 +147,6 @@ def dynamics(
     Example: rung dynamics runs/demo CO --temperature-k 500
     """
     from workflow.use.dynamics import run_dynamics
-    from workflow.use.files import write_geometries
     from workflow.use.plots import plot_dynamics
     from workflow.use.screens import dynamics_screen
     from workflow.use.subject import read_subject
@@ -169,24 +161,33 @@ def dynamics(
         frame_every=frame_every,
         seed=seed,
     )
-    prefix = output or Path("dynamics")
-    geometries, plot = _named(prefix, ".extxyz"), _named(prefix, ".svg")
-    write_geometries(
-        geometries, subject, trajectory.structures, time_fs=trajectory.times_fs.tolist()
-    )
-    plot_dynamics(trajectory, plot, subject.molecule.name)
-    _tell(
+    files = _leave(
         subject,
-        "Dynamics",
-        trajectory,
-        dynamics_screen(trajectory),
-        [geometries, plot],
-        as_json=as_json,
+        output or Path("dynamics"),
+        trajectory.structures,
+        partial(plot_dynamics, trajectory),
+        time_fs=trajectory.times_fs.tolist(),
     )
+    _tell(subject, "Dynamics", trajectory, dynamics_screen(trajectory), files, as_json=as_json)
 
 
-def _named(prefix: Path, suffix: str) -> Path:
-    return prefix.with_name(prefix.name + suffix)
+def _leave(
+    subject: "Subject",
+    prefix: Path,
+    structures: Sequence["Structure"],
+    plot: Callable[[Path, str], None] | None = None,
+    **each: list[float],
+) -> list[Path]:
+    """Write geometries and a plot, and return their paths."""
+    from workflow.use.files import write_geometries
+
+    geometries = prefix.with_name(f"{prefix.name}.extxyz")
+    write_geometries(geometries, subject, structures, **each)
+    if plot is None:
+        return [geometries]
+    picture = prefix.with_name(f"{prefix.name}.svg")
+    plot(picture, subject.molecule.name)
+    return [geometries, picture]
 
 
 def _tell(

@@ -13,7 +13,9 @@ app = typer.Typer(
     help="From molecules to a neural potential: active learning on open quantum chemistry.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # Help without boxes takes two fifths of the time: rich's Markdown is not loaded.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 for part in (campaigns.app, data.app, potential.app):
     app.add_typer(part)

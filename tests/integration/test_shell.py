@@ -19,7 +19,16 @@ from workflow.store import Store
 CAMPAIGN = Campaign.model_validate(
     {"name": "shell", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}
 )
-READING = ("status", "explain", "climb-report", "evaluate", "relax", "vibrations", "torsion")
+READING = (
+    "status",
+    "explain",
+    "climb-report",
+    "evaluate",
+    "relax",
+    "vibrations",
+    "torsion",
+    "dynamics",
+)
 COMMANDS = typer.main.get_command(app).commands
 
 

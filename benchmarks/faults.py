@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -122,9 +123,17 @@ def run_campaign(
                         size = seen
             status = driver.wait()
     time.sleep(3)
-    left = processes(psutil.Process(), run)
-    tally.left_behind += sum(len(found) for kind, found in left.items() if kind != "driver")
+    tally.left_behind += left_in(folder)
     count(run, tally)
+
+
+def left_in(folder: Path) -> int:
+    """Count the processes, of whatever kind, that still work in a folder or below."""
+    n = 0
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            n += Path(process.cwd()).is_relative_to(folder)
+    return n
 
 
 def undisturbed(folder: Path, seed: int) -> tuple[float, float]:

@@ -33,7 +33,9 @@ from workflow.processes import (
     die_with_parent,
     end_children,
     has_ended,
+    kill,
     kill_tree,
+    with_environment,
 )
 
 T = TypeVar("T")
@@ -84,6 +86,7 @@ def hold(driver: str, command: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _end)
     adopt_orphans()
+    end_left_behind()
     leash = os.getpid()
     scratch = _own_folder(Path(tempfile.gettempdir()))
     # Python's multiprocessing puts sockets there, whose paths must not exceed 107 characters.
@@ -143,10 +146,23 @@ def _watch(pool: "subprocess.Popen[bytes]", driver: str) -> int:
     return pool.returncode
 
 
+def end_left_behind() -> None:
+    """End what killed leashes of this host have left: Parsl's helpers, which nobody else ends."""
+    prefix = _prefix()
+    for pid, scratch in with_environment(SCRATCH_VARIABLE, "/").items():
+        name = Path(scratch).name
+        if name.startswith(prefix) and not is_alive(name.removeprefix(prefix)):
+            kill(pid)
+
+
+def _prefix() -> str:
+    """Return how the names of this host's folders begin, which may be shared with other hosts."""
+    return f"rung-{hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]}-"
+
+
 def _own_folder(parent: Path) -> Path:
     """Return this process's folder in `parent`, and delete those that killed ones have left."""
-    host = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-    prefix = f"rung-{host}-"
+    prefix = _prefix()
     for folder in parent.glob(f"{prefix}*:*"):
         if not is_alive(folder.name.removeprefix(prefix)):
             shutil.rmtree(folder, ignore_errors=True)

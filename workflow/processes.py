@@ -63,6 +63,27 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
+def with_environment(variable: str, beginning: str) -> dict[int, str]:
+    """Return the processes of this user that were started with a variable of such a beginning.
+
+    By process id, with the value.
+    """
+    found: dict[int, str] = {}
+    sought = f"{variable}={beginning}".encode()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):  # it has ended, or is of another user
+                for part in (entry / "environ").read_bytes().split(b"\0"):
+                    if part.startswith(sought):
+                        found[int(entry.name)] = os.fsdecode(part).partition("=")[2]
+    return found
+
+
+def kill(pid: int) -> None:
+    """SIGKILL a process, if it is still there."""
+    _kill(pid, signal.SIGKILL)
+
+
 def _kill(pid: int, number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)

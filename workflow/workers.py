@@ -17,7 +17,7 @@ from parsl.jobs.errors import TooManyJobFailuresError
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.backend import Backend, Role
 from workflow.interchange import InterchangeLost, expect_interchange, watch_interchange
-from workflow.leash import run_on_leash
+from workflow.leash import end_left_behind, run_on_leash
 from workflow.parsl_config import job_file, parsl_config, priority
 from workflow.providers import is_running
 from workflow.schedulers import SCHEDULERS, cancel_left_over_jobs
@@ -115,6 +115,7 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     finally:
         is_closing.set()
         _shut_down(kernel, executors)
+        end_left_behind()
 
 
 def _keep_promise(

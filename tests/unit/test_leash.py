@@ -156,3 +156,30 @@ def test_a_driver_is_not_mistaken_for_another_process_with_its_id() -> None:
     assert leash.is_alive(leash.this_process())
     assert not leash.is_alive(f"{os.getpid()}:1")
     assert not leash.is_alive("garbage:None")
+
+
+def test_what_a_killed_leash_has_left_is_ended_and_nothing_else(tmp_path):
+    """Parsl's helpers, orphaned when leash and manager were killed in one moment."""
+    gone = subprocess.Popen(["true"])
+    name = f"{gone.pid}:{birth(gone.pid) or 1}"
+    gone.wait()
+    folders = {
+        "left": f"{leash._prefix()}{name}",
+        "of_a_living_leash": f"{leash._prefix()}{os.getpid()}:{birth(os.getpid())}",
+        "of_another_host": f"rung-00000000-{name}",
+        "of_nobody": "elsewhere",
+    }
+    started = {
+        key: subprocess.Popen(
+            ["sleep", "600"], env={**os.environ, leash.SCRATCH_VARIABLE: str(tmp_path / folder)}
+        )
+        for key, folder in folders.items()
+    }
+    try:
+        leash.end_left_behind()
+        assert started.pop("left").wait(timeout=10) == -signal.SIGKILL
+        assert [process.poll() for process in started.values()] == [None] * 3
+    finally:
+        for process in started.values():
+            process.kill()
+            process.wait()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from ase import Atoms
 from ase.constraints import FixInternals
 from ase.optimize import BFGS
 
@@ -87,8 +88,7 @@ def torsion_profile(
         moving = subject.atoms(start)
         held = [float(angle), [int(atom) for atom in atoms]]
         moving.set_constraint(FixInternals(dihedrals_deg=[held]))
-        optimizer = BFGS(moving, logfile=None)
-        converged.append(bool(optimizer.run(fmax=max_force_ev_per_angstrom, steps=max_steps)))
+        converged.append(_relax(moving, fmax=max_force_ev_per_angstrom, max_steps=max_steps))
         structures.append(at_positions_of(start, moving))
     members = np.array([p.member_energies for p in subject.committee.predict(structures)])  # (P, M)
     lowest = int(members.mean(axis=1).argmin())
@@ -102,6 +102,23 @@ def torsion_profile(
         structures=tuple(structures),
         converged=tuple(converged),
     )
+
+
+def _relax(atoms: Atoms, *, fmax: float, max_steps: int) -> bool:
+    """Relax atoms under their constraint and return whether they came to rest.
+
+    A poor potential can pull three atoms of the torsion into a line, where no angle is defined
+    and the constraint cannot be kept: the atoms stay at the last geometry that kept it.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            return bool(BFGS(atoms, logfile=None).run(fmax=fmax, steps=max_steps))
+    except ZeroDivisionError:
+        return False
+    except ValueError as error:
+        if "FixInternals" in str(error):
+            return False
+        raise
 
 
 def _torsion_of(subject: Subject, torsion: tuple[int, int, int, int] | None) -> IntArray:

@@ -95,34 +95,6 @@ def test_jobs_of_a_killed_driver_are_cancelled_by_the_next(
     the_next_driver_ends_jobs_of_a_killed_one(run, queued, "slurm()")
 
 
-def test_a_task_of_a_cancelled_job_runs_again_in_another(
-    run: Callable[[str], Driver], queued: Callable[[], list[str]], cluster: dict[str, str]
-) -> None:
-    driver = run(
-        """
-def patient(folder):
-    import os, time
-    (folder / f"job{os.environ['SLURM_JOB_ID']}").touch()
-    while not (folder / "go").exists():
-        time.sleep(0.05)
-
-with start_workers(Backend(pools={"main": slurm()}, limits=short), folder / "run") as workers:
-    workers.submit("label", patient, folder).result()
-"""
-    )
-
-    def jobs() -> list[Path]:
-        return list(driver.folder.glob("job*"))
-
-    driver.until(lambda: len(jobs()) == 1)
-    ask(cluster, "scancel", *queued())
-    driver.until(lambda: len(jobs()) == 2, seconds=150)
-    (driver.folder / "go").touch()
-    assert driver.ends() == 0, driver.output
-    assert empties(queued)
-    assert driver.leaves_nothing()
-
-
 def test_no_task_starts_that_could_not_end_within_its_job(
     run: Callable[[str], Driver], queued: Callable[[], list[str]]
 ) -> None:

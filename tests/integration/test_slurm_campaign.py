@@ -3,19 +3,23 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from real_cluster import ask, empties, real_cluster
-from rung_command import RUNG, put_campaign
+from rung_command import RUNG, SMALL, put_campaign, stop
 
 from workflow.store import Store
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(400)]
 
-_MINUTE = "0:01:00"
+_TASK_WALLTIME = "0:03:00"
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def _pool(**settings: object) -> dict[str, object]:
 
 def _put_backend(folder: Path, **pools: dict[str, object]) -> None:
     roles = {"label": "quantum", "explore": "learning", "train": "learning"}
-    limits = {f"{role}_walltime": _MINUTE for role in ("label", "explore", "judge", "train")}
+    limits = {f"{role}_walltime": _TASK_WALLTIME for role in ("label", "explore", "judge", "train")}
     backend = {"pools": pools, "limits": limits, **({"roles": roles} if len(pools) > 1 else {})}
     (folder / "backend.yaml").write_text(json.dumps(backend))
 
@@ -98,29 +102,90 @@ def test_check_tells_what_slurm_says_of_a_pool_that_does_not_start(
     assert empties(lambda: ask(cluster, "squeue", "--noheader").split())
 
 
-def test_a_campaign_labels_in_one_partition_and_learns_in_another(
+def test_a_campaign_over_two_partitions_loses_no_label_with_its_jobs(
     tmp_path: Path, cluster: dict[str, str]
 ) -> None:
-    put_campaign(tmp_path)
+    put_campaign(tmp_path, {**SMALL, "rungs": [{**SMALL["rungs"][0], "level": "hf/sto-3g"}]})
     _put_backend(
         tmp_path,
-        quantum=_pool(partition="main"),
+        quantum=_pool(partition="main", jobs=2),
         learning=_pool(partition="learn", worker_init="export POOL=learning"),
     )
-    done = _rung(tmp_path, cluster, "launch", "campaign.yaml", "--backend", "backend.yaml")
-    assert done.returncode == 0, done.stderr
     run = tmp_path / "small"
+    log = run / "logs" / "tasks.log"
+    launch = subprocess.Popen(
+        [RUNG, "launch", "campaign.yaml", "--backend", "backend.yaml"],
+        cwd=tmp_path,
+        env=os.environ | cluster,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        caught = _stop_amid_labels(launch, log, jobs=2)
+        cancelled, timed_out = caught
+        ask(cluster, "scancel", cancelled)
+        ask(cluster, "scontrol", "update", f"jobid={timed_out}", "EndTime=now+1")
+        _until(launch, lambda: _state(cluster, timed_out) == "TIMEOUT")
+        assert _state(cluster, cancelled) == "CANCELLED"
+        _, said = launch.communicate(timeout=240)
+        assert launch.returncode == 0, said
+    finally:
+        stop(launch)
     with Store.open(run / "store.sqlite", read_only=True) as store:
         assert sum(1 for _ in store.export_rows()) == 18 + 4
-    scripts = {
-        partition: [
-            path
-            for path in run.rglob("submit_scripts/parsl.*")
-            if f"--partition={partition}\n" in path.read_text()
-        ]
-        for partition in ("main", "learn")
-    }
-    assert all(scripts.values())
-    tasks = (run / "logs" / "tasks.log").read_text()
-    assert tasks.count(" started ") == tasks.count(" finished ")
+    events = Counter(tuple(line.split()[1:3]) for line in log.read_text().splitlines())
+    for key in caught.values():
+        assert (events[key, "started"], events[key, "finished"]) == (2, 1), key
+    finished = {key: n for (key, event), n in events.items() if event == "finished"}
+    assert set(finished.values()) == {1}, "none was computed twice"
+    assert not any(event == "failed" for _, event in events)
+    for partition in ("main", "learn"):
+        scripts = [path.read_text() for path in run.rglob("submit_scripts/parsl.*")]
+        assert any(f"--partition={partition}\n" in script for script in scripts)
     assert empties(lambda: ask(cluster, "squeue", "--noheader").split())
+
+
+def _state(cluster: dict[str, str], job: str) -> str:
+    return ask(cluster, "scontrol", "show", "job", job).split("JobState=")[1].split()[0]
+
+
+def _until(launch: "subprocess.Popen[str]", condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert launch.poll() is None, launch.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _stop_amid_labels(launch: "subprocess.Popen[str]", log: Path, *, jobs: int) -> dict[str, str]:
+    """Halt one label in each of so many jobs, so that it is under way still when its job ends."""
+    caught: dict[str, str] = {}
+
+    def halt() -> bool:
+        for key, worker in _under_way(log).items():
+            with suppress(psutil.NoSuchProcess):
+                job = worker.environ()["SLURM_JOB_ID"]
+                tasks = worker.children()
+                if job in caught or not tasks:
+                    continue
+                tasks[0].suspend()
+                time.sleep(0.2)  # what had been computed just before is told within this time
+                if key in _under_way(log):
+                    caught[job] = key
+        return len(caught) == jobs
+
+    _until(launch, halt)
+    return caught
+
+
+def _under_way(log: Path) -> dict[str, psutil.Process]:
+    """Return the labels that have begun and not ended, each with its worker."""
+    found: dict[str, psutil.Process] = {}
+    for line in log.read_text().splitlines() if log.exists() else ():
+        _, key, event, pid, _ = line.split()
+        found.pop(key, None)
+        if event == "started" and key.startswith("label-"):
+            with suppress(psutil.NoSuchProcess):
+                found[key] = psutil.Process(int(pid))
+    return found

@@ -24,6 +24,16 @@ class Prediction:
     member_energies: FloatArray
     member_forces: FloatArray
 
+    @classmethod
+    def not_computed(cls, n_atoms: int) -> "Prediction":
+        """Return what stands for a structure that defies the method: above every ceiling."""
+        return cls(member_energies=np.array([np.inf]), member_forces=np.zeros((1, n_atoms, 3)))
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether there is an answer at all."""
+        return bool(np.isfinite(self.member_energies).all())
+
     @property
     def energy(self) -> float:
         """Mean energy of the members, eV."""
@@ -66,7 +76,8 @@ class Potential(Protocol):
     """Energies and forces of many structures at once, by a committee or by a single method.
 
     An implementation raises `chemistry.errors.InputError` for an element that it does not know
-    and never returns a number that is not finite.
+    and never returns a number that is not finite, but for `Prediction.not_computed` where it has
+    no answer (a self-consistent field that does not converge).
     """
 
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:

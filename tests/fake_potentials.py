@@ -86,3 +86,19 @@ class FakeCommittee:
                 )
             )
         return predictions
+
+
+@dataclass
+class Defiant:
+    """A method that does not converge where an atom's coordinate exceeds a bound; one member."""
+
+    mean: Springs
+    beyond_angstrom: float
+
+    def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        return [
+            Prediction.not_computed(len(structure))
+            if structure.positions.max() > self.beyond_angstrom
+            else prediction
+            for structure, prediction in zip(structures, self.mean.predict(structures), strict=True)
+        ]

@@ -178,7 +178,9 @@ class Campaign(StrictModel):
     held_out: HeldOut = HeldOut()
     conformers: Conformers = Conformers()
     bootstrap: Literal["gfn2-xtb", "mmff94"] = Field(
-        "gfn2-xtb", description="Potential that explores before there is a committee."
+        "gfn2-xtb",
+        description="Potential that explores before there is a committee; for molecules that "
+        "mmff94 does not cover it is gfn2-xtb in any case.",
     )
     initial: tuple[AnySampler, ...] = Field(
         (NormalModes(), LangevinDynamics(steps=500, trajectories=2, frames=10), TorsionScans()),

@@ -176,18 +176,20 @@ def _offered(offer: Offer, *, has_committee: bool) -> Offered:
 
 
 def load_potential(source: PotentialSource, molecule: Molecule, threads: int) -> Potential:
-    """Return a bootstrap potential by name, or the committee of a checkpoint."""
+    """Return a bootstrap potential by name, or the committee of a checkpoint.
+
+    For a molecule that MMFF94 does not cover it is GFN2-xTB in any case.
+    """
     if isinstance(source, Path):
         from model.checkpoint import load_committee
 
         return load_committee(source)
-    if source == "mmff94":
-        from chemistry.force_field import MMFF94
-
-        return MMFF94(molecule)
     from chemistry.engines.potential import EnginePotential
+    from chemistry.force_field import MMFF94, mmff94_covers
 
-    level = find_level(source)
+    if source == "mmff94" and mmff94_covers(molecule):
+        return MMFF94(molecule)
+    level = find_level("gfn2-xtb")
     return EnginePotential(find_engine("tblite")(level, Resources(threads=threads)))
 
 

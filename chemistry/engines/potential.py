@@ -27,13 +27,16 @@ class EnginePotential:
         Raises
         ------
         InputError
-            The engine fails on a structure or its level has no forces.
+            The engine refuses a structure or its level has no forces. What does not converge is
+            `Prediction.not_computed`.
         """
         return [self._predict(structure) for structure in structures]
 
     def _predict(self, structure: Structure) -> Prediction:
         label = self.engine.label(structure)
         if isinstance(label, LabelFailure):
+            if label.kind == "convergence":
+                return Prediction.not_computed(len(structure))
             raise InputError(label.message)
         if label.forces is None:
             raise InputError(f"engine {self.engine.name} gives no forces at level {label.level_id}")

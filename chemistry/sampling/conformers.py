@@ -10,18 +10,21 @@ from pydantic import Field
 from chemistry.errors import InputError
 from chemistry.geometry import distance_fingerprints, distinct_rows
 from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold
+from chemistry.potential import Potential, Threshold, replicas_of
+from chemistry.relaxation import relax
 from chemistry.sampling.base import Sample, SamplerSettings
 from chemistry.sampling.judging import judge
 from chemistry.structure import Origin, Structure
+
+_RELAXATION_STEPS = 200
 
 
 class Conformers(SamplerSettings):
     """Distinct geometries: those of the molecule's file, and then the most stable embedded ones.
 
-    ETKDGv3 embeds and MMFF94 relaxes; where MMFF94 does not cover the molecule geometries stay as
-    embedded, and where nothing can be embedded (bonds are not known, several fragments) those of
-    the file are all. The structures to start from are ignored.
+    ETKDGv3 embeds and MMFF94 relaxes, or the potential where MMFF94 does not cover the molecule.
+    Where nothing can be embedded (bonds are not known, several fragments) those of the file are
+    all. The structures to start from are ignored.
     """
 
     kind: Literal["conformers"] = "conformers"
@@ -49,7 +52,7 @@ class Conformers(SamplerSettings):
 
         Raises InputError where no geometry can be made and none was given.
         """
-        conformers, rejected = self._conformers(molecule, seed)
+        conformers, rejected = self._conformers(molecule, potential, seed)
         if not conformers and not rejected:
             raise InputError(
                 f"no geometry of {molecule.name} can be made from its bonds: "
@@ -58,11 +61,25 @@ class Conformers(SamplerSettings):
         predictions = None if threshold is None else potential.predict(conformers)
         return judge(conformers, predictions, threshold, what="conformer", rejected=rejected)
 
-    def _conformers(self, molecule: Molecule, seed: int) -> tuple[list[Structure], Counter[str]]:
+    def _conformers(
+        self, molecule: Molecule, potential: Potential, seed: int
+    ) -> tuple[list[Structure], Counter[str]]:
         # RDKit is loaded here: whoever only reads settings need not wait for it.
+        from chemistry.force_field import mmff94_covers
+
+        given, embedded = self._given(molecule, seed), self._embedded(molecule, seed)
+        if embedded and not mmff94_covers(molecule):
+            # The potential is dear beside a force field: only what is distinct is relaxed.
+            embedded, _ = self._distinct(molecule, embedded)
+            embedded = _relaxed(embedded, potential)
+        return self._distinct(molecule, [*given, *embedded])
+
+    def _distinct(
+        self, molecule: Molecule, found: Sequence[Structure]
+    ) -> tuple[list[Structure], Counter[str]]:
+        """Return the first structures that are sane and distinct, and count the others."""
         from chemistry.rdkit_bridge import atom_classes, geometry_rules
 
-        found = [*self._given(molecule, seed), *self._embedded(molecule, seed)]
         if not found:
             return [], Counter()
         positions = np.array([structure.positions for structure in found])
@@ -88,3 +105,19 @@ class Conformers(SamplerSettings):
         from chemistry.embedding import embedded
 
         return embedded(molecule, self.embeddings, Origin(sampler=self.kind, seed=seed))
+
+
+def _relaxed(structures: Sequence[Structure], potential: Potential) -> list[Structure]:
+    """Relax structures by the potential, the most stable first; without those it cannot compute."""
+    if not structures:
+        return []
+    found = relax(
+        replicas_of(potential, structures[0]),
+        np.array([structure.positions for structure in structures]),
+        max_steps=_RELAXATION_STEPS,
+    )
+    return [
+        structures[row].moved_to(found.positions[row], structures[row].origin)
+        for row in np.argsort(found.energies, kind="stable")
+        if np.isfinite(found.energies[row])
+    ]

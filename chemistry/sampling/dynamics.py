@@ -148,6 +148,7 @@ class _Ensemble:
         self._keep_sane()
         self._compute(every_member=False)
         self._start_energies = self._energies
+        self._keep_computed()
 
     def __len__(self) -> int:
         return len(self._begun)
@@ -162,6 +163,7 @@ class _Ensemble:
         )
         self._keep_sane()
         self._compute(every_member=every_member)
+        self._keep_computed()
         self._velocities = self._integrator.kick(self._velocities, self._forces)
         self._keep_bound()
 
@@ -209,6 +211,12 @@ class _Ensemble:
         faults = self._rules.faults(self._positions)
         self.rejected.update(str(fault.reason) for fault in faults if fault)
         self._keep(np.array([fault is None for fault in faults], dtype=np.bool_))
+
+    def _keep_computed(self) -> None:
+        """End trajectories where the potential has no answer."""
+        computed = np.isfinite(self._energies)
+        self.rejected["not_computed"] += int((~computed).sum())
+        self._keep(computed)
 
     def _keep_bound(self) -> None:
         """End trajectories that gained more energy than a thermostat gives."""

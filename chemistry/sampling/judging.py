@@ -74,9 +74,12 @@ def judge_below_ceiling(
         What filters refused before.
     """
     reference, *predictions = potential.predict([start, *made])
+    if not reference.is_computed:
+        return Sample(offers=(), rejected=rejected + Counter(not_computed=len(made)))
     ceiling = reference.energy + max_energy_ev_per_atom * len(start)
     low = [row for row, p in enumerate(predictions) if p.energy <= ceiling]
-    too_high = Counter({"energy": len(made) - len(low)} if len(low) < len(made) else {})
+    lost = sum(not p.is_computed for p in predictions)
+    too_high = +Counter(energy=len(made) - len(low) - lost, not_computed=lost)
     return judge(
         [made[row] for row in low],
         [predictions[row] for row in low],

@@ -43,7 +43,8 @@ def hessians(
 ) -> list[FloatArray]:
     """Return the Hessian of each structure, (3N, 3N) eV/Å², by central differences of forces.
 
-    All 6N displaced geometries of all structures are predicted in one call.
+    All 6N displaced geometries of all structures are predicted in one call. A Hessian for which
+    one of them cannot be computed is NaN.
     """
     displaced = [
         structure.moved_to(structure.positions + sign * step, structure.origin)
@@ -51,11 +52,15 @@ def hessians(
         for step in step_angstrom * np.eye(3 * len(structure)).reshape(-1, len(structure), 3)
         for sign in (1.0, -1.0)
     ]
-    forces = iter(potential.predict(displaced))
+    predictions = iter(potential.predict(displaced))
     result = []
     for structure in structures:
         size = 3 * len(structure)
-        rows = [next(forces).forces.ravel() for _ in range(2 * size)]
+        answers = [next(predictions) for _ in range(2 * size)]
+        if not all(answer.is_computed for answer in answers):
+            result.append(np.full((size, size), np.nan))
+            continue
+        rows = [answer.forces.ravel() for answer in answers]
         forward, backward = np.array(rows[0::2]), np.array(rows[1::2])  # (3N, 3N) each
         hessian = (backward - forward) / (2.0 * step_angstrom)
         result.append((hessian + hessian.T) / 2.0)

@@ -71,6 +71,9 @@ class NormalModes(SamplerSettings):
         generator = np.random.default_rng(seed)
         parts = []
         for start, modes in zip(starts, self._modes(starts, potential), strict=True):
+            if modes is None:
+                parts.append(Sample(offers=(), rejected={"not_computed": self.made_per_start}))
+                continue
             if not len(modes.curvatures):  # an atom does not vibrate
                 continue
             origin = Origin(sampler=self.kind, parent_id=start.structure_id, seed=seed)
@@ -113,9 +116,9 @@ class NormalModes(SamplerSettings):
         kept = farthest_rows(np.array(others), self.kept_per_start, known[None])
         return replace(judged, offers=tuple(judged.offers[row] for row in kept))
 
-    def _modes(self, starts: Sequence[Structure], potential: Potential) -> list[Vibrations]:
+    def _modes(self, starts: Sequence[Structure], potential: Potential) -> list[Vibrations | None]:
         return [
-            vibrations(hessian, start.positions, start.masses)
+            None if np.isnan(hessian).any() else vibrations(hessian, start.positions, start.masses)
             for hessian, start in zip(
                 hessians(starts, potential, self.hessian_step_angstrom), starts, strict=True
             )

@@ -15,9 +15,13 @@ from chemistry.engines.potential import EnginePotential
 from chemistry.engines.psi4 import engine as psi4_engine
 from chemistry.engines.pyscf import scf
 from chemistry.errors import InputError
+from chemistry.force_field import MMFF94
 from chemistry.label import Label, LabelFailure
 from chemistry.level import LEVELS, find_level
+from chemistry.molecules import molecule_from_smiles
+from chemistry.sampling import Conformers
 from chemistry.structure import Origin, Structure
+from workflow.work import load_potential
 
 
 @dataclass(frozen=True)
@@ -178,6 +182,8 @@ def test_an_unconverged_energy_is_never_returned(
     assert isinstance(failure, LabelFailure)
     assert failure.kind == "convergence"
     assert len(failure.attempts) >= 2
+    (prediction,) = EnginePotential(case.make()).predict([WATER])
+    assert not prediction.is_computed
 
 
 def test_an_engine_accepts_its_levels_and_refuses_the_others_by_name(case: Case) -> None:
@@ -223,3 +229,13 @@ def test_an_engine_is_a_potential_of_one_member(case: Case) -> None:
 def test_unknown_engine_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InputError, match="nearest known one is 'pyscf'"):
         find_engine("pyscff")
+
+
+def test_a_molecule_without_force_field_starts_on_gfn2_xtb() -> None:
+    ethanol, borane = molecule_from_smiles("CCO"), molecule_from_smiles("B")
+    assert isinstance(load_potential("mmff94", ethanol, 1), MMFF94)
+    potential = load_potential("mmff94", borane, 1)
+    assert isinstance(potential, EnginePotential)
+    [offer] = Conformers(embeddings=2).sample(borane, (), potential, seed=1).offers
+    (at_rest,) = potential.predict([offer.structure])
+    assert np.linalg.norm(at_rest.forces, axis=1).max() <= 0.05

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from fake_potentials import FakeCommittee, Springs
+from fake_potentials import Defiant, FakeCommittee, Springs, Wells
 from pydantic import TypeAdapter, ValidationError
 
 from chemistry.geometry import check_geometry
@@ -56,9 +56,8 @@ class Case:
 @cache
 def case_of(smiles: str) -> Case:
     molecule = molecule_from_smiles(smiles)
-    nothing = Structure(atomic_numbers=np.zeros(0, dtype=int), positions=np.zeros((0, 3)))
-    potential = FakeCommittee(mean=Springs(rest=nothing))  # never asked without a threshold
-    made = Conformers(embeddings=3, max_conformers=1).sample(molecule, (), potential, seed=5)
+    flat = Wells(centres=np.zeros(3), stiffness=0.0)  # asked where there is no force field
+    made = Conformers(embeddings=3, max_conformers=1).sample(molecule, (), flat, seed=5)
     return Case(molecule=molecule, starts=tuple(offer.structure for offer in made.offers))
 
 
@@ -192,3 +191,15 @@ def test_a_campaign_file_names_a_sampler_by_its_kind(sampler):
     assert adapter.validate_json(adapter.dump_json(sampler)) == sampler
     with pytest.raises(ValidationError, match="kind"):
         adapter.validate_python({"kind": "metadynamics"})
+
+
+@pytest.mark.parametrize("kind", ["normal_modes", "langevin", "torsions"])
+def test_what_cannot_be_computed_is_counted_and_not_offered(kind: str) -> None:
+    case = case_of("CCO")
+    start = case.starts[0]
+    far = start.moved_to(start.positions + 50.0, start.origin)
+    defiant = Defiant(mean=case.committee.mean, beyond_angstrom=25.0)
+    found = QUICK[kind].sample(case.molecule, (start, far), defiant, seed=SEED)
+    assert found.offers
+    assert all(offer.structure.positions.max() < 25.0 for offer in found.offers)
+    assert sum(found.rejected.values()) > 0

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fake_potentials import Springs
+from fake_potentials import Defiant, Springs, Wells
 
 from chemistry.errors import InputError
 from chemistry.force_field import MMFF94
@@ -49,9 +49,30 @@ def test_the_most_stable_are_kept():
     ]
 
 
-def test_a_molecule_that_the_force_field_does_not_know_is_embedded_all_the_same():
-    (borane,) = conformers(molecule_from_smiles("B"), max_conformers=1)
-    assert interatomic_distances(borane.positions)[0, 1:] == pytest.approx([1.2] * 3, abs=0.2)
+def test_a_molecule_that_the_force_field_does_not_know_is_relaxed_by_the_potential():
+    borane = molecule_from_smiles("B")
+    flat = Wells(centres=np.zeros(3), stiffness=0.0)
+    sample = Conformers(embeddings=4, max_conformers=1).sample(borane, (), flat, seed=1)
+    embedded = sample.offers[0].structure
+    rest = embedded.moved_to(1.05 * embedded.positions, embedded.origin)
+    [offer] = (
+        Conformers(embeddings=4, max_conformers=1)
+        .sample(borane, (), Springs(rest=rest), seed=1)
+        .offers
+    )
+    np.testing.assert_allclose(
+        interatomic_distances(offer.structure.positions),
+        interatomic_distances(rest.positions),
+        atol=0.01,
+    )
+
+
+def test_geometries_that_the_potential_cannot_compute_are_no_conformers():
+    borane = molecule_from_smiles("B")
+    rest = Structure(atomic_numbers=np.array([5, 1, 1, 1]), positions=np.zeros((4, 3)))
+    nothing = Defiant(mean=Springs(rest=rest), beyond_angstrom=-np.inf)
+    with pytest.raises(InputError, match="no geometry of B"):
+        Conformers(embeddings=4).sample(borane, (), nothing, seed=1)
 
 
 def test_stereochemistry_is_that_of_the_smiles(tmp_path):

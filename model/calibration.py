@@ -16,6 +16,7 @@ from chemistry.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 
 _LEAST_IN_BIN = 5
+_SHARES = (0.1, 0.25, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,12 +49,16 @@ class Calibration:
         always has the larger error, 0 where it says nothing; None for fewer than 3 structures.
     bins : tuple of ReliabilityBin
         By growing disagreement, equally many structures in each.
+    error_shares, error_quantiles_kcal_mol: tuple of float
+        The size of the error that so large a share of the structures does not exceed.
     """
 
     n_structures: int
     factor: float
     rank_correlation: float | None
     bins: tuple[ReliabilityBin, ...]
+    error_shares: tuple[float, ...]
+    error_quantiles_kcal_mol: tuple[float, ...]
 
 
 def calibrate(
@@ -81,6 +86,8 @@ def calibrate(
         n_structures=len(data),
         factor=_rms(error) / _rms(sigma),
         rank_correlation=_rank_correlation(sigma, np.abs(error)) if len(data) > 2 else None,
+        error_shares=_SHARES,
+        error_quantiles_kcal_mol=tuple(np.quantile(np.abs(error), _SHARES).tolist()),
         bins=tuple(
             ReliabilityBin(
                 n_structures=len(part),

@@ -6,10 +6,9 @@ Nothing here says where the work runs: that is the machine file, `workflow/backe
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
 from chemistry.gates import Gates
-from chemistry.potential import Threshold
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from model.settings import TrainingSettings, TransferMode
 from workflow.growth import Growth
@@ -128,8 +127,20 @@ class HeldOut(StrictModel):
 class Selection(StrictModel):
     """Which explored structures deserve a label."""
 
-    threshold_kcal_mol: float = Field(
-        0.23, gt=0, description="On the committee's energy disagreement / sqrt(atoms) (ANI-1x)."
+    threshold_kcal_mol: PositiveFloat | Literal["adaptive"] = Field(
+        "adaptive",
+        description="On the committee's energy disagreement / sqrt(atoms); ANI-1x had 0.23. "
+        "adaptive: from the committee's errors on the held-out set, anew with each training.",
+    )
+    error_quantile: float = Field(
+        0.9,
+        ge=0.1,
+        le=0.95,
+        description="Adaptive: a structure is uncertain where its expected error is larger than "
+        "that of this share of the held-out ones …",
+    )
+    accuracy_kcal_mol: PositiveFloat = Field(
+        0.1, description="… and larger than this, both over sqrt(atoms)."
     )
     force_threshold_kcal_mol_angstrom: float | None = Field(
         None, gt=0, description="On the largest force disagreement of an atom; none: not used."
@@ -140,14 +151,6 @@ class Selection(StrictModel):
     molecule_share: float = Field(
         0.5, gt=0, le=1, description="Share of the labels between two trainings one molecule gets."
     )
-
-    @property
-    def threshold(self) -> Threshold:
-        """The threshold as samplers know it."""
-        return Threshold(
-            rho_kcal_mol=self.threshold_kcal_mol,
-            force_sigma_kcal_mol_angstrom=self.force_threshold_kcal_mol_angstrom,
-        )
 
 
 class FailureBudget(StrictModel):

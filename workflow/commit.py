@@ -10,6 +10,7 @@ from workflow.results import Broken, Grown, Judged, Sampled, TaskResult, Trained
 from workflow.run_folder import checkpoint_name
 from workflow.store import Store
 from workflow.task_keys import SampleTask, parse_version
+from workflow.thresholds import threshold_of
 
 _NAMES_SAID = 5
 
@@ -132,7 +133,7 @@ def _commit_sample(
         task.rung,
         candidates,
         are_starts=task.purpose == "start",
-        threshold=campaign.select.threshold,
+        threshold=threshold_of(campaign.select, store.training(task.rung, task.version)),
         detail=detail,
         cost=cost,
     )
@@ -175,7 +176,7 @@ def _commit_judgement(
         rung,
         version,
         judged.judgements,
-        threshold=campaign.select.threshold,
+        threshold=threshold_of(campaign.select, store.training(rung, version)),
         cost=cost,
         is_broken=is_broken,
     )

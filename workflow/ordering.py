@@ -32,6 +32,7 @@ from workflow.task_keys import (
     label_key,
     train_key,
 )
+from workflow.thresholds import threshold_of
 from workflow.training_set import write_labelled
 
 Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging | Growing
@@ -89,7 +90,7 @@ def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolde
     threshold = None
     if task.purpose == "explore":
         potential = folder.checkpoint(task.rung, task.version)
-        threshold = campaign.select.threshold
+        threshold = threshold_of(campaign.select, store.training(task.rung, task.version))
     return SampleOrder(
         molecule=molecule,
         starts=_starts(task, store, seed),
@@ -151,7 +152,7 @@ def _grow(
         elements=campaign.grow.atomic_numbers or store.elements(),
         known=frozenset(molecule_id for molecule_id, _, _ in store.molecule_names()),
         checkpoint=folder.checkpoint(rung, version),
-        threshold=campaign.select.threshold,
+        threshold=threshold_of(campaign.select, store.training(rung, version)),
         seed=derive_seed(campaign, key),
     )
 

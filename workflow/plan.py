@@ -46,6 +46,7 @@ from workflow.selection import (
 )
 from workflow.stop_rules import stop_reason
 from workflow.task_keys import SampleTask, derive_seed, grow_key, judge_key, sample_tasks
+from workflow.thresholds import threshold_of
 
 # More sweeps with one committee than this find next to nothing new.
 _SWEEPS_PER_VERSION = 4
@@ -308,7 +309,7 @@ def _choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel)
     choices += choose_uncertain(
         [c for c in weighed if c.structure.structure_id not in picked],
         room - len(choices),
-        threshold=select.threshold,
+        threshold=threshold_of(select, state.newest),
         cost=cost,
         already_chosen=state.chosen_by_newest,
         molecule_cap=cap,

@@ -134,16 +134,22 @@ def _labels_line(rung: RungSummary) -> Text:
 
 def _trainings_table(rung: RungSummary) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD)
-    headings = (*_ERROR_HEADINGS, "RMSE /\nsigma", "uncertain\nwhen exploring")
+    headings = (
+        *_ERROR_HEADINGS,
+        "RMSE /\nsigma",
+        "threshold\nkcal/mol",
+        "uncertain\nwhen exploring",
+    )
     for heading in ("training", "labels", *headings):
         table.add_column(heading, justify="right")
-    for training in rung.trainings:
+    for training, threshold in zip(rung.trainings, rung.thresholds, strict=True):
         sweep = rung.first_sweep(training.version)
         table.add_row(
             str(training.version),
             str(training.n_labels),
             *errors_shown(training.errors),
             _calibration_factor(training),
+            f"{threshold.rho_kcal_mol:.3f}",
             f"{sweep.uncertain_share:.0%} of {sweep.judged}" if sweep else "-",
         )
     return _titled("Held-out error by training", table)

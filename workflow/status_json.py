@@ -35,8 +35,13 @@ def _rung(rung: RungSummary) -> dict[str, Any]:
         "waiting": rung.waiting,
         "to_label": rung.to_label,
         "trainings": [
-            {"version": t.version, "n_labels": t.n_labels, "errors": t.errors}
-            for t in rung.trainings
+            {
+                "version": training.version,
+                "n_labels": training.n_labels,
+                "errors": training.errors,
+                "threshold_kcal_mol": threshold.rho_kcal_mol,
+            }
+            for training, threshold in zip(rung.trainings, rung.thresholds, strict=True)
         ],
     }
 

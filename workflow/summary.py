@@ -5,11 +5,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from chemistry.level import LevelOfTheory, find_level
+from chemistry.potential import Threshold
 from workflow.campaign import Campaign
 from workflow.records import Purpose, StageCost, Sweep, Training
 from workflow.run_folder import RunFolder, stored_campaign
 from workflow.snapshot import rung_state
 from workflow.store import Store
+from workflow.thresholds import threshold_of
 
 _EVENTS = 5
 
@@ -34,6 +36,8 @@ class RungSummary:
     failures : Counter of FailureKind
         "suspect": refused by a quality gate.
     trainings : tuple of Training
+    thresholds : tuple of Threshold
+        Of the committee of each.
     sweeps : tuple of Sweep
     waiting : int
         Candidates that nobody chose yet.
@@ -45,6 +49,7 @@ class RungSummary:
     labels: Counter[Purpose]
     failures: Counter[str]
     trainings: tuple[Training, ...]
+    thresholds: tuple[Threshold, ...]
     sweeps: tuple[Sweep, ...]
     waiting: int
     to_label: int
@@ -126,6 +131,7 @@ def _rung(store: Store, campaign: Campaign, index: int) -> RungSummary:
         labels=store.count_labels(index),
         failures=store.count_unusable(level.level_id),
         trainings=state.trainings,
+        thresholds=tuple(threshold_of(campaign.select, t) for t in state.trainings),
         sweeps=state.sweeps,
         waiting=state.n_waiting,
         to_label=state.n_unanswered,

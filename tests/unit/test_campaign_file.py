@@ -12,7 +12,6 @@ from chemistry.engines import ENGINES
 from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Threshold
 from chemistry.structure import Structure
 from workflow.backend import Backend, read_backend
 from workflow.campaign import Campaign, read_campaign
@@ -217,13 +216,6 @@ def test_held_out_molecules_are_named_as_people_call_them():
         read_campaign_molecules(
             campaign(molecules=molecules, held_out={"molecules": ["water", "CO"]})
         )
-
-
-def test_the_selection_has_the_threshold_that_samplers_know():
-    select = {"threshold_kcal_mol": 0.3, "force_threshold_kcal_mol_angstrom": 5.0}
-    assert campaign(select=select).select.threshold == Threshold(
-        rho_kcal_mol=0.3, force_sigma_kcal_mol_angstrom=5.0
-    )
 
 
 # What `rung init` writes

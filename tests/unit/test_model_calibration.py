@@ -27,6 +27,8 @@ def test_an_overconfident_committee_gets_a_factor_above_one():
     found = calibrate(data, predictions(data, errors, sigmas))
     assert found.n_structures == 200
     assert found.factor == pytest.approx(3, rel=0.2)
+    quantiles = dict(zip(found.error_shares, found.error_quantiles_kcal_mol, strict=True))
+    assert quantiles[0.9] == pytest.approx(np.quantile(np.abs(errors), 0.9))
     assert 0.3 < found.rank_correlation < 0.8
     assert sum(b.n_structures for b in found.bins) == 200
     widths = [b.sigma_kcal_mol for b in found.bins]

@@ -119,7 +119,14 @@ def test_precision_is_kept(tmp_path):
 
 def test_the_header_says_how_far_disagreement_can_be_trusted(tmp_path):
     bins = (ReliabilityBin(n_structures=9, sigma_kcal_mol=0.1, rmse_kcal_mol=0.25),)
-    found = Calibration(n_structures=9, factor=2.5, rank_correlation=None, bins=bins)
+    found = Calibration(
+        n_structures=9,
+        factor=2.5,
+        rank_correlation=None,
+        bins=bins,
+        error_shares=(0.5,),
+        error_quantiles_kcal_mol=(0.2,),
+    )
     bare = replace(committee(members=2), record={"seed": 7})
     for calibration in (found, None):
         save_committee(bare.calibrated(calibration), tmp_path / "c")

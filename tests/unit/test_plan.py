@@ -22,6 +22,7 @@ from workflow.task_keys import (
     sample_tasks,
     train_key,
 )
+from workflow.thresholds import threshold_of
 
 LEVEL = "hf/sto-3g"
 EMPTY = RungState(
@@ -174,7 +175,7 @@ def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s:
     state = replace(
         state,
         waiting=Counter((c.purpose, c.structure.molecule_id) for c in candidates),
-        pool=ListedPool(candidates, the_campaign.select.threshold),
+        pool=ListedPool(candidates, threshold_of(the_campaign.select, state.newest)),
     )
     actions, again = (
         plan(state, the_campaign, slots=slots, explore_slots=99, cost=cost) for _ in range(2)

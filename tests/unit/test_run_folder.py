@@ -153,7 +153,7 @@ def test_the_facts_are_the_campaign_with_every_default_and_the_versions(tmp_path
     text = folder.campaign.read_text(encoding="utf-8")
     assert "Wässer" in text
     assert Campaign.model_validate(yaml.safe_load(text)) == the_campaign
-    assert "threshold_kcal_mol: 0.23" in text
+    assert "threshold_kcal_mol: adaptive" in text
     versions = json.loads((folder.path / "versions.json").read_text())
     assert versions["rung"]
     assert versions["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")

@@ -178,8 +178,8 @@ def test_errors_that_were_not_computed_are_dashes(tmp_path):
             training = Training(version=version, checkpoint="m", n_labels=7, errors=these)
             store.commit_training(f"train-0-{version}", 0, training, cost(0, 1))
     lines = [line.split() for line in shown(folder).splitlines()]
-    assert ["1", "7", "0.50", "-", "-", "-", "-", "-"] in lines
-    assert ["2", "7", "-", "-", "-", "-", "-", "-"] in lines
+    assert ["1", "7", "0.50", "-", "-", "-", "-", "0.230", "-"] in lines
+    assert ["2", "7", "-", "-", "-", "-", "-", "0.230", "-"] in lines
     assert "Error by disagreement" not in shown(folder)
 
 
@@ -189,6 +189,8 @@ def test_calibration_is_shown_by_training_and_by_disagreement(tmp_path):
         "n_structures": 12,
         "factor": 2.5,
         "rank_correlation": 0.41,
+        "error_shares": [0.5, 0.9],
+        "error_quantiles_kcal_mol": [0.2, 0.5],
         "bins": [
             {"n_structures": 6, "sigma_kcal_mol": 0.1, "rmse_kcal_mol": 0.15},
             {"n_structures": 6, "sigma_kcal_mol": 0.2, "rmse_kcal_mol": 0.55},
@@ -200,7 +202,7 @@ def test_calibration_is_shown_by_training_and_by_disagreement(tmp_path):
         store.commit_training("train-0-1", 0, training, cost(0, 1))
     text = shown(folder)
     lines = [line.split() for line in text.splitlines()]
-    assert ["1", "7", "0.50", "-", "-", "-", "2.50", "-"] in lines
+    assert ["1", "7", "0.50", "-", "-", "-", "2.50", "0.200", "-"] in lines
     assert ["6", "0.100", "0.150", "1.50"] in lines
     assert ["6", "0.200", "0.550", "2.75"] in lines
     assert "rank correlation 0.41" in text

@@ -12,7 +12,6 @@ from workflow.backend import Backend
 from workflow.campaign import Campaign
 from workflow.disk import disk_errors_explained
 from workflow.driver import Driver
-from workflow.export import write_exports
 from workflow.inputs import check_levels, read_campaign_molecules
 from workflow.progress import Progress
 from workflow.resume import given, require_same_molecules
@@ -36,6 +35,9 @@ def launch_campaign(
         for error in run.skipped:
             progress.said(f"skipped {error}")
         _drive(run, backend, progress)
+        # Not earlier: its formats take a second to import, which no worker should wait for.
+        from workflow.export import write_exports
+
         write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
 

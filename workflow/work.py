@@ -101,8 +101,11 @@ def _preload(order: Order) -> None:
     match order:
         case LabelOrder():
             find_engine(order.engine)
-        case SampleOrder() if not isinstance(order.potential, Path):
-            import_module("chemistry.engines.tblite")
+        case SampleOrder():
+            import_module("chemistry.embedding")
+            import_module("chemistry.torsions")
+            has_committee = isinstance(order.potential, Path)
+            import_module("model.committee" if has_committee else "chemistry.engines.tblite")
         case _:
             import_module("model.committee")
 

@@ -1,5 +1,7 @@
 """The PySCF mean field: its ladder, its bases, its open shells."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -84,3 +86,19 @@ def test_meta_gga_and_pure_functionals_have_exact_forces() -> None:
         label = label_of(FORMALDEHYDE, f"{functional}/6-31g*")
         assert label.forces is not None
         assert np.abs(label.forces.sum(axis=0)).max() < 1e-3
+
+
+def test_a_label_loads_next_to_nothing_in_its_own_process() -> None:
+    asked = """
+import sys
+from chemistry.engines import find_engine
+from chemistry.engines.base import Resources
+from chemistry.level import find_level
+from chemistry.structure import Structure
+engine = find_engine("pyscf")(find_level("pbe/sto-3g"), Resources())
+before = set(sys.modules)
+engine.label(Structure(atomic_numbers=[1, 1], positions=[[0, 0, 0], [0, 0, 0.74]]))
+print(len(set(sys.modules) - before))
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 20

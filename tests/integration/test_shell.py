@@ -113,6 +113,15 @@ def test_help_loads_nothing_that_computes():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_launch_loads_neither_torch_nor_formats_before_its_workers_start():
+    asked = (
+        "import sys, workflow.launch, workflow.progress, workflow.summary, workflow.screen\n"
+        "print([name for name in ('torch', 'ase.db', 'h5py', 'pyarrow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_what_is_missing_is_said_with_the_command_that_makes_it(run):
     for command, next_command in {
         ("evaluate", run, "data.extxyz"): "rung launch",

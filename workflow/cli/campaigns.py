@@ -107,7 +107,6 @@ def launch(
     from workflow.campaign import read_campaign
     from workflow.launch import describe, launch_campaign
     from workflow.progress import Progress
-    from workflow.report import try_report
     from workflow.screen import new_console, summary_screen
     from workflow.summary import summarize
 
@@ -121,6 +120,9 @@ def launch(
     console.print(summary_screen(summarize(folder), folder))
     if len(read.rungs) > 1:
         climb_report(folder.path)
+    # Not earlier: it loads torch, for which no worker should wait.
+    from workflow.report import try_report
+
     console.print(f"report      {try_report(folder)}", markup=False)
 
 

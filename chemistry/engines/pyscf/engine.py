@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 import pyscf
+
+# PySCF would load these at the first attribute that one of its objects lacks, and when it first
+# needs a gradient: in the process of each label anew, 0.1 s.
+import pyscf.__all__
+import pyscf.df.grad
 from pyscf import lib
 from pyscf.dft import libxc
 from pyscf.scf import dispersion

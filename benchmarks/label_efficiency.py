@@ -1,16 +1,21 @@
 """How many labels a choice saves: error on unseen molecules by labels, chosen in different ways.
 
     python benchmarks/label_efficiency.py [--seeds 3] [--labels 480] [--data DIR] [--plot FILE.svg]
+    python benchmarks/label_efficiency.py --level 'wb97x/6-31g*' --initial 30 --batch 30 \
+        --labels 150
 
 The teacher is GFN2-xTB, so that thousands of labels cost minutes. Thirty molecules of C, H, N and O
 with up to five heavy atoms are sampled by rung's own samplers; of the thousands of structures each
 way chooses what it wants labelled, a batch at a time, and trains a committee after each batch. All
 ways start from the same labels, have the same samples to choose from and train alike; the committee
-that chooses is the one that is tested, on eight molecules that are never chosen from.
+that chooses is the one that is tested, on eight molecules that are never chosen from. With another
+`--level` the molecules are fewer and smaller, and labels are those of a real campaign.
 
 - random: by lot, from all structures.
 - rho: those of the largest energy disagreement (ANI-1x's criterion), and nothing else.
 - rung: what `workflow.plan` does by default, threshold, caps, diversity, cost and lots.
+- climb: the same on a second rung, above one of GFN2-xTB that has labels of all structures there
+  are to choose from; only at a higher level, whose labels alone are counted.
 
 Printed for each number of labels: median over the seeds, and least and most. The cost of a label is
 what the cost model of a new campaign says, in CPU seconds of DFT. `--data` keeps the teacher's
@@ -20,9 +25,10 @@ labels for the next time.
 import argparse
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,12 +36,12 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from chemistry.engines import find_engine
+from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
 from chemistry.force_field import MMFF94
 from chemistry.label import Label, LabelledStructure
-from chemistry.level import find_level
+from chemistry.level import LevelOfTheory, find_level
 from chemistry.molecules import molecule_from_smiles
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.structure import FloatArray, Structure
@@ -43,13 +49,15 @@ from chemistry.units import KCAL_MOL_PER_EV
 from model.committee import Committee
 from model.settings import TrainingSettings
 from model.training import train_committee
+from model.transfer import climb
 from workflow.campaign import Selection
 from workflow.cost import PowerLaw
 from workflow.records import Candidate
 from workflow.selection import choose_even, choose_random, choose_uncertain
+from workflow.thresholds import threshold_of
 from workflow.training_set import read_labelled, write_labelled
 
-LEVEL: Final = find_level("gfn2-xtb")
+GFN2: Final = find_level("gfn2-xtb")
 ELEMENTS: Final = (1, 6, 7, 8)
 POOL: Final = (
     *("C", "O", "N", "CO", "CN", "CC", "C=O", "C#N", "CCO", "CC=O", "CC#N", "CNC", "COC", "OC=O"),
@@ -57,7 +65,10 @@ POOL: Final = (
     *("OCC=O", "C=CC=C", "CC(C)C", "CC(C)O", "NCC(=O)O", "NCCO"),
 )
 UNSEEN: Final = ("CCCO", "CCC=O", "CCCN", "CCOC", "CNC=O", "CCCC", "CCC#N", "OCCO")
-OF_A_TEST_MOLECULE: Final = 60
+FEWER: Final = (
+    *("C", "O", "N", "CO", "CN", "CC", "C=O", "C#N", "C=C", "C#C", "CC#N", "CNC", "COC", "OC=O"),
+)
+FEWER_UNSEEN: Final = ("CCO", "CC=O", "NC=O", "CCC", "CC=C")
 WORST_SHARE: Final = 0.01
 
 Chooser: TypeAlias = Callable[[Sequence[Candidate], int, int, Counter[str]], list[str]]
@@ -66,7 +77,7 @@ Chooser: TypeAlias = Callable[[Sequence[Candidate], int, int, Counter[str]], lis
 def labelled(smiles: str, seed: int) -> list[LabelledStructure]:
     """Sample a molecule as a campaign does before it has a committee, and label it all."""
     molecule = molecule_from_smiles(smiles)
-    engine = find_engine("tblite")(LEVEL, Resources())
+    engine = find_engine("tblite")(GFN2, Resources())
     teacher, field = EnginePotential(engine), MMFF94(molecule)
     starts = [
         offer.structure
@@ -121,15 +132,85 @@ def as_rung(waiting: Sequence[Candidate], n: int, seed: int, _chosen: Counter[st
     uncertain = choose_uncertain(
         [c for c in waiting if c.structure.structure_id not in picked],
         n - len(lots),
-        threshold=select.threshold,
+        threshold=threshold_of(select, None),
         cost=PowerLaw(),
         already_chosen=Counter(),
-        molecule_cap=max(round(select.molecule_share * n), -(-n // len(POOL))),
+        molecule_cap=max(
+            round(select.molecule_share * n),
+            -(-n // len({c.structure.molecule_id for c in waiting})),
+        ),
     )
     return [choice.structure_id for choice in [*lots, *uncertain]]
 
 
-WAYS: Final[dict[str, Chooser]] = {"random": by_lot, "rho": by_rho, "rung": as_rung}
+WAYS: Final[dict[str, Chooser]] = {
+    "random": by_lot,
+    "rho": by_rho,
+    "rung": as_rung,
+    "climb": as_rung,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """What is to be learned: the molecules, the level of the labels, and how many."""
+
+    level: LevelOfTheory
+    folder: Path
+    initial: int
+    batch: int
+    most: int
+    members: int
+
+    @property
+    def is_cheap(self) -> bool:
+        """Whether labels cost milliseconds."""
+        return self.level == GFN2
+
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """Molecules to choose from."""
+        return POOL if self.is_cheap else FEWER
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """Molecules to test on."""
+        return UNSEEN if self.is_cheap else FEWER_UNSEEN
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """How each committee is trained."""
+        return TrainingSettings(members=self.members, folds=self.members)
+
+    def labels(self, rows: Iterable[LabelledStructure]) -> list[LabelledStructure]:
+        """Label structures that have a GFN2-xTB label; without those that fail."""
+        found = (row if self.is_cheap else self._label(row.structure) for row in rows)
+        return [row for row in found if row is not None]
+
+    def _label(self, structure: Structure) -> LabelledStructure | None:
+        path = self.folder / self.level.level_id / f"{structure.structure_id}.jsonl"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            engine = find_engine(default_engine(self.level))(self.level, Resources())
+            label = engine.label(structure)
+            rows = (
+                [LabelledStructure(structure=structure, label=label)]
+                if isinstance(label, Label)
+                else []
+            )
+            part = path.with_suffix(f".{os.getpid()}")
+            write_labelled(part, rows)
+            part.rename(path)
+        return next(iter(read_labelled(path)), None)
+
+    def test_set(self) -> list[LabelledStructure]:
+        """Return the same number of structures of each unseen molecule, drawn by lot."""
+        rows = []
+        for smiles in self.unseen:
+            found = data_of(smiles, self.folder)
+            order = np.random.default_rng(0).permutation(len(found))
+            rows += [found[i] for i in order[: 60 if self.is_cheap else 16]]
+        return self.labels(rows)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,21 +255,24 @@ def first_labels(pool: Sequence[LabelledStructure], n: int, seed: int) -> list[s
     ]
 
 
-def learn(
-    way: str, seed: int, folder: Path, initial: int, batch: int, most: int, members: int
-) -> list[Point]:
+def learn(way: str, seed: int, course: Course) -> list[Point]:
     """Run one active learning from the initial set to the whole budget."""
-    pool = {r.structure.structure_id: r for s in POOL for r in data_of(s, folder)}
-    test = test_set(folder)
-    settings = TrainingSettings(members=members, folds=members)
+    pool = {r.structure.structure_id: r for s in course.pool for r in data_of(s, course.folder)}
+    test = course.test_set()
     cost = PowerLaw()
-    chosen = first_labels(list(pool.values()), initial, seed)
-    committee, points = None, []
+    chosen = first_labels(list(pool.values()), course.initial, seed)
+    below = trained(list(pool.values()), course, GFN2, seed, None) if way == "climb" else None
+    committee: Committee | None = None
+    points: list[Point] = []
     while True:
-        rows = [pool[i] for i in chosen]
-        committee = train_committee(
-            rows, settings, elements=ELEMENTS, level=LEVEL, seed=seed, start=committee
-        ).committee
+        rows = course.labels(pool[i] for i in chosen)
+        if below is None:
+            committee = trained(rows, course, course.level, seed, committee)
+        else:
+            climbed = climb(
+                rows, course.settings, mode="full", level=course.level, seed=seed, below=below
+            )
+            committee = climbed.result.committee
         energy, force, worst = errors(committee, test)
         points.append(
             Point(
@@ -200,14 +284,27 @@ def learn(
             )
         )
         print(f"{way} seed {seed}: {points[-1]}", flush=True)
-        if len(chosen) >= most:
+        if len(chosen) >= course.most:
             return points
         taken = set(chosen)
         waiting = [r.structure for i, r in pool.items() if i not in taken]
-        new = WAYS[way](judged(waiting, committee), min(batch, most - len(chosen)), seed, Counter())
+        room = min(course.batch, course.most - len(chosen))
+        new = WAYS[way](judged(waiting, committee), room, seed, Counter())
         if not new:
             return points
         chosen += new
+
+
+def trained(
+    rows: Sequence[LabelledStructure],
+    course: Course,
+    level: LevelOfTheory,
+    seed: int,
+    start: Committee | None,
+) -> Committee:
+    return train_committee(
+        rows, course.settings, elements=ELEMENTS, level=level, seed=seed, start=start
+    ).committee
 
 
 def judged(structures: Sequence[Structure], committee: Committee) -> list[Candidate]:
@@ -221,16 +318,6 @@ def judged(structures: Sequence[Structure], committee: Committee) -> list[Candid
         )
         for structure, p in zip(structures, committee.predict(structures), strict=True)
     ]
-
-
-def test_set(folder: Path) -> list[LabelledStructure]:
-    """Return the same number of structures of each unseen molecule, drawn by lot."""
-    rows = []
-    for smiles in UNSEEN:
-        found = data_of(smiles, folder)
-        order = np.random.default_rng(0).permutation(len(found))[:OF_A_TEST_MOLECULE]
-        rows += [found[i] for i in order]
-    return rows
 
 
 def labels_to_reach(points: Sequence[Point], bound: float, of: str, against: str) -> float:
@@ -317,46 +404,41 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=60)
     parser.add_argument("--labels", type=int, default=480)
     parser.add_argument("--members", type=int, default=4)
-    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
+    parser.add_argument("--level", default="gfn2-xtb")
+    parser.add_argument("--ways", nargs="+", choices=list(WAYS))
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--data", type=Path, default=Path("label-efficiency-data"))
     parser.add_argument("--plot", type=Path)
     arguments = parser.parse_args()
     arguments.data.mkdir(parents=True, exist_ok=True)
     os.environ["OMP_NUM_THREADS"] = "1"
+    course = Course(
+        level=find_level(arguments.level),
+        folder=arguments.data,
+        initial=arguments.initial,
+        batch=arguments.batch,
+        most=arguments.labels,
+        members=arguments.members,
+    )
+    last = "rho" if course.is_cheap else "climb"
+    ways = arguments.ways or ["random", "rung", last]
+    seeds = range(1, arguments.seeds + 1)
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as workers:
-        counts = list(
-            workers.map(_count, [*POOL, *UNSEEN], [arguments.data] * (len(POOL) + len(UNSEEN)))
-        )
+        counts = list(workers.map(partial(_count, course), [*course.pool, *course.unseen]))
         print(
-            f"{sum(counts[: len(POOL)])} structures to choose from, {len(UNSEEN)} unseen molecules"
+            f"{sum(counts[: len(course.pool)])} structures of {len(course.pool)} molecules to "
+            f"choose from, {len(course.unseen)} unseen molecules"
         )
-        futures = {
-            (way, seed): workers.submit(
-                learn,
-                way,
-                seed,
-                arguments.data,
-                arguments.initial,
-                arguments.batch,
-                arguments.labels,
-                arguments.members,
-            )
-            for seed in range(1, arguments.seeds + 1)
-            for way in arguments.ways
-        }
-        curves: Curves = {
-            way: [futures[way, seed].result() for seed in range(1, arguments.seeds + 1)]
-            for way in arguments.ways
-        }
+        futures = {(way, s): workers.submit(learn, way, s, course) for s in seeds for way in ways}
+        curves: Curves = {way: [futures[way, s].result() for s in seeds] for way in ways}
     print_table(curves)
     if arguments.plot:
         plot(curves, arguments.plot)
     print_figures(curves)
 
 
-def _count(smiles: str, folder: Path) -> int:
-    return len(data_of(smiles, folder))
+def _count(course: Course, smiles: str) -> int:
+    return len(data_of(smiles, course.folder))
 
 
 if __name__ == "__main__":

@@ -51,9 +51,7 @@ class Prediction:
         Smith et al., doi:10.1063/1.5023802, eq. 2. Raises ValueError for fewer than two members.
         """
         self._require_members()
-        n_atoms = self.member_forces.shape[1]
-        sigma = float(self.member_energies.std(ddof=1))
-        return sigma / float(np.sqrt(n_atoms)) * KCAL_MOL_PER_EV
+        return float(disagreements_kcal_mol(self.member_energies, self.member_forces.shape[1]))
 
     @property
     def force_sigma_kcal_mol_angstrom(self) -> float:
@@ -72,6 +70,12 @@ class Prediction:
             raise ValueError("one member cannot disagree: a committee needs at least two")
 
 
+def disagreements_kcal_mol(member_energies: FloatArray, n_atoms: int) -> FloatArray:
+    """Return `Prediction.rho_kcal_mol` (...,) of members' energies (..., M) in eV."""
+    sigma = member_energies.std(axis=-1, ddof=1)
+    return np.asarray(sigma / np.sqrt(n_atoms) * KCAL_MOL_PER_EV)
+
+
 class Potential(Protocol):
     """Energies and forces of many structures at once, by a committee or by a single method.
 
@@ -86,10 +90,10 @@ class Potential(Protocol):
 
 
 class Replicas(Protocol):
-    """Mean energies and forces of one molecule at many geometries: what dynamics follow."""
+    """Energies and mean forces of one molecule at many geometries: what dynamics follow."""
 
-    def means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return energies (R,) eV and forces (R, N, 3) eV/Å at positions (R, N, 3) Å."""
+    def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return members' energies (R, M) eV, mean forces (R, N, 3) eV/Å at (R, N, 3) Å."""
         ...
 
 
@@ -116,13 +120,14 @@ class _PredictedReplicas:
         self._potential = potential
         self._structure = structure
 
-    def means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         origin = self._structure.origin
         predictions = self._potential.predict(
             [self._structure.moved_to(row, origin) for row in positions]
         )
-        energies = np.array([p.energy for p in predictions], dtype=np.float64)
-        return energies, np.array([p.forces for p in predictions]).reshape(positions.shape)
+        energies = np.array([p.member_energies for p in predictions], dtype=np.float64)
+        forces = np.array([p.forces for p in predictions]).reshape(positions.shape)
+        return energies.reshape(len(positions), -1), forces
 
 
 @dataclass(frozen=True, kw_only=True)

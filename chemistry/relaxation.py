@@ -70,7 +70,7 @@ def relax(
     positions = np.array(positions, dtype=np.float64)
     if positions.ndim != 3 or positions.shape[2] != 3 or not np.isfinite(positions).all():
         raise InputError("positions to relax must be finite numbers of shape (R, N, 3)")
-    energies, forces = replicas.means(positions)
+    energies, forces = _means(replicas, positions)
     steps = np.zeros(len(positions), dtype=np.int64)
     fire = _Fire(len(positions))
     velocities = np.zeros_like(positions)
@@ -80,7 +80,7 @@ def relax(
             break
         velocities[moving], moves = fire.step(moving, velocities[moving], forces[moving])
         positions[moving] += moves
-        energies[moving], forces[moving] = replicas.means(positions[moving])
+        energies[moving], forces[moving] = _means(replicas, positions[moving])
         steps[moving] += 1
     return Relaxed(
         positions=positions,
@@ -89,6 +89,12 @@ def relax(
         steps=steps,
         converged=_largest(forces) <= max_force_ev_per_angstrom,
     )
+
+
+def _means(replicas: Replicas, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return mean energies (R,) eV and forces (R, N, 3) eV/Å."""
+    member_energies, forces = replicas.predict_mean(positions)
+    return np.asarray(member_energies.mean(axis=1)), forces
 
 
 class _Fire:

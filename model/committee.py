@@ -120,7 +120,7 @@ class Committee:
         ]
 
     def replicas(self, structure: Structure) -> CommitteeReplicas:
-        """Return what computes mean energies and forces of one molecule's geometries.
+        """Return what computes energies and mean forces of one molecule's geometries.
 
         Raises InputError for an element that the committee does not know.
         """

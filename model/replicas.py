@@ -1,4 +1,4 @@
-"""Mean energies and forces of one molecule at many geometries, for dynamics.
+"""Energies and mean forces of one molecule at many geometries, for dynamics.
 
 Nothing is made for each geometry: positions come as one array and forces leave as one. What does
 not change while the atoms move, which element's networks see which atoms, is found out once.
@@ -41,8 +41,8 @@ class CommitteeReplicas:
     structure: Structure
     _layouts: dict[int, AtomBatch] = field(default_factory=dict, init=False)  # by geometries
 
-    def means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return mean energies (R,) eV and mean forces (R, N, 3) eV/Å at positions (R, N, 3) Å.
+    def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return members' energies (R, M) eV and mean forces (R, N, 3) eV/Å at (R, N, 3) Å.
 
         Raises
         ------
@@ -51,11 +51,12 @@ class CommitteeReplicas:
         """
         if not np.isfinite(positions).all():
             raise InputError("a geometry has positions that are not finite numbers")
-        energies, forces = np.empty(len(positions)), np.empty(positions.shape)
+        energies = np.empty((len(positions), self.committee.n_members))
+        forces = np.empty(positions.shape)
         rows = max(1, ATOMS_AT_ONCE_FOR_MEANS // len(self.structure))
         for start in range(0, len(positions), rows):
             part = slice(start, start + rows)
-            energies[part], forces[part] = self._means(positions[part])
+            energies[part], forces[part] = self._predict_mean(positions[part])
         if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
             raise InputError(
                 "the committee has no finite energy or forces for a geometry: do two atoms "
@@ -63,7 +64,7 @@ class CommitteeReplicas:
             )
         return energies, forces
 
-    def _means(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         committee, layout = self.committee, self._layout(len(positions))
         laid_out = torch.empty_like(layout.positions)
         laid_out[layout.place] = torch.from_numpy(positions.reshape(-1, 3))
@@ -76,7 +77,7 @@ class CommitteeReplicas:
         counts = element_counts([self.structure], committee.elements)
         own_energy = (counts @ committee.self_energies_ev)[0]
         ordered = forces[0, batch.place].double().numpy()
-        return energies.mean(0).numpy() + own_energy, ordered.reshape(positions.shape)
+        return energies.T.numpy() + own_energy, ordered.reshape(positions.shape)
 
     def _layout(self, count: int) -> AtomBatch:
         if count not in self._layouts:

@@ -60,7 +60,7 @@ class Wells:
 
 @dataclass
 class FakeCommittee:
-    """Two members that agree on forces and differ in energy the more, the more the shape differs.
+    """Two members that differ in energy the more, the more the shape differs.
 
     Parameters
     ----------
@@ -68,10 +68,13 @@ class FakeCommittee:
         Mean energy and forces; where it is at rest the members agree.
     disagreement : float, eV/Å
         Difference of the two energies for 1 Å of root-mean-square change of distances.
+    force_disagreement : float, eV/Å
+        Difference of each force component.
     """
 
     mean: Springs
     disagreement: float = 1.0
+    force_disagreement: float = 0.0
 
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         rest = interatomic_distances(self.mean.rest.positions)
@@ -82,7 +85,8 @@ class FakeCommittee:
             predictions.append(
                 Prediction(
                     member_energies=mean.member_energies[0] + np.array([half, -half]),
-                    member_forces=np.repeat(mean.member_forces, 2, axis=0),
+                    member_forces=mean.member_forces
+                    + 0.5 * self.force_disagreement * np.array([1.0, -1.0])[:, None, None],
                 )
             )
         return predictions

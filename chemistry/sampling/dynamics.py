@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import compress, cycle
 from typing import Literal, Self
 
@@ -12,7 +11,13 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from chemistry.geometry import GeometryRules
 from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Prediction, Threshold, replicas_of
+from chemistry.potential import (
+    Potential,
+    Prediction,
+    Threshold,
+    disagreements_kcal_mol,
+    replicas_of,
+)
 from chemistry.sampling.base import Offer, Sample, SamplerSettings
 from chemistry.sampling.judging import disagreement
 from chemistry.sampling.langevin import BAOAB, kinetic_energies, thermal_speeds
@@ -24,8 +29,9 @@ class LangevinDynamics(SamplerSettings):
 
     With a threshold each trajectory ends at the first structure over it, which is offered (Smith
     et al., doi:10.1063/1.5023802). Without one, frames at regular spacing are offered. All
-    trajectories of all starts advance together. They follow the mean forces; what every member
-    says is asked for only where it is judged or offered.
+    trajectories of all starts advance together. They follow the mean forces, which come with the
+    energy of every member: these are judged at each step. The forces of every member cost as much
+    as several steps: they are asked for where they are judged or offered.
     """
 
     kind: Literal["langevin"] = "langevin"
@@ -39,7 +45,10 @@ class LangevinDynamics(SamplerSettings):
         default=8, ge=1, description="Trajectories in all, begun from the starts in turn."
     )
     judge_every: int = Field(
-        default=5, ge=1, description="Steps from one judgement against the threshold to the next."
+        default=5,
+        ge=1,
+        description="Steps from one judgement of the forces to the next, where they have a "
+        "threshold; energies are judged at every step.",
     )
     frames: int = Field(
         default=5,
@@ -82,17 +91,14 @@ class LangevinDynamics(SamplerSettings):
             if not len(ensemble):
                 break
             temperature_k = self._temperature_k(step)
-            if threshold is None:
-                shown = step in frame_steps
-            else:
-                shown = step % self.judge_every == 0 or step == self.steps
-            ensemble.advance(temperature_k, every_member=shown)
+            ensemble.advance(temperature_k)
             when = f"after {step * self.timestep_fs:g} fs at {temperature_k:.0f} K"
-            if shown and threshold is None:
-                offers += ensemble.offers(f"Langevin dynamics {when}")
-            elif shown and threshold is not None:
-                over = [threshold.exceeded_by(p) for p in ensemble.predictions]
+            if threshold is not None:
+                with_forces = step % self.judge_every == 0 or step == self.steps
+                over = ensemble.over(threshold, with_forces=with_forces)
                 offers += ensemble.stop(over, f"first over the threshold {when}")
+            elif step in frame_steps:
+                offers += ensemble.offers(f"Langevin dynamics {when}")
         stopped = 0 if threshold is None else len(offers)
         return Sample(
             offers=tuple(offers),
@@ -142,69 +148,82 @@ class _Ensemble:
         speeds = thermal_speeds(self._integrator.masses, settings.temperature_k[0])
         self._velocities = speeds[:, None] * self._noise()  # (R, N, 3)
         self._forces = np.zeros_like(self._positions)  # (R, N, 3)
-        self._energies = np.zeros(len(self._begun))  # (R,)
+        self._member_energies = np.zeros((len(self._begun), 1))  # (R, M)
         self._start_energies = np.zeros(len(self._begun))  # (R,)
-        self.predictions: list[Prediction] = []  # of every member, after the last step if asked for
         self._keep_sane()
-        self._compute(every_member=False)
+        self._compute()
         self._start_energies = self._energies
         self._keep_computed()
 
     def __len__(self) -> int:
         return len(self._begun)
 
-    def advance(self, temperature_k: float, *, every_member: bool) -> None:
-        """Take one step; trajectories that went wrong end and are counted as rejected.
+    @property
+    def _energies(self) -> FloatArray:
+        return np.asarray(self._member_energies.mean(axis=1))
 
-        Only with `every_member` there are `predictions` afterwards, and offers can be made.
-        """
+    def advance(self, temperature_k: float) -> None:
+        """Take one step; trajectories that went wrong end and are counted as rejected."""
         self._positions, self._velocities = self._integrator.drift(
             self._positions, self._velocities, self._forces, self._noise(), temperature_k
         )
         self._keep_sane()
-        self._compute(every_member=every_member)
+        self._compute()
         self._keep_computed()
         self._velocities = self._integrator.kick(self._velocities, self._forces)
         self._keep_bound()
 
+    def over(self, threshold: Threshold, *, with_forces: bool) -> npt.NDArray[np.bool_]:
+        """Hold what all trajectories are at now against the threshold, (R,)."""
+        rho = disagreements_kcal_mol(self._member_energies, self._positions.shape[1])
+        over = np.array([threshold.is_exceeded(one, 0.0) for one in rho.tolist()], dtype=np.bool_)
+        if with_forces and threshold.force_sigma_kcal_mol_angstrom is not None:
+            rows = np.flatnonzero(~over)
+            over[rows] = [threshold.exceeded_by(p) for p in self._predict(rows)]
+        return over
+
     def offers(self, reason: str) -> list[Offer]:
         """Offer the structures where all trajectories are now."""
+        rows = np.arange(len(self))
         return [
             Offer(structure=structure, prediction=prediction, reason=reason)
-            for structure, prediction in zip(self._structures(), self.predictions, strict=True)
+            for structure, prediction in zip(
+                self._structures(rows), self._predict(rows), strict=True
+            )
         ]
 
-    def stop(self, ends: Sequence[bool], reason: str) -> list[Offer]:
+    def stop(self, ends: npt.NDArray[np.bool_], reason: str) -> list[Offer]:
         """End some of the trajectories and offer the structures where they are now."""
-        ended = [
-            replace(offer, reason=f"{reason}, {disagreement(prediction)}")
-            for offer, prediction, end in zip(
-                self.offers(reason), self.predictions, ends, strict=True
+        rows = np.flatnonzero(ends)
+        offers = [
+            Offer(
+                structure=structure,
+                prediction=prediction,
+                reason=f"{reason}, {disagreement(prediction)}",
             )
-            if end
+            for structure, prediction in zip(
+                self._structures(rows), self._predict(rows), strict=True
+            )
         ]
-        self._keep(~np.array(ends, dtype=np.bool_))
-        return ended
+        self._keep(~ends)
+        return offers
 
     def _noise(self) -> FloatArray:
         shape = self._positions.shape[1:]
         return np.array([g.standard_normal(shape) for g in self._generators]).reshape(-1, *shape)
 
-    def _structures(self) -> list[Structure]:
+    def _structures(self, rows: npt.NDArray[np.intp]) -> list[Structure]:
         return [
-            begun.moved_to(positions, begun.origin)
-            for begun, positions in zip(self._begun, self._positions, strict=True)
+            self._begun[row].moved_to(self._positions[row], self._begun[row].origin) for row in rows
         ]
 
-    def _compute(self, *, every_member: bool) -> None:
+    def _predict(self, rows: npt.NDArray[np.intp]) -> list[Prediction]:
+        return self._potential.predict(self._structures(rows)) if len(rows) else []
+
+    def _compute(self) -> None:
         """Compute energies and forces where the atoms are now."""
-        self.predictions = []
-        if every_member and len(self):
-            self.predictions = self._potential.predict(self._structures())
-            self._energies = np.array([p.energy for p in self.predictions])
-            self._forces = np.array([p.forces for p in self.predictions])
-        elif len(self):
-            self._energies, self._forces = self._replicas.means(self._positions)
+        if len(self):
+            self._member_energies, self._forces = self._replicas.predict_mean(self._positions)
 
     def _keep_sane(self) -> None:
         """End trajectories whose atoms clash or whose bonds are not those of the molecule."""
@@ -231,8 +250,7 @@ class _Ensemble:
         self._positions = self._positions[rows]
         self._velocities = self._velocities[rows]
         self._forces = self._forces[rows]
-        self._energies = self._energies[rows]
+        self._member_energies = self._member_energies[rows]
         self._start_energies = self._start_energies[rows]
         self._generators = list(compress(self._generators, rows))
         self._begun = list(compress(self._begun, rows))
-        self.predictions = list(compress(self.predictions, rows))

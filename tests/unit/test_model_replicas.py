@@ -21,9 +21,9 @@ def test_means_are_those_of_every_members_prediction():
     # More geometries than are computed at once, the last ones alone.
     moves = np.random.default_rng(1).normal(0, 0.05, (230, 9, 3))
     positions = structure.positions + moves
-    energies, forces = POTENTIAL.replicas(structure).means(positions)
+    energies, forces = POTENTIAL.replicas(structure).predict_mean(positions)
     predictions = POTENTIAL.predict([structure.moved_to(x, structure.origin) for x in positions])
-    assert energies == pytest.approx([p.energy for p in predictions], abs=1e-9)
+    assert energies == pytest.approx(np.array([p.member_energies for p in predictions]), abs=1e-9)
     assert forces == pytest.approx(np.array([p.forces for p in predictions]), abs=1e-11)
 
 
@@ -31,11 +31,11 @@ def test_the_same_replicas_answer_for_any_number_of_geometries():
     structure = cluster(5, seed=2)
     replicas = POTENTIAL.replicas(structure)
     many = np.stack([structure.positions, structure.positions * 1.05, structure.positions * 1.1])
-    energies, forces = replicas.means(many)
-    energy, force = replicas.means(many[2:])
+    energies, forces = replicas.predict_mean(many)
+    energy, force = replicas.predict_mean(many[2:])
     assert energy == pytest.approx(energies[2:], abs=1e-10)
     assert force == pytest.approx(forces[2:], abs=1e-12)
-    assert replicas.means(many[:0])[1].shape == (0, 5, 3)
+    assert replicas.predict_mean(many[:0])[1].shape == (0, 5, 3)
 
 
 def test_bad_geometries_are_refused():
@@ -44,11 +44,11 @@ def test_bad_geometries_are_refused():
     broken = structure.positions.copy()
     broken[1, 2] = np.nan
     with pytest.raises(InputError, match="positions that are not finite"):
-        replicas.means(broken[None])
+        replicas.predict_mean(broken[None])
     together = structure.positions.copy()
     together[1] = together[0]
     with pytest.raises(InputError, match="do two atoms coincide"):
-        replicas.means(together[None])
+        replicas.predict_mean(together[None])
     gold = Structure(atomic_numbers=np.array([79]), positions=np.zeros((1, 3)))
     with pytest.raises(InputError, match="contains Au, which this potential does not know"):
         POTENTIAL.replicas(gold)

@@ -98,13 +98,13 @@ def test_the_ramp_heats():
     assert temperatures == pytest.approx([200.0, 350.0, 500.0, 650.0, 800.0], rel=0.3)
 
 
-def test_frames_are_regularly_spaced_and_one_call_predicts_all_trajectories():
+def test_frames_are_regularly_spaced_and_one_call_computes_all_trajectories():
     potential = Springs(rest=WATER)
     sampler = LangevinDynamics(steps=20, frames=4, trajectories=6)
     sample = sampler.sample(water(), [WATER, WATER], potential, seed=1)
     assert len(sample.offers) == 4 * 6
     assert [offer.reason.split()[3] for offer in sample.offers[::6]] == ["2.5", "5", "7.5", "10"]
-    assert potential.calls == [6] * 21
+    assert potential.calls == [6] * (1 + 20 + 4)  # at the start, after each step, at each frame
     assert len({offer.structure.structure_id for offer in sample.offers}) == 24
     # Each trajectory is a block of its own: data sets are split between, never within them.
     assert len({offer.structure.origin.block for offer in sample.offers}) == 6
@@ -118,10 +118,10 @@ def test_trajectories_begin_from_the_starts_in_turn():
     assert parents == [WATER.structure_id, stretched.structure_id, WATER.structure_id]
 
 
-def test_a_trajectory_stops_at_the_first_judged_structure_over_the_threshold():
+def test_a_trajectory_stops_at_the_first_structure_over_the_threshold():
     committee = FakeCommittee(mean=Springs(rest=WATER))
     threshold = Threshold(rho_kcal_mol=0.5)
-    settings = {"trajectories": 6, "judge_every": 4, "temperature_k": (600.0, 600.0)}
+    settings = {"trajectories": 6, "temperature_k": (600.0, 600.0)}
     sample = LangevinDynamics(steps=2000, **settings).sample(
         water(), [WATER], committee, seed=2, threshold=threshold
     )
@@ -129,23 +129,23 @@ def test_a_trajectory_stops_at_the_first_judged_structure_over_the_threshold():
     stopped = [
         round(float(offer.reason.split("after ")[1].split()[0]) / 0.5) for offer in sample.offers
     ]
-    assert all(step % 4 == 0 for step in stopped)
     assert stopped == sorted(stopped)
-    # One judgement earlier the first trajectory to stop was still under the threshold.
-    short = LangevinDynamics(steps=stopped[0] - 4, frames=1, **settings)
+    assert stopped[0] < stopped[-1]
+    # One step earlier the first trajectory to stop was still under the threshold.
+    short = LangevinDynamics(steps=stopped[0] - 1, frames=1, **settings)
     before = short.sample(water(), [WATER], committee, seed=2, threshold=threshold)
     assert (before.offers, before.judged, before.over_threshold) == ((), 6, 0)
     for offer in sample.offers:
         assert threshold.exceeded_by(offer.prediction)
 
 
-def test_the_last_step_is_judged_even_between_judgements():
-    committee = FakeCommittee(mean=Springs(rest=WATER))
-    sampler = LangevinDynamics(steps=7, frames=1, judge_every=100, trajectories=2)
-    sample = sampler.sample(
-        water(), [WATER], committee, seed=2, threshold=Threshold(rho_kcal_mol=1e-6)
-    )
-    assert [offer.reason.split()[5] for offer in sample.offers] == ["3.5", "3.5"]
+@pytest.mark.parametrize(("judge_every", "after_fs"), [(4, "2"), (100, "3.5")])
+def test_forces_are_judged_at_their_interval_and_at_the_last_step(judge_every, after_fs):
+    committee = FakeCommittee(mean=Springs(rest=WATER), force_disagreement=0.1)
+    sampler = LangevinDynamics(steps=7, frames=1, judge_every=judge_every, trajectories=2)
+    threshold = Threshold(rho_kcal_mol=1e6, force_sigma_kcal_mol_angstrom=1.0)
+    sample = sampler.sample(water(), [WATER], committee, seed=2, threshold=threshold)
+    assert [offer.reason.split()[5] for offer in sample.offers] == [after_fs] * 2
 
 
 def test_a_trajectory_goes_the_same_way_alone_and_beside_others():

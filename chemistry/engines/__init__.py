@@ -5,6 +5,7 @@ takes 0.6 s). Other packages add engines through the entry-point group "rung.eng
 entries name classes that follow `chemistry.engines.base.Engine`.
 """
 
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -21,6 +22,7 @@ ENGINES: dict[str, str] = {
 """Name -> where its class is; `find_engine` imports it."""
 
 
+@cache
 def find_engine(name: str) -> type[Engine]:
     """Return the engine class of this name.
 

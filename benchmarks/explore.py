@@ -1,27 +1,33 @@
-"""How fast exploration is: structures held against the threshold in a second.
+"""How fast exploration is: structures held against the threshold in a second; time for choosing.
 
     python benchmarks/explore.py [--members 8] [--workers 2] [--potential CHECKPOINT_OR_FOLDER]
+    python benchmarks/explore.py --campaign runs/demo.yaml
 
 Four molecules of ten heavy atoms (C, H, N, O; 22 to 30 atoms) are explored with the samplers and
 settings of a campaign, in processes of one thread each, as workers do. Without `--potential` a
 committee is first trained on GFN2-xTB labels of the same molecules. The threshold lies out of
 reach, so that every trajectory goes to its end: what is counted is each comparison of a structure
-with it, Hessians and the steps in between not.
+with it, Hessians not.
+
+`--campaign` launches a campaign instead, in a new folder, and shows which share of the time its
+driver chooses: what it reads of the store, the plan, and marking what is chosen.
 """
 
 import argparse
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
+from unittest.mock import patch
 
 from figures import print_figure
+from rich.console import Console
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
@@ -36,6 +42,13 @@ from chemistry.structure import Structure
 from model.checkpoint import load_committee, save_committee
 from model.settings import TrainingSettings
 from model.training import train_committee
+from workflow.backend import Backend
+from workflow.campaign import read_campaign
+from workflow.launch import launch_campaign
+from workflow.plan import plan
+from workflow.progress import Progress
+from workflow.snapshot import rung_state
+from workflow.store import Store
 from workflow.use.subject import read_potential
 
 GFN2: Final = find_level("gfn2-xtb")
@@ -118,12 +131,47 @@ def print_table(rows: Sequence[Explored], workers: int) -> None:
     print_figure("structures_judged_per_second", total, digits=0, at_least=500)
 
 
+def choosing_share(file: Path) -> float:
+    """Run a campaign and return the share of the time that its driver spends choosing."""
+    spent = 0.0
+
+    def timed(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **keywords: Any) -> Any:
+            nonlocal spent
+            begun = time.perf_counter()
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                spent += time.perf_counter() - begun
+
+        return call
+
+    campaign = read_campaign(file)
+    with (
+        patch("workflow.driver.plan", timed(plan)),
+        patch("workflow.driver.rung_state", timed(rung_state)),
+        patch.object(Store, "choose", timed(Store.choose)),
+        TemporaryDirectory() as folder,
+    ):
+        progress = Progress(Console(), campaign)
+        begun = time.perf_counter()
+        launch_campaign(campaign, Backend(), Path(folder) / "run", progress, force_new=True)
+        took = time.perf_counter() - begun
+    print(f"choosing took {spent:.1f} s of {took:.0f} s")
+    return spent / took
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--potential", type=Path)
+    parser.add_argument("--campaign", type=Path)
     arguments = parser.parse_args()
+    if arguments.campaign:
+        share = choosing_share(arguments.campaign)
+        print_figure("share_of_time_choosing", share, digits=4, at_most=0.02)
+        return
     os.environ["OMP_NUM_THREADS"] = "1"
     with (
         TemporaryDirectory() as scratch,

@@ -203,14 +203,23 @@ class Course:
             part.rename(path)
         return next(iter(read_labelled(path)), None)
 
-    def test_set(self) -> list[LabelledStructure]:
+    def unlabelled_test_set(self) -> list[LabelledStructure]:
         """Return the same number of structures of each unseen molecule, drawn by lot."""
         rows = []
         for smiles in self.unseen:
             found = data_of(smiles, self.folder)
             order = np.random.default_rng(0).permutation(len(found))
             rows += [found[i] for i in order[: 60 if self.is_cheap else 16]]
-        return self.labels(rows)
+        return rows
+
+    def choosable(self) -> dict[str, LabelledStructure]:
+        """Return the structures to choose from, with GFN2-xTB labels."""
+        return {r.structure.structure_id: r for s in self.pool for r in data_of(s, self.folder)}
+
+    def first(self, seed: int) -> list[LabelledStructure]:
+        """Return what every way starts from."""
+        pool = self.choosable()
+        return [pool[i] for i in first_labels(list(pool.values()), self.initial, seed)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,10 +266,10 @@ def first_labels(pool: Sequence[LabelledStructure], n: int, seed: int) -> list[s
 
 def learn(way: str, seed: int, course: Course) -> list[Point]:
     """Run one active learning from the initial set to the whole budget."""
-    pool = {r.structure.structure_id: r for s in course.pool for r in data_of(s, course.folder)}
-    test = course.test_set()
+    pool = course.choosable()
+    test = course.labels(course.unlabelled_test_set())
     cost = PowerLaw()
-    chosen = first_labels(list(pool.values()), course.initial, seed)
+    chosen = [row.structure.structure_id for row in course.first(seed)]
     below = trained(list(pool.values()), course, GFN2, seed, None) if way == "climb" else None
     committee: Committee | None = None
     points: list[Point] = []
@@ -429,12 +438,19 @@ def main() -> None:
             f"{sum(counts[: len(course.pool)])} structures of {len(course.pool)} molecules to "
             f"choose from, {len(course.unseen)} unseen molecules"
         )
+        # What all runs need is labelled before them, so that none waits for another.
+        shared = [*course.unlabelled_test_set(), *(r for s in seeds for r in course.first(s))]
+        list(workers.map(_label, [course] * len(shared), shared))
         futures = {(way, s): workers.submit(learn, way, s, course) for s in seeds for way in ways}
         curves: Curves = {way: [futures[way, s].result() for s in seeds] for way in ways}
     print_table(curves)
     if arguments.plot:
         plot(curves, arguments.plot)
     print_figures(curves)
+
+
+def _label(course: Course, row: LabelledStructure) -> None:
+    course.labels([row])
 
 
 def _count(course: Course, smiles: str) -> int:

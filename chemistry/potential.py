@@ -93,7 +93,10 @@ class Replicas(Protocol):
     """Energies and mean forces of one molecule at many geometries: what dynamics follow."""
 
     def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return members' energies (R, M) eV, mean forces (R, N, 3) eV/Å at (R, N, 3) Å."""
+        """Return members' energies (R, M) eV, mean forces (R, N, 3) eV/Å at (R, N, 3) Å.
+
+        NaN for a geometry where there is no answer.
+        """
         ...
 
 

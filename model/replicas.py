@@ -44,10 +44,9 @@ class CommitteeReplicas:
     def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return members' energies (R, M) eV and mean forces (R, N, 3) eV/Å at (R, N, 3) Å.
 
-        Raises
-        ------
-        InputError
-            Positions, or the energies or forces there, are not finite.
+        NaN for a geometry whose energies or forces are not finite (coinciding atoms, a committee
+        beyond the range of its numbers), so that one trajectory does not end the others. Raises
+        InputError for positions that are not finite.
         """
         if not np.isfinite(positions).all():
             raise InputError("a geometry has positions that are not finite numbers")
@@ -57,11 +56,8 @@ class CommitteeReplicas:
         for start in range(0, len(positions), rows):
             part = slice(start, start + rows)
             energies[part], forces[part] = self._predict_mean(positions[part])
-        if not (np.isfinite(energies).all() and np.isfinite(forces).all()):
-            raise InputError(
-                "the committee has no finite energy or forces for a geometry: do two atoms "
-                "coincide?"
-            )
+        known = np.isfinite(energies).all(axis=1) & np.isfinite(forces).all(axis=(1, 2))
+        energies[~known], forces[~known] = np.nan, np.nan
         return energies, forces
 
     def _predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:

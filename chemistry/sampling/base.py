@@ -47,8 +47,9 @@ class Sample:
         How many of them exceeded it.
     rejected : mapping of str to int
         Structures and trajectories that a filter refused, by reason: those of
-        `chemistry.geometry.FaultReason`, "energy" (too far above the start), "not_computed" (the
-        potential has no answer) and "duplicate". They are neither offered nor judged.
+        `chemistry.geometry.FaultReason`, "energy" (too far above the start), "temperature" (atoms
+        too fast), "not_computed" (the potential has no answer) and "duplicate". They are neither
+        offered nor judged; of a trajectory the last structure before may be offered.
     """
 
     offers: tuple[Offer, ...]

@@ -71,3 +71,8 @@ def kinetic_energies(masses: FloatArray, velocities: FloatArray) -> FloatArray:
     """Return the kinetic energy of each trajectory, (R,) eV, from (R, N, 3) Å/fs."""
     squared = (velocities**2).sum(axis=-1)  # (R, N)
     return np.asarray(0.5 * EV_PER_DALTON_ANGSTROM2_PER_FS2 * (squared @ masses))
+
+
+def temperatures_k(kinetic_energies_ev: FloatArray, n_atoms: int) -> FloatArray:
+    """Return the temperature whose mean kinetic energy, 3/2 N kT, each trajectory has, (R,) K."""
+    return np.asarray(kinetic_energies_ev / (1.5 * n_atoms * BOLTZMANN_EV_PER_K))

@@ -45,13 +45,22 @@ def test_bad_geometries_are_refused():
     broken[1, 2] = np.nan
     with pytest.raises(InputError, match="positions that are not finite"):
         replicas.predict_mean(broken[None])
-    together = structure.positions.copy()
-    together[1] = together[0]
-    with pytest.raises(InputError, match="do two atoms coincide"):
-        replicas.predict_mean(together[None])
     gold = Structure(atomic_numbers=np.array([79]), positions=np.zeros((1, 3)))
     with pytest.raises(InputError, match="contains Au, which this potential does not know"):
         POTENTIAL.replicas(gold)
+
+
+def test_a_geometry_without_an_answer_does_not_take_it_from_the_others():
+    structure = cluster(4, seed=3)
+    together = structure.positions.copy()
+    together[1] = together[0]
+    replicas = POTENTIAL.replicas(structure)
+    energies, forces = replicas.predict_mean(np.stack([together, structure.positions]))
+    alone, pull = replicas.predict_mean(structure.positions[None].copy())
+    assert np.isnan(energies[0]).all()
+    assert np.isnan(forces[0]).all()
+    assert energies[1] == pytest.approx(alone[0], abs=1e-10)
+    assert forces[1] == pytest.approx(pull[0], abs=1e-11)
 
 
 def test_trajectories_go_the_same_way_however_seldom_every_member_is_asked():

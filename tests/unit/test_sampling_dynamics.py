@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from fake_potentials import FakeCommittee, Springs, Wells
 
+from chemistry.geometry import check_geometry
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Threshold
+from chemistry.potential import Prediction, Threshold
+from chemistry.rdkit_bridge import geometry_rules
 from chemistry.sampling.dynamics import LangevinDynamics
 from chemistry.sampling.langevin import BAOAB, kinetic_energies, thermal_speeds
 from chemistry.structure import FloatArray, Structure, interatomic_distances
@@ -16,7 +18,7 @@ WATER = Structure(
     atomic_numbers=np.array([8, 1, 1]),
     positions=np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]]),
 )
-LOOSE = {"max_energy_ev_per_atom": 50.0}
+LOOSE = {"max_energy_ev_per_atom": 50.0, "max_temperature_k": 1e6}
 
 
 def water() -> Molecule:
@@ -163,22 +165,62 @@ def test_a_trajectory_goes_the_same_way_alone_and_beside_others():
     assert np.array_equal(by_block[alone[0].structure.origin.block], alone[0].structure.positions)
 
 
-def test_trajectories_that_break_bonds_end_and_are_not_offered():
-    sampler = LangevinDynamics(temperature_k=(30000.0, 30000.0), steps=400, trajectories=5, **LOOSE)
-    committee = FakeCommittee(mean=Springs(rest=WATER, stiffness=0.5))
+@pytest.mark.parametrize(
+    ("bounds", "stiffness", "last_k", "reasons"),
+    [
+        ({}, 0.5, 30000.0, {"clash", "bond broken", "bond formed"}),
+        ({"max_energy_ev_per_atom": 0.3}, 20.0, 3000.0, {"energy"}),
+        ({"max_temperature_k": 1500.0}, 20.0, 3000.0, {"temperature"}),
+    ],
+)
+def test_of_trajectories_that_go_wrong_the_last_sane_structure_is_offered(
+    bounds, stiffness, last_k, reasons
+):
+    sampler = LangevinDynamics(
+        temperature_k=(300.0, last_k), steps=1000, trajectories=5, **{**LOOSE, **bounds}
+    )
+    committee = FakeCommittee(mean=Springs(rest=WATER, stiffness=stiffness))
     sample = sampler.sample(
         water(), [WATER], committee, seed=1, threshold=Threshold(rho_kcal_mol=1e6)
     )
     assert sum(sample.rejected.values()) == 5
-    assert set(sample.rejected) <= {"clash", "bond broken", "bond formed"}
-    assert (sample.offers, sample.judged) == ((), 0)
+    assert set(sample.rejected) <= reasons
+    # They are neither judged nor over the threshold: the committee may be sure of nonsense.
+    assert (sample.judged, sample.over_threshold) == (0, 0)
+    assert {offer.reason.split("(")[1].split(")")[0] for offer in sample.offers} == set(
+        sample.rejected
+    )
+    assert len({offer.structure.origin.block for offer in sample.offers}) == len(sample.offers)
+    for offer in sample.offers:
+        assert check_geometry(offer.structure, geometry_rules(water())) is None
+        assert offer.structure.structure_id != WATER.structure_id
+    # The first and the held-out set are to be distributed as trajectories are.
+    frames = sampler.sample(water(), [WATER], committee, seed=1).offers
+    assert all(offer.reason.startswith("Langevin dynamics") for offer in frames)
 
 
-def test_trajectories_that_gain_too_much_energy_end():
-    sampler = LangevinDynamics(steps=50, trajectories=5, max_energy_ev_per_atom=1e-6)
-    sample = sampler.sample(water(), [WATER], Springs(rest=WATER), seed=1)
-    assert sample.rejected == {"energy": 5}
-    assert sample.offers == ()
+def test_a_trajectory_without_an_answer_ends_and_what_was_before_it_is_offered():
+    class Blind:
+        """A committee without an answer where the O-H bonds are longer than at rest; fake."""
+
+        def predict(self, structures):
+            known = FakeCommittee(mean=Springs(rest=WATER)).predict(structures)
+            return [
+                Prediction(
+                    member_energies=np.full(2, np.nan), member_forces=np.full((2, 3, 3), np.nan)
+                )
+                if interatomic_distances(structure.positions)[0, 1:].max() > 1.0
+                else prediction
+                for structure, prediction in zip(structures, known, strict=True)
+            ]
+
+    sample = LangevinDynamics(trajectories=4).sample(
+        water(), [WATER], Blind(), seed=1, threshold=Threshold(rho_kcal_mol=1e6)
+    )
+    assert sample.rejected == {"not_computed": 4}
+    assert len(sample.offers) == 4
+    for offer in sample.offers:
+        assert offer.prediction.is_computed
 
 
 def test_a_start_with_clashing_atoms_is_rejected():

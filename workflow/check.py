@@ -34,9 +34,55 @@ class _Trial:
     cpu_seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckedPool:
+    """A pool and what its first worker told; nothing of one that no role uses."""
+
+    name: str
+    roles: tuple[Role, ...]
+    worker: WorkerFacts | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedLevel:
+    """A level of theory, one label of it and what all will take.
+
+    Attributes
+    ----------
+    atoms : int
+        Of the smallest molecule, which was labelled.
+    cpu_seconds : float
+        Of that label.
+    labels : int
+        Which the rung may need at most.
+    forecast_cpu_seconds, forecast_wall_seconds : float
+        Of all labels; trainings and exploration aside.
+    """
+
+    level: str
+    engine: str
+    engine_version: str
+    atoms: int
+    cpu_seconds: float
+    labels: int
+    forecast_cpu_seconds: float
+    forecast_wall_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """What a check found: that a campaign can start, where, and at what cost."""
+
+    campaign: str
+    molecules: int
+    skipped: tuple[str, ...]
+    pools: tuple[CheckedPool, ...]
+    levels: tuple[CheckedLevel, ...]
+
+
 def check_campaign(
     campaign: Campaign, backend: Backend, console: Console, *, beside: Path, patience_seconds: float
-) -> None:
+) -> Checked:
     """Check files, engines and workers, label the smallest molecule at each level, forecast.
 
     Parameters
@@ -45,7 +91,7 @@ def check_campaign(
     backend : Backend
         Of each of its pools as little as can be is started.
     console : Console
-        Where to say what was found.
+        Where to say what is found, as it is found.
     beside : Path
         A folder that the workers see too.
     patience_seconds : float
@@ -74,13 +120,22 @@ def check_campaign(
             (folder / name).mkdir()
         with start_workers(backend.smallest(), folder) as workers:
             engines = {rung_level(campaign, i)[1].name for i in range(len(campaign.rungs))}
-            _look_at_pools(backend, workers, sorted(engines), console, patience_seconds)
+            pools = _look_at_pools(backend, workers, sorted(engines), console, patience_seconds)
+            levels = []
             for index in range(len(campaign.rungs)):
                 level, engine = rung_level(campaign, index)
                 console.print(f"level     {level.name} by {engine.name} {engine.version()}")
                 trial = _try(min(starts, key=n_electrons), level, engine, workers, backend, folder)
-                console.print(_forecast(campaign, index, starts, trial, backend.slots))
+                levels.append(_forecast(campaign, index, starts, trial, backend.slots))
+                console.print(_forecast_text(levels[-1], backend.slots))
     console.print("all is ready")
+    return Checked(
+        campaign=campaign.name,
+        molecules=len(molecules),
+        skipped=tuple(str(error) for error in skipped),
+        pools=tuple(pools),
+        levels=tuple(levels),
+    )
 
 
 def _look_at_pools(
@@ -89,9 +144,10 @@ def _look_at_pools(
     engines: Sequence[str],
     console: Console,
     patience_seconds: float,
-) -> None:
+) -> list[CheckedPool]:
     """Run one task in each pool and say where it ran."""
     pools: dict[str, tuple[Role, Future[WorkerFacts]]] = {}
+    found = []
     roles = {name: backend.roles_of(name) for name in backend.pools}
     for name in backend.pools:
         if roles[name]:
@@ -100,6 +156,7 @@ def _look_at_pools(
             pools[name] = (first, workers.submit(first, worker_facts, needed))
         else:
             console.print(f"pool      {name} has no role", markup=False)
+            found.append(CheckedPool(name=name, roles=(), worker=None))
     deadline = time.monotonic() + patience_seconds
     for name, (role, future) in pools.items():
         try:
@@ -110,6 +167,8 @@ def _look_at_pools(
                 f"{workers.explained(role)}: wait longer with --minutes, or ask for less"
             ) from None
         console.print(_description(name, roles[name], facts), markup=False)
+        found.append(CheckedPool(name=name, roles=tuple(roles[name]), worker=facts))
+    return found
 
 
 def _description(name: str, roles: Sequence[Role], facts: WorkerFacts) -> str:
@@ -144,14 +203,28 @@ def _try(
 
 def _forecast(
     campaign: Campaign, index: int, starts: list[Structure], trial: _Trial, slots: int
-) -> str:
-    """Say what the rung's labels will take, from one label and the usual growth with size."""
+) -> CheckedLevel:
+    """Foretell what the rung's labels take, from one label and the usual growth with size."""
+    level, engine = rung_level(campaign, index)
     cost = fit_cost(CostMoments().plus(n_electrons(trial.structure), trial.cpu_seconds))
-    labels = campaign.rungs[index].budget.labels + campaign.held_out.structures
+    labels = campaign.rungs[index].budget.labels + campaign.held_out_structures(index)
     seconds = labels * float(np.mean([cost(structure) for structure in starts]))
+    return CheckedLevel(
+        level=level.name,
+        engine=engine.name,
+        engine_version=engine.version(),
+        atoms=len(trial.structure),
+        cpu_seconds=trial.cpu_seconds,
+        labels=labels,
+        forecast_cpu_seconds=seconds,
+        forecast_wall_seconds=seconds / slots,
+    )
+
+
+def _forecast_text(found: CheckedLevel, slots: int) -> str:
     return (
-        f"worker    answered: one label of {len(trial.structure)} atoms took "
-        f"{trial.cpu_seconds:.1f} CPU s\n"
-        f"forecast  {labels} labels take about {duration(seconds)} of CPU time, "
-        f"{duration(seconds / slots)} on {slots} workers, trainings and exploration aside"
+        f"worker    answered: one label of {found.atoms} atoms took {found.cpu_seconds:.1f} CPU s\n"
+        f"forecast  {found.labels} labels take about {duration(found.forecast_cpu_seconds)} of CPU "
+        f"time, {duration(found.forecast_wall_seconds)} on {slots} workers, trainings and "
+        "exploration aside"
     )

@@ -14,6 +14,7 @@ from workflow.disk import disk_errors_explained
 from workflow.driver import Driver
 from workflow.inputs import check_levels, read_campaign_molecules
 from workflow.progress import Progress
+from workflow.refresher import Refresher
 from workflow.resume import given, require_same_molecules
 from workflow.run_folder import RunFolder, as_launched, locked, open_run, write_facts
 from workflow.store import Store
@@ -87,22 +88,79 @@ def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> It
         yield OpenRun(folder=folder, store=store, campaign=as_begun, skipped=tuple(skipped))
 
 
-def describe(campaign: Campaign, backend: Backend, path: Path) -> str:
-    """Say what a launch would do; raises InputError like one."""
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What a launch would do.
+
+    Attributes
+    ----------
+    resumes : bool
+        Whether there is a run to go on with.
+    skipped : tuple of str
+        Entries of molecule files that are left out, and why.
+    molecules, only_tested_on : tuple of str
+    rungs : tuple of RungIntent
+    tasks_at_once : int
+    """
+
+    campaign: str
+    run_folder: Path
+    resumes: bool
+    skipped: tuple[str, ...]
+    molecules: tuple[str, ...]
+    only_tested_on: tuple[str, ...]
+    rungs: tuple["RungIntent", ...]
+    tasks_at_once: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungIntent:
+    """A level and the labels that a launch would make at it: at first, at most, held out."""
+
+    level: str
+    initial_labels: int
+    budget_labels: int
+    held_out_labels: int
+
+
+def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
+    """Return what a launch would do; raises InputError like one."""
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
-    action = "go on in" if RunFolder(path).store.exists() else "make"
-    lines = [f"{campaign.name}: would {action} {path}"]
-    lines += [f"  skipped   {error}" for error in skipped]
-    for molecule, held_out in molecules:
-        lines.append(f"  molecule  {molecule.name}{' (only tested on)' if held_out else ''}")
-    for rung in campaign.rungs:
-        lines.append(
-            f"  rung      {rung.level}: {rung.initial_labels} labels at first, at most "
-            f"{rung.budget.labels} to train on, {campaign.held_out.structures} held out"
-        )
-    lines.append(f"  workers   {backend.slots} tasks at once")
+    return Intent(
+        campaign=campaign.name,
+        run_folder=path,
+        resumes=RunFolder(path).store.exists(),
+        skipped=tuple(str(error) for error in skipped),
+        molecules=tuple(molecule.name for molecule, held_out in molecules if not held_out),
+        only_tested_on=tuple(molecule.name for molecule, held_out in molecules if held_out),
+        rungs=tuple(
+            RungIntent(
+                level=rung.level,
+                initial_labels=rung.initial_labels,
+                budget_labels=rung.budget.labels,
+                held_out_labels=campaign.held_out_structures(index),
+            )
+            for index, rung in enumerate(campaign.rungs)
+        ),
+        tasks_at_once=backend.slots,
+    )
+
+
+def describe(intent: Intent) -> str:
+    """Say what a launch would do."""
+    action = "go on in" if intent.resumes else "make"
+    lines = [f"{intent.campaign}: would {action} {intent.run_folder}"]
+    lines += [f"  skipped   {error}" for error in intent.skipped]
+    lines += [f"  molecule  {name}" for name in intent.molecules]
+    lines += [f"  molecule  {name} (only tested on)" for name in intent.only_tested_on]
+    lines += [
+        f"  rung      {rung.level}: {rung.initial_labels} labels at first, at most "
+        f"{rung.budget_labels} to train on, {rung.held_out_labels} held out"
+        for rung in intent.rungs
+    ]
+    lines.append(f"  workers   {intent.tasks_at_once} tasks at once")
     return "\n".join(lines)
 
 
@@ -124,8 +182,12 @@ def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
     store, campaign, folder = run.store, run.campaign, run.folder
     driver: Driver | None = None
     try:
-        with _sigterm_as_interrupt(), start_workers(backend, folder.path) as workers:
-            driver = Driver(store, campaign, backend, folder, workers, progress)
+        with (
+            _sigterm_as_interrupt(),
+            start_workers(backend, folder.path) as workers,
+            Refresher(folder, progress) as observer,
+        ):
+            driver = Driver(store, campaign, backend, folder, workers, observer)
             launched = store.begin_launch(backend.slots)
             try:
                 driver.run()

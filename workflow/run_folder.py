@@ -6,10 +6,11 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO
 
 import yaml
 from pydantic import ValidationError
@@ -171,6 +172,18 @@ def _version(distribution: str) -> str | None:
         return None
 
 
+def is_locked(folder: RunFolder) -> bool:
+    """Say whether a launch holds a run folder."""
+    try:
+        with (folder.path / "run.lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
 def locked(folder: RunFolder) -> Iterator[None]:
     """Hold a run folder: the kernel lets go when the process ends, however it ends.
@@ -182,7 +195,7 @@ def locked(folder: RunFolder) -> Iterator[None]:
     """
     with (folder.path / "run.lock").open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(file)
         except BlockingIOError as error:
             file.seek(0)
             holder = file.read().strip() or "another process"
@@ -193,3 +206,13 @@ def locked(folder: RunFolder) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {platform.node()}")
         file.flush()
         yield
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file; who only looks whether it is locked holds it for a moment."""
+    for pause in (0.05, 0.2, 0.5):
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(pause)
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -11,6 +11,7 @@ import time
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -21,10 +22,12 @@ from rich.text import Text
 
 from workflow.campaign import Campaign
 from workflow.records import Cost
-from workflow.run_folder import RunFolder, stored_campaign
+from workflow.run_folder import RunFolder, is_locked, stored_campaign
 from workflow.screen import STAGE_NAMES, duration, errors_shown, summary_screen
 from workflow.store import Store
 from workflow.summary import RungSummary, RunSummary, summarize
+
+KILLED: Final = "the launch was killed: launch the campaign again to go on where it was"
 
 _REFRESH_SECONDS = 1.0
 # A large store is read less often, so that watching takes a sixth of a core at most.
@@ -45,6 +48,8 @@ def watch(folder: RunFolder, console: Console) -> None:
         with suppress(KeyboardInterrupt):
             _follow(folder, console)
     console.print(summary_screen(summarize(folder), folder))
+    if was_killed(folder):
+        console.print(KILLED)
 
 
 def _follow(folder: RunFolder, console: Console) -> None:
@@ -53,7 +58,7 @@ def _follow(folder: RunFolder, console: Console) -> None:
         _single_keys() as has_keys,
         Live(first, console=console, screen=True, auto_refresh=False) as live,
     ):
-        while not has_ended(folder):
+        while not has_ended(folder) and not was_killed(folder):
             began = time.monotonic()
             live.update(_look(folder), refresh=True)
             reading = time.monotonic() - began
@@ -66,6 +71,12 @@ def has_ended(folder: RunFolder) -> bool:
     with Store.open(folder.store, read_only=True) as store:
         launches = store.launches()
     return bool(launches) and launches[-1][1] is not None
+
+
+def was_killed(folder: RunFolder) -> bool:
+    """Say whether the newest launch of a run is gone without having ended."""
+    # Asked twice: a launch that begins in between has the lock before it is in the store.
+    return not is_locked(folder) and not has_ended(folder) and not is_locked(folder)
 
 
 def _look(folder: RunFolder) -> RenderableType:

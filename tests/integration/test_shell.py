@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import typer
-from rung_command import RUNG, environment, rung
+from rung_command import RUNG, environment, put_campaign, rung
 
 from workflow.campaign import Campaign
 from workflow.cli import app
@@ -20,6 +20,8 @@ CAMPAIGN = Campaign.model_validate(
     {"name": "shell", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}
 )
 READING = (
+    "check",
+    "launch",
     "status",
     "explain",
     "climb-report",
@@ -76,6 +78,37 @@ def test_a_pipe_gets_no_control_characters_and_no_folded_lines(run):
     assert "\x1b" not in done.stdout
     document = json.loads(rung("status", run, "--json", folder=run).stdout)
     assert document["name"] == "shell"
+
+
+def test_what_a_launch_would_do_is_json_too(tmp_path):
+    put_campaign(tmp_path)
+    done = rung("launch", "campaign.yaml", "--dry-run", "--json", folder=tmp_path)
+    told = json.loads(done.stdout)
+    assert (told["campaign"], told["resumes"]) == ("small", False)
+    assert told["molecules"] == ["water", "methanol"]
+    assert told["rungs"][0] == {
+        "level": "gfn2-xtb",
+        "initial_labels": 8,
+        "budget_labels": 18,
+        "held_out_labels": 4,
+    }
+    refused = rung("launch", "campaign.yaml", "--json", folder=tmp_path)
+    assert refused.returncode == 2
+    assert "--dry-run" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_check_is_json_too(tmp_path):
+    put_campaign(tmp_path)
+    done = rung("check", "campaign.yaml", "--json", folder=tmp_path)
+    told = json.loads(done.stdout)
+    assert told["molecules"] == 2
+    [pool] = told["pools"]
+    assert set(pool["roles"]) >= {"label", "train", "explore"}
+    assert pool["worker"]["cores"] >= 1
+    [level] = told["levels"]
+    assert (level["engine"], level["atoms"], level["labels"]) == ("tblite", 3, 22)
+    assert level["forecast_cpu_seconds"] > 22 * level["cpu_seconds"] > 0
 
 
 def test_no_color_means_none_in_a_terminal_either(run):

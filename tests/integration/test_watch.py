@@ -11,7 +11,7 @@ from rung_command import RUNG
 
 from workflow.campaign import Campaign
 from workflow.records import Cost, Training
-from workflow.run_folder import RunFolder, open_run
+from workflow.run_folder import RunFolder, locked, open_run
 from workflow.store import Store
 from workflow.summary import summarize
 from workflow.watch import has_ended, watch_screen
@@ -91,7 +91,8 @@ def test_in_a_pipe_it_prints_once_although_the_campaign_goes_on(tmp_path):
 def test_q_and_ctrl_c_end_it_in_a_terminal_without_a_traceback(tmp_path):
     folder = new_run(tmp_path / "run")
     for key in (b"q", b"\x03"):
-        code, shown = in_a_terminal(folder, key)
+        with locked(folder):
+            code, shown = in_a_terminal(folder, key)
         assert code == 0, shown
         assert "Traceback" not in shown
         assert "run folder" in shown.rpartition("\x1b[?1049l")[2]

@@ -68,6 +68,7 @@ def check(
     minutes: Annotated[
         float, typer.Option(min=0.1, help="How long to wait for a worker of each pool.")
     ] = 10,
+    as_json: AsJSON = False,
 ) -> None:
     """Check files, engines and workers, and forecast the cost, without starting the campaign.
 
@@ -75,17 +76,21 @@ def check(
 
     Example: rung check runs/demo.yaml
     """
+    from rich.console import Console
+
     from workflow.campaign import read_campaign
     from workflow.check import check_campaign
     from workflow.screen import new_console
 
-    check_campaign(
+    found = check_campaign(
         read_campaign(campaign),
         machine(backend),
-        new_console(),
+        Console(quiet=True) if as_json else new_console(),
         beside=campaign.parent,
         patience_seconds=60 * minutes,
     )
+    if as_json:
+        echo_record(found)
 
 
 @app.command()
@@ -99,13 +104,14 @@ def launch(
     force_new: Annotated[
         bool, typer.Option("--force-new", help="Set an existing run folder aside and start anew.")
     ] = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Run a campaign, or go on with it where it stopped.
 
     Example: rung launch runs/demo.yaml
     """
     from workflow.campaign import read_campaign
-    from workflow.launch import describe, launch_campaign
+    from workflow.launch import describe, intent_of, launch_campaign
     from workflow.progress import Progress
     from workflow.screen import new_console, summary_screen
     from workflow.summary import summarize
@@ -114,8 +120,14 @@ def launch(
     read, pools = read_campaign(campaign), machine(backend)
     path = run_folder or campaign.parent / read.name
     if dry_run:
-        console.print(describe(read, pools, path))
+        intent = intent_of(read, pools, path)
+        if as_json:
+            echo_record(intent)
+        else:
+            console.print(describe(intent), markup=False)
         return
+    if as_json:
+        raise InputError("--json of a launch is for --dry-run: a running one answers status --json")
     folder = launch_campaign(read, pools, path, Progress(console, read), force_new=force_new)
     console.print(summary_screen(summarize(folder), folder))
     if len(read.rungs) > 1:
@@ -226,7 +238,7 @@ def report(
     run: Run,
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Write it anew after each training until the campaign ends."),
+        typer.Option("--follow", help="Write it anew after each training until the launch ends."),
     ] = False,
 ) -> None:
     """Write a run's report: one HTML page that needs nothing else. Safe while the run goes on.
@@ -235,9 +247,13 @@ def report(
     """
     from workflow.report import follow_run, write_report
     from workflow.run_folder import RunFolder
+    from workflow.watch import KILLED, was_killed
 
-    for path in follow_run(RunFolder(run)) if follow else [write_report(RunFolder(run))]:
+    folder = RunFolder(run)
+    for path in follow_run(folder) if follow else [write_report(folder)]:
         typer.echo(f"wrote {path}")
+    if follow and was_killed(folder):
+        typer.echo(KILLED)
 
 
 @app.command("climb-report")

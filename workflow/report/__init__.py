@@ -10,7 +10,7 @@ from workflow.report.page import render
 from workflow.report.read import read_run
 from workflow.run_folder import RunFolder
 from workflow.store import Store
-from workflow.watch import has_ended
+from workflow.watch import has_ended, was_killed
 
 _LOOK_SECONDS = 2.0
 
@@ -46,13 +46,13 @@ def try_report(folder: RunFolder) -> str:
 
 
 def follow_run(folder: RunFolder) -> Iterator[Path]:
-    """Write the report now, after each training, and when the launch has ended; yield its path.
+    """Write the report now, after each training, and when the launch is over; yield its path.
 
     Raises StoreError as `write_report` does.
     """
     reported = None
     while True:
-        ended = has_ended(folder)
+        ended = has_ended(folder) or was_killed(folder)
         trained = _trainings(folder)
         if ended or trained != reported:
             yield write_report(folder)

@@ -1,0 +1,5 @@
+"""`python -m workflow.cli` is the rung command."""
+
+from workflow.cli import main
+
+main()

@@ -10,6 +10,7 @@ from typing import Any, Self
 from chemistry.errors import StoreError
 
 SCHEMA_VERSION = 2
+_ALWAYS_READ_BYTES = 2**28  # in a third of a second
 _ABOUT_THE_FOLDER = (
     "SQLITE_BUSY",
     "SQLITE_CANTOPEN",
@@ -72,16 +73,32 @@ class Database:
                 # Not before: a file that is renamed must not have a part of it in another one.
                 store._one("PRAGMA journal_mode = WAL")
             found = store.meta("schema_version")
-            # Reads the whole file: worth it before writing, not for a look at the status.
-            check = "ok" if read_only else store._one("PRAGMA quick_check(1)")[0]
-            if check != "ok":
-                raise sqlite3.DatabaseError(check)
+            if not read_only:
+                store._require_sound()
         if found != str(SCHEMA_VERSION):
             raise StoreError(
                 f"{path} has schema version {found}, this rung reads {SCHEMA_VERSION}: "
                 f"use the version of rung in {path.parent / 'versions.json'}"
             )
         return store
+
+    def _require_sound(self) -> None:
+        """Refuse a damaged file before anything is written to it.
+
+        SQLite itself refuses, at its first look, a file that is shorter than it should be. To see
+        the rest it reads the whole file: half a minute for five million structures. So a large one
+        is read only where the last launch was cut off, perhaps with its machine; where damage goes
+        unseen, it is said when somebody reads that part.
+        """
+        if self.path.stat().st_size > _ALWAYS_READ_BYTES and not self._was_cut_off():
+            return
+        [found] = self._one("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+
+    def _was_cut_off(self) -> bool:
+        last = self._one("SELECT ended_at FROM launches ORDER BY started_at DESC LIMIT 1")
+        return last is not None and last[0] is None
 
     def __enter__(self) -> Self:
         return self

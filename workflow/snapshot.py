@@ -1,10 +1,11 @@
 """Read from the store what the plan needs to know of a rung."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from chemistry.level import LevelOfTheory
+from chemistry.structure import Structure
 from workflow.campaign import Campaign
 from workflow.cost import PowerLaw, fit_cost
 from workflow.orders import LabelOrder, Order
@@ -46,9 +47,9 @@ def rung_state(
         pool=store.pool(index),
         chosen=_by_molecule(tally, ("chosen", "labelled", "failed", "quarantined")),
         chosen_by_newest=store.chosen_by(index, version),
-        to_label=tuple(candidate.structure for candidate in to_label),
+        to_label=_structures(store, [structure_id for structure_id, _ in to_label], labels),
         to_check=tuple(store.second_opinions_due(level.level_id)),
-        first_to_label=Counter(c.purpose for c in to_label if c.purpose in ("initial", "held_out")),
+        first_to_label=Counter(p for _, p in to_label if p in ("initial", "held_out")),
         n_training_labels=sum(n for purpose, n in labelled.items() if purpose != "held_out"),
         n_labels=labelled.total(),
         n_failures=_by_purpose(tally, "failed").total(),
@@ -61,6 +62,16 @@ def rung_state(
         and index == 0
         and not (version and grown.exhausted_by == version),
     )
+
+
+def _structures(
+    store: Store, structure_ids: Sequence[str], under_way: Iterable[LabelOrder]
+) -> tuple[Structure, ...]:
+    """Return structures by their ids; those that are under way are in memory already."""
+    known = {order.structure.structure_id: order.structure for order in under_way}
+    missing = [structure_id for structure_id in structure_ids if structure_id not in known]
+    known |= {structure.structure_id: structure for structure in store.structures(missing)}
+    return tuple(known[structure_id] for structure_id in structure_ids)
 
 
 Tally: TypeAlias = Counter[tuple[str, Purpose, str]]

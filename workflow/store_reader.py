@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chemistry.molecule import Molecule
@@ -83,6 +83,15 @@ class StoreReader(LabelReader):
         """Return the ids of molecules that have conformers."""
         found = self._all("SELECT DISTINCT molecule_id FROM structures WHERE is_start = 1")
         return frozenset(row[0] for row in found)
+
+    def structures(self, structure_ids: Iterable[str]) -> list[Structure]:
+        """Return structures by their ids, in the order of these."""
+        found = self._all(
+            "SELECT structures.* FROM json_each(?) CROSS JOIN structures"
+            " ON structure_id = json_each.value ORDER BY json_each.key",
+            json.dumps(list(structure_ids)),
+        )
+        return [rows.structure_from(row) for row in found]
 
     def structures_beginning(self, beginning: str, *, limit: int) -> list[Structure]:
         """Return the structures whose structure_id begins so, by structure_id."""
@@ -208,15 +217,14 @@ class StoreReader(LabelReader):
         )
         return [dict(row) for row in found]
 
-    def to_label(self, rung: int) -> list[Candidate]:
-        """Return the chosen candidates that have no answer yet, by structure_id."""
+    def to_label(self, rung: int) -> list[tuple[str, Purpose]]:
+        """Return the chosen candidates that have no answer yet: (structure_id, purpose), by id."""
         found = self._all(
-            "SELECT * FROM candidates INDEXED BY candidates_by_status"
-            " JOIN structures USING (structure_id)"
+            "SELECT structure_id, purpose FROM candidates INDEXED BY candidates_by_status"
             " WHERE rung = ? AND status = 'chosen' ORDER BY structure_id",
             rung,
         )
-        return [rows.candidate_from(row) for row in found]
+        return [(row[0], row[1]) for row in found]
 
     def chosen_by(self, rung: int, version: int) -> Counter[str]:
         """Count, by molecule, what was chosen while `version` was the newest committee.

@@ -275,7 +275,7 @@ def test_what_is_chosen_is_to_be_labelled_until_it_has_an_answer(tmp_path):
             choose(store, structure, "active", version=i)
 
         def left() -> list[str]:
-            return [c.structure.structure_id for c in store.to_label(0)]
+            return [structure_id for structure_id, _ in store.to_label(0)]
 
         assert left() == [one.structure_id, two.structure_id, three.structure_id]
         assert store.pool(0).drawn(9, seed=1) == []
@@ -436,9 +436,11 @@ def test_recent_tasks_are_those_after_a_moment_and_the_last_few(tmp_path):
         assert store.recent_tasks(-1.0, at_least=0) == list(store.tasks())
 
 
+@pytest.mark.parametrize("always_read", [0, 2**28])
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("left", [0, 10, 5000, 0.5])
-def test_a_cut_file_is_called_damaged(tmp_path, left, read_only):
+def test_a_cut_file_is_called_damaged(tmp_path, left, read_only, always_read, monkeypatch):
+    monkeypatch.setattr("workflow.database._ALWAYS_READ_BYTES", always_read)
     path = tmp_path / "store.sqlite"
     size = full_store(path)
     with path.open("r+b") as file:
@@ -457,9 +459,8 @@ def test_another_kind_of_file_is_called_damaged(tmp_path, content):
         Store.open(tmp_path / "s")
 
 
-def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
-    path = tmp_path / "s"
-    full_store(path)
+def put_rubbish(path):
+    """Overwrite a page of the labels."""
     with sqlite3.connect(path) as db:
         ((page, page_size),) = db.execute(
             "SELECT rootpage, page_size FROM sqlite_schema, pragma_page_size WHERE name = 'labels'"
@@ -468,6 +469,12 @@ def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
     with path.open("r+b") as file:
         file.seek((page - 1) * page_size)
         file.write(b"\xff" * page_size)
+
+
+def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
+    path = tmp_path / "s"
+    full_store(path)
+    put_rubbish(path)
     damaged = path.read_bytes()
     with pytest.raises(StoreError, match="it is damaged"):
         Store.open(path)
@@ -477,6 +484,27 @@ def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
     ):
         list(store.export_rows())
     assert path.read_bytes() == damaged
+
+
+@pytest.mark.parametrize("was_cut_off", [True, False])
+def test_a_large_store_is_read_before_writing_only_after_a_launch_that_was_cut_off(
+    tmp_path, was_cut_off, monkeypatch
+):
+    monkeypatch.setattr("workflow.database._ALWAYS_READ_BYTES", 0)
+    path = tmp_path / "s"
+    full_store(path)
+    with Store.open(path) as store:
+        store.end_launch(store.begin_launch(1))
+        last = store.begin_launch(1)
+        if not was_cut_off:
+            store.end_launch(last)
+    put_rubbish(path)
+    if was_cut_off:
+        with pytest.raises(StoreError, match="it is damaged"):
+            Store.open(path)
+        return
+    with Store.open(path) as store, pytest.raises(StoreError, match="it is damaged"):
+        list(store.export_rows())
 
 
 def fill(store: Store) -> None:

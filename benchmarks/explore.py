@@ -46,10 +46,10 @@ from workflow.backend import Backend
 from workflow.campaign import read_campaign
 from workflow.launch import launch_campaign
 from workflow.plan import plan
+from workflow.potential_files import read_potential
 from workflow.progress import Progress
 from workflow.snapshot import rung_state
 from workflow.store import Store
-from workflow.use.subject import read_potential
 
 GFN2: Final = find_level("gfn2-xtb")
 MOLECULES: Final = ("CC(=O)OCCNCC=O", "CCCCC(N)C(=O)OC", "CC(O)CNC(=O)CCO", "c1ccccc1CCCO")
@@ -179,7 +179,7 @@ def main() -> None:
     ):
         checkpoint = Path(scratch) / "committee.safetensors"
         if arguments.potential:
-            committee = read_potential(arguments.potential)
+            _, committee = read_potential(arguments.potential)
         else:
             rows = [row for found in workers.map(labelled, MOLECULES) for row in found]
             settings = TrainingSettings(members=arguments.members, folds=arguments.members)

@@ -13,11 +13,9 @@ from rich.text import Text
 
 from chemistry.errors import InputError
 from chemistry.label import Label, LabelledStructure, Provenance
-from model.checkpoint import load_committee
 from model.evaluation import Errors, MoleculeErrors, held_out_errors
 from workflow.labelled_files import UNREADABLE_XYZ, structure_of_frame
-from workflow.run_folder import RunFolder, checkpoint_name
-from workflow.store import Store
+from workflow.potential_files import read_potential
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +24,7 @@ class Evaluation:
 
     Attributes
     ----------
-    checkpoint, data : Path
+    potential, data : Path
     level_name : str
         Of the labels that the potential has learned.
     other_levels : tuple of str
@@ -34,7 +32,7 @@ class Evaluation:
     errors : Errors
     """
 
-    checkpoint: Path
+    potential: Path
     data: Path
     level_name: str
     other_levels: tuple[str, ...]
@@ -47,7 +45,7 @@ def evaluate_potential(potential: Path, data: Path) -> Evaluation:
     Parameters
     ----------
     potential : Path
-        A checkpoint, or a run folder: then its newest.
+        See `read_potential`.
     data : Path
         Extended XYZ with energies in eV and, where there are any, forces in eV/Å.
 
@@ -56,14 +54,13 @@ def evaluate_potential(potential: Path, data: Path) -> Evaluation:
     InputError
         A file is missing or unreadable, or a frame has no energy.
     """
-    checkpoint = newest_checkpoint(potential) if potential.is_dir() else potential
-    committee = load_committee(checkpoint)
+    file, committee = read_potential(potential)
     rows, levels = read_extxyz(data)
     errors = held_out_errors(committee, rows)
     if errors is None:
         raise InputError(f"{data}: there is no structure in the file")
     return Evaluation(
-        checkpoint=checkpoint,
+        potential=file,
         data=data,
         level_name=committee.level_name,
         other_levels=tuple(sorted(levels - {committee.level_name})),
@@ -75,28 +72,13 @@ def evaluation_screen(found: Evaluation) -> RenderableType:
     """Return the errors as a table."""
     structures = f"{found.data}, {found.errors.n_structures} structures"
     lines = [
-        Text.assemble(("potential  ", "dim"), str(found.checkpoint), f" ({found.level_name})"),
+        Text.assemble(("potential  ", "dim"), str(found.potential), f" ({found.level_name})"),
         Text.assemble(("data       ", "dim"), structures),
     ]
     if found.other_levels:
         others = ", ".join(found.other_levels)
         lines.append(Text(f"the data are of another level: {others}", style="yellow"))
     return Group(*lines, _table({"all": found.errors, **found.errors.by_molecule}))
-
-
-def newest_checkpoint(run: Path) -> Path:
-    """Return the checkpoint of a run's last training.
-
-    Raises
-    ------
-    InputError
-        The run has not trained a committee yet.
-    """
-    with Store.open(RunFolder(run).store, read_only=True) as store:
-        rungs = store.trained_rungs()
-        if not rungs:
-            raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
-        return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)
 
 
 def read_extxyz(path: Path) -> tuple[list[LabelledStructure], set[str]]:

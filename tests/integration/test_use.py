@@ -195,3 +195,7 @@ def test_a_published_ensemble_meets_experiment(answer):
     water = answer("vibrations", PUBLISHED, "O")
     # Harmonic wavenumbers from experiment: Benedict et al., J. Chem. Phys. 24, 1139 (1956).
     np.testing.assert_allclose(water["wavenumbers_per_cm"], [1648, 3832, 3943], rtol=0.06)
+    found = answer("evaluate", PUBLISHED, "vibrations.extxyz")
+    assert found["potential"] == str(PUBLISHED)
+    assert found["errors"]["energy_mae_kcal_mol"] == pytest.approx(0.0, abs=1e-3)
+    assert found["errors"]["force_mae_kcal_mol_angstrom"] == pytest.approx(0.0, abs=1e-3)

@@ -9,7 +9,7 @@ from workflow.cli.options import (
     AsJSON,
     BackendFile,
     CampaignFile,
-    PotentialPath,
+    PotentialSource,
     Run,
     RunFolderOption,
     echo_record,
@@ -140,7 +140,7 @@ def label(
 
 @app.command()
 def evaluate(
-    potential: PotentialPath,
+    potential: PotentialSource,
     data: Annotated[Path, typer.Argument(help="Labelled structures: extended XYZ.")],
     as_json: AsJSON = False,
 ) -> None:

@@ -20,8 +20,11 @@ RunFolderOption = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-PotentialPath = Annotated[
-    Path, typer.Argument(help="A checkpoint, or a run folder for its newest.")
+PotentialSource = Annotated[
+    Path,
+    typer.Argument(
+        help="A checkpoint, a run folder for its newest, or a folder with a published ensemble."
+    ),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workflow.cli.options import AsJSON, echo_json
+from workflow.cli.options import AsJSON, PotentialSource, echo_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-PotentialSource = Annotated[
-    Path,
-    typer.Argument(
-        help="A checkpoint, a run folder for its newest, or a folder with a published ensemble."
-    ),
-]
 MoleculeSource = Annotated[
     str, typer.Argument(help="A SMILES, or a .xyz, .sdf or .smi file of one molecule.")
 ]

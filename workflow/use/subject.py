@@ -10,11 +10,9 @@ from chemistry.molecule import Molecule
 from chemistry.molecules import READERS, molecule_from_smiles, read_molecules
 from chemistry.structure import Structure
 from model.calculator import CommitteeCalculator
-from model.checkpoint import load_committee
 from model.committee import Committee
-from model.pretrained import read_neurochem
-from workflow.evaluate import newest_checkpoint
 from workflow.inputs import one_geometry
+from workflow.potential_files import read_potential
 
 _SEED = 1
 
@@ -58,18 +56,11 @@ def read_subject(potential: Path, molecule: str) -> Subject:
     InputError
         One of them cannot be read, or the committee does not know an element of the molecule.
     """
-    committee = read_potential(potential)
+    _, committee = read_potential(potential)
     one = _read_molecule(molecule)
     structure = one_geometry(one, seed=_SEED)
     committee.predict([structure])  # an element that it does not know is said now
     return Subject(molecule=one, structure=structure, committee=committee)
-
-
-def read_potential(path: Path) -> Committee:
-    """Read a checkpoint, the newest of a run folder, or a published ensemble."""
-    if path.is_dir() and any(path.glob("*.params")):
-        return read_neurochem(path)
-    return load_committee(newest_checkpoint(path) if path.is_dir() else path)
 
 
 def _read_molecule(text: str) -> Molecule:

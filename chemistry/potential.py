@@ -1,8 +1,8 @@
 """All that samplers know of a model: the Potential protocol, its Prediction, and a threshold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -89,6 +89,13 @@ class Potential(Protocol):
         ...
 
 
+MemberWeights: TypeAlias = Callable[[FloatArray], FloatArray]
+"""From members' energies (R, M) eV to the weight of each member's forces, (R, M).
+
+The derivatives of a function of the energies are the weights that give its forces.
+"""
+
+
 class Replicas(Protocol):
     """Energies and mean forces of one molecule at many geometries: what dynamics follow."""
 
@@ -97,6 +104,12 @@ class Replicas(Protocol):
 
         NaN for a geometry where there is no answer.
         """
+        ...
+
+    def predict_weighted(
+        self, positions: FloatArray, weigh: MemberWeights
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what `predict_mean` does with the weighted sum of the members' forces."""
         ...
 
 
@@ -124,13 +137,22 @@ class _PredictedReplicas:
         self._structure = structure
 
     def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        return self.predict_weighted(
+            positions, lambda energies: np.full_like(energies, 1.0 / energies.shape[1])
+        )
+
+    def predict_weighted(
+        self, positions: FloatArray, weigh: MemberWeights
+    ) -> tuple[FloatArray, FloatArray]:
         origin = self._structure.origin
         predictions = self._potential.predict(
             [self._structure.moved_to(row, origin) for row in positions]
         )
         energies = np.array([p.member_energies for p in predictions], dtype=np.float64)
-        forces = np.array([p.forces for p in predictions]).reshape(positions.shape)
-        return energies.reshape(len(positions), -1), forces
+        energies = energies.reshape(len(positions), -1)
+        members = np.array([p.member_forces for p in predictions])
+        members = members.reshape(*energies.shape, *positions.shape[1:])
+        return energies, np.asarray(np.einsum("rm,rmnk->rnk", weigh(energies), members))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ in `model.network.backpropagate`, which takes about half the time of letting aut
 tests check one against the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -49,6 +49,28 @@ def energies_and_mean_forces(
     energies, passes = _evaluate(networks, batch, surroundings)
     gradients = [
         done.mean_gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
+    ]
+    return energies, surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
+
+
+def energies_and_weighted_forces(
+    networks: StackedNetworks,
+    batch: AtomBatch,
+    surroundings: Surroundings,
+    weigh: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Return what `energies_and_mean_forces` does with another sum over members than the mean.
+
+    `weigh` turns energies (M, B) into the weight of each member's forces, (M, B): the derivative of
+    a function of the energies gives the forces of that function, at the price of the mean's.
+    """
+    energies, passes = _evaluate(networks, batch, surroundings)
+    weights = weigh(energies).to(networks.weights.dtype)[:, batch.owner]  # (M, A)
+    gradients = [
+        done.weighted_gradient(layers[0], of_element)
+        for done, layers, of_element in zip(
+            passes, networks.layers, _by_element(batch, weights, dim=1), strict=True
+        )
     ]
     return energies, surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
 

@@ -147,6 +147,14 @@ class Pass:
             total.addmm_(delta, weight.T)
         return (total / members)[None]
 
+    def weighted_gradient(self, first: Layer, weights: Tensor) -> Tensor:
+        """Return the sum of `gradient` over the members by the weights (M, n), (1, n, F)."""
+        _, n_atoms, n_features = self.inputs[0].shape
+        total = self.energies.new_zeros(n_atoms, n_features)
+        for delta, weight, share in zip(self.deltas[0], first.weight, weights, strict=True):
+            total.addmm_(delta * share[:, None], weight.T)
+        return total[None]
+
 
 def evaluate(layers: Sequence[Layer], features: Tensor, celu_alpha: float) -> Pass:
     """Evaluate the networks of one element on features (n, F)."""

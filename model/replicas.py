@@ -1,4 +1,4 @@
-"""Energies and mean forces of one molecule at many geometries, for dynamics.
+"""Energies and forces of one molecule at many geometries, summed over members, for dynamics.
 
 Nothing is made for each geometry: positions come as one array and forces leave as one. What does
 not change while the atoms move, which element's networks see which atoms, is found out once.
@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from chemistry.errors import InputError
+from chemistry.potential import MemberWeights
 from chemistry.structure import FloatArray, Structure
 from model.batch import ATOMS_AT_ONCE_FOR_MEANS, AtomBatch
 from model.descriptor import environments
-from model.forces import energies_and_mean_forces
+from model.forces import energies_and_mean_forces, energies_and_weighted_forces
 from model.self_energies import element_counts
 
 if TYPE_CHECKING:
@@ -48,6 +49,17 @@ class CommitteeReplicas:
         beyond the range of its numbers), so that one trajectory does not end the others. Raises
         InputError for positions that are not finite.
         """
+        return self._predict(positions, None)
+
+    def predict_weighted(
+        self, positions: FloatArray, weigh: MemberWeights
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what `predict_mean` does with the weighted sum of the members' forces."""
+        return self._predict(positions, weigh)
+
+    def _predict(
+        self, positions: FloatArray, weigh: MemberWeights | None
+    ) -> tuple[FloatArray, FloatArray]:
         if not np.isfinite(positions).all():
             raise InputError("a geometry has positions that are not finite numbers")
         energies = np.empty((len(positions), self.committee.n_members))
@@ -55,23 +67,33 @@ class CommitteeReplicas:
         rows = max(1, ATOMS_AT_ONCE_FOR_MEANS // len(self.structure))
         for start in range(0, len(positions), rows):
             part = slice(start, start + rows)
-            energies[part], forces[part] = self._predict_mean(positions[part])
+            energies[part], forces[part] = self._predict_part(positions[part], weigh)
         known = np.isfinite(energies).all(axis=1) & np.isfinite(forces).all(axis=(1, 2))
         energies[~known], forces[~known] = np.nan, np.nan
         return energies, forces
 
-    def _predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _predict_part(
+        self, positions: FloatArray, weigh: MemberWeights | None
+    ) -> tuple[FloatArray, FloatArray]:
         committee, layout = self.committee, self._layout(len(positions))
         laid_out = torch.empty_like(layout.positions)
         laid_out[layout.place] = torch.from_numpy(positions.reshape(-1, 3))
         batch = replace(layout, positions=laid_out)
+        counts = element_counts([self.structure], committee.elements)
+        own_energy = float((counts @ committee.self_energies_ev)[0])
         with torch.no_grad():
             surroundings = environments(
                 batch, committee.architecture, committee.networks.weights.dtype
             )
-            energies, forces = energies_and_mean_forces(committee.networks, batch, surroundings)
-        counts = element_counts([self.structure], committee.elements)
-        own_energy = (counts @ committee.self_energies_ev)[0]
+            if weigh is None:
+                energies, forces = energies_and_mean_forces(committee.networks, batch, surroundings)
+            else:
+                energies, forces = energies_and_weighted_forces(
+                    committee.networks,
+                    batch,
+                    surroundings,
+                    lambda own: torch.from_numpy(weigh(own.T.numpy() + own_energy).T),
+                )
         ordered = forces[0, batch.place].double().numpy()
         return energies.T.numpy() + own_energy, ordered.reshape(positions.shape)
 

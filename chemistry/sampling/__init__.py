@@ -8,12 +8,13 @@ from pydantic import Field
 
 from chemistry.sampling.base import SamplerSettings
 from chemistry.sampling.conformers import Conformers
-from chemistry.sampling.dynamics import LangevinDynamics
+from chemistry.sampling.dynamics import BiasedDynamics, LangevinDynamics
 from chemistry.sampling.normal_modes import NormalModes
 from chemistry.sampling.torsions import TorsionScans
 
 AnySampler: TypeAlias = Annotated[
-    Conformers | NormalModes | LangevinDynamics | TorsionScans, Field(discriminator="kind")
+    Conformers | NormalModes | LangevinDynamics | BiasedDynamics | TorsionScans,
+    Field(discriminator="kind"),
 ]
 """Any sampler with its settings, as a campaign file has it: `kind` says which."""
 
@@ -22,6 +23,7 @@ SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
         "conformers": Conformers,
         "normal_modes": NormalModes,
         "langevin": LangevinDynamics,
+        "biased_langevin": BiasedDynamics,
         "torsions": TorsionScans,
     }
 )
@@ -30,6 +32,7 @@ SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
 __all__ = [
     "SAMPLERS",
     "AnySampler",
+    "BiasedDynamics",
     "Conformers",
     "LangevinDynamics",
     "NormalModes",

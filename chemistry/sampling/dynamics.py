@@ -8,13 +8,15 @@ from pydantic import Field, PositiveFloat, model_validator
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Threshold
 from chemistry.sampling.base import Offer, Sample, SamplerSettings
+from chemistry.sampling.bias import DisagreementBias
 from chemistry.sampling.ensemble import Ensemble
 from chemistry.sampling.langevin import BAOAB
 from chemistry.structure import Structure
+from chemistry.units import EV_PER_KCAL_MOL
 
 
-class LangevinDynamics(SamplerSettings):
-    """Trajectories on the potential's mean forces, each heated along a ramp of temperature.
+class Dynamics(SamplerSettings):
+    """Langevin trajectories, each heated along a ramp of temperature.
 
     With a threshold each trajectory ends at the first structure over it, which is offered (Smith
     et al., doi:10.1063/1.5023802). Without one, frames at regular spacing are offered. All
@@ -26,7 +28,7 @@ class LangevinDynamics(SamplerSettings):
     one step before it is offered, however sure the committee is of it.
     """
 
-    kind: Literal["langevin"] = "langevin"
+    kind: str
     temperature_k: tuple[PositiveFloat, PositiveFloat] = Field(
         default=(300.0, 1000.0), description="First and last temperature; linear in between."
     )
@@ -95,6 +97,7 @@ class LangevinDynamics(SamplerSettings):
             temperature_k=self.temperature_k[0],
             max_energy_ev_per_atom=self.max_energy_ev_per_atom,
             max_temperature_k=self.max_temperature_k,
+            bias=self._bias(len(starts[0]), threshold),
             sampler=self.kind,
             seed=seed,
         )
@@ -122,6 +125,48 @@ class LangevinDynamics(SamplerSettings):
             rejected=dict(+ensemble.rejected),
         )
 
+    def _bias(self, n_atoms: int, threshold: Threshold | None) -> DisagreementBias | None:  # noqa: ARG002
+        """Return what trajectories follow beside the mean of the members."""
+        return None
+
     def _temperature_k(self, step: int) -> float:
         first, last = self.temperature_k
         return first + (last - first) * step / self.steps
+
+
+class LangevinDynamics(Dynamics):
+    """Langevin trajectories on the mean of the members."""
+
+    kind: Literal["langevin"] = "langevin"
+
+
+class BiasedDynamics(Dynamics):
+    """Langevin trajectories that a bias along the members' disagreement draws to where it is large.
+
+    Where the committee is sure they go as without bias, and without a threshold (a first or a
+    held-out set) there is none. A step takes as long as without bias. See `chemistry.sampling.bias`
+    for the formula and its source.
+    """
+
+    kind: Literal["biased_langevin"] = "biased_langevin"
+    amplitude_kcal_mol_per_atom: float = Field(
+        default=1.0,
+        gt=0,
+        description="By how much the bias lowers the energy for each atom, at most.",
+    )
+    width_kcal_mol: float | None = Field(
+        default=None,
+        gt=0,
+        description="Disagreement / sqrt(atoms) at which the bias pulls hardest; default: the "
+        "threshold's.",
+    )
+
+    def _bias(self, n_atoms: int, threshold: Threshold | None) -> DisagreementBias | None:
+        if threshold is None:
+            return None
+        width = self.width_kcal_mol or threshold.rho_kcal_mol
+        return DisagreementBias(
+            amplitude_ev=self.amplitude_kcal_mol_per_atom * n_atoms * EV_PER_KCAL_MOL,
+            width_ev=width * EV_PER_KCAL_MOL,
+            n_atoms=n_atoms,
+        )

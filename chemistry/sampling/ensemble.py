@@ -16,6 +16,7 @@ from chemistry.potential import (
     replicas_of,
 )
 from chemistry.sampling.base import Offer
+from chemistry.sampling.bias import DisagreementBias
 from chemistry.sampling.judging import disagreement
 from chemistry.sampling.langevin import BAOAB, kinetic_energies, temperatures_k, thermal_speeds
 from chemistry.structure import FloatArray, Origin, Structure
@@ -42,6 +43,8 @@ class Ensemble:
         On potential and kinetic energy above the potential energy of the start.
     max_temperature_k : float
         On the kinetic energy.
+    bias : DisagreementBias or None
+        What trajectories follow beside the mean; no energy that is judged or bounded contains it.
     sampler : str
         Name for `Origin.sampler`.
     seed : int
@@ -58,6 +61,7 @@ class Ensemble:
         temperature_k: float,
         max_energy_ev_per_atom: float,
         max_temperature_k: float,
+        bias: DisagreementBias | None,
         sampler: str,
         seed: int,
     ) -> None:
@@ -65,6 +69,7 @@ class Ensemble:
         self._integrator = integrator
         self._rules = rules
         self._potential = potential
+        self._bias = bias
         self._energy_limit = max_energy_ev_per_atom * len(starts[0])  # eV
         self._temperature_limit = max_temperature_k
         # A seed each: a trajectory is a block of its own (see `Origin.block`), and what happens to
@@ -180,8 +185,13 @@ class Ensemble:
 
     def _compute(self) -> None:
         """Compute energies and forces where the atoms are now."""
-        if len(self):
-            self._member_energies, self._forces = self._replicas.predict_mean(self._positions)
+        if not len(self):
+            return
+        if self._bias is None:
+            found = self._replicas.predict_mean(self._positions)
+        else:
+            found = self._replicas.predict_weighted(self._positions, self._bias.weights)
+        self._member_energies, self._forces = found
 
     def _keep_sane(self) -> None:
         """End trajectories whose atoms clash or whose bonds are not those of the molecule."""

@@ -16,6 +16,7 @@ from chemistry.rdkit_bridge import geometry_rules
 from chemistry.sampling import (
     SAMPLERS,
     AnySampler,
+    BiasedDynamics,
     Conformers,
     LangevinDynamics,
     NormalModes,
@@ -28,8 +29,11 @@ QUICK: dict[str, Sampler] = {
     "conformers": Conformers(embeddings=8),
     "normal_modes": NormalModes(made_per_start=6),
     "langevin": LangevinDynamics(steps=60, trajectories=3, judge_every=3),
+    "biased_langevin": BiasedDynamics(steps=60, trajectories=3, judge_every=3),
     "torsions": TorsionScans(angles=6),
 }
+STARTING = ["normal_modes", "langevin", "biased_langevin", "torsions"]
+"""Samplers that make something of a start for each seed."""
 MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B"]
 TURNING = {"CO", "CCO"}
 SEED = 11
@@ -97,7 +101,7 @@ def test_same_inputs_and_seed_give_the_same_numbers(sampler, case, threshold):
     )
 
 
-@pytest.mark.parametrize("kind", ["normal_modes", "langevin", "torsions"])
+@pytest.mark.parametrize("kind", STARTING)
 def test_another_seed_gives_other_structures(kind):
     case = case_of("CCO")
     one, other = (case.sample(QUICK[kind], None, seed) for seed in (1, 2))
@@ -152,12 +156,12 @@ def test_an_unreachable_threshold_is_held_against_structures_and_offers_none(sam
         assert sample.judged + sum(sample.rejected.values()) > 0
 
 
-@pytest.mark.parametrize("kind", ["normal_modes", "langevin", "torsions"])
+@pytest.mark.parametrize("kind", STARTING)
 def test_a_low_threshold_is_met(kind):
     assert case_of("CCO").sample(QUICK[kind], LOW).over_threshold > 0
 
 
-@pytest.mark.parametrize("kind", ["normal_modes", "langevin", "torsions"])
+@pytest.mark.parametrize("kind", STARTING)
 def test_no_starts_give_no_offers(kind):
     case = case_of("O")
     sample = QUICK[kind].sample(case.molecule, (), case.committee, seed=1, threshold=LOW)
@@ -196,7 +200,7 @@ def test_a_campaign_file_names_a_sampler_by_its_kind(sampler):
         adapter.validate_python({"kind": "metadynamics"})
 
 
-@pytest.mark.parametrize("kind", ["normal_modes", "langevin", "torsions"])
+@pytest.mark.parametrize("kind", STARTING)
 def test_what_cannot_be_computed_is_counted_and_not_offered(kind: str) -> None:
     case = case_of("CCO")
     start = case.starts[0]

@@ -6,6 +6,8 @@ from model_examples import cluster, committee
 
 from chemistry.errors import InputError
 from chemistry.molecules import molecule_from_smiles
+from chemistry.potential import replicas_of
+from chemistry.sampling.bias import DisagreementBias
 from chemistry.sampling.dynamics import LangevinDynamics
 from chemistry.structure import Structure
 
@@ -61,6 +63,30 @@ def test_a_geometry_without_an_answer_does_not_take_it_from_the_others():
     assert np.isnan(forces[0]).all()
     assert energies[1] == pytest.approx(alone[0], abs=1e-10)
     assert forces[1] == pytest.approx(pull[0], abs=1e-11)
+
+
+def test_weighted_forces_are_those_of_the_mean_and_the_bias():
+    structure, step = cluster(5, seed=2), 1e-5
+    bias = DisagreementBias(amplitude_ev=0.3, width_ev=0.001, n_atoms=5)
+
+    class Slow:
+        """The committee without its faster way."""
+
+        predict = staticmethod(POTENTIAL.predict)
+
+    fast, slow = (replicas_of(potential, structure) for potential in (POTENTIAL, Slow()))
+    positions = np.stack([structure.positions, structure.positions * 1.04])
+    energies, forces = fast.predict_weighted(positions, bias.weights)
+    assert (bias.energies(energies) < -0.01).all()
+    assert (bias.energies(energies) > -0.29).all()
+    assert slow.predict_weighted(positions, bias.weights)[1] == pytest.approx(forces, abs=1e-10)
+    steps = step * np.eye(15).reshape(15, 5, 3)
+    for position, force in zip(positions, forces, strict=True):
+        moved, _ = fast.predict_mean(np.concatenate([position + steps, position - steps]))
+        up, down = np.split(moved.mean(axis=1) + bias.energies(moved), 2)
+        assert force.ravel() == pytest.approx(-(up - down) / (2 * step), abs=1e-5)
+    _, unbiased = fast.predict_mean(positions)
+    assert np.abs(forces - unbiased).max() > 0.01
 
 
 def test_trajectories_go_the_same_way_however_seldom_every_member_is_asked():

@@ -66,9 +66,10 @@ POOL: Final = (
 )
 UNSEEN: Final = ("CCCO", "CCC=O", "CCCN", "CCOC", "CNC=O", "CCCC", "CCC#N", "OCCO")
 FEWER: Final = (
-    *("C", "O", "N", "CO", "CN", "CC", "C=O", "C#N", "C=C", "C#C", "CC#N", "CNC", "COC", "OC=O"),
+    *("C", "O", "N", "CO", "CC", "C=O", "C#N", "C=C", "C#C", "CCO", "CC=O", "NC=O", "CCC", "CNC"),
+    "OC=O",
 )
-FEWER_UNSEEN: Final = ("CCO", "CC=O", "NC=O", "CCC", "CC=C")
+FEWER_UNSEEN: Final = ("CN", "COC", "CC=C", "CC#N")
 WORST_SHARE: Final = 0.01
 
 Chooser: TypeAlias = Callable[[Sequence[Candidate], int, int, Counter[str]], list[str]]

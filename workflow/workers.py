@@ -140,7 +140,9 @@ def _why_unusable(executor: HighThroughputExecutor) -> str:
     pool = f"the workers of pool `{executor.label}`"
     if isinstance(executor.executor_exception, InterchangeLost):
         return f"{pool} are lost, for Parsl's interchange was killed: launch again to go on"
-    for status in reversed(list(executor.status_facade.values())):
+    newest_first = reversed(list(executor.status_facade.values()))
+    # What a job wrote says more than what Parsl says of it, which may come first.
+    for status in sorted(newest_first, key=lambda status: not status.stderr_summary):
         words = (status.stderr_summary or status.message or "").strip().splitlines()
         if words:
             where = f" (more in {status.stderr_path})" if status.stderr_path else ""

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 from chemistry.gates import Gates
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from model.settings import TrainingSettings, TransferMode
+from workflow.clusters import ClusterSettings
 from workflow.growth import Growth
 from workflow.yaml_file import StrictModel, read_yaml_model
 
@@ -194,6 +195,9 @@ class Campaign(StrictModel):
         (NormalModes(), LangevinDynamics(), TorsionScans()),
         min_length=1,
         description="Samplers that explore with the committee.",
+    )
+    clusters: ClusterSettings | None = Field(
+        None, description="Dimers or small clusters of the molecules join the campaign."
     )
     grow: Growth | None = Field(
         None, description="Take new molecules from a pool when those there are learned."

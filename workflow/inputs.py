@@ -18,6 +18,7 @@ from chemistry.rdkit_bridge import elements
 from chemistry.smiles_pool import pool_entries
 from chemistry.structure import Origin, Structure
 from workflow.campaign import Campaign, MoleculeEntry
+from workflow.clustering import clusters
 from workflow.growth import Growth
 from workflow.yaml_file import nearest
 
@@ -50,7 +51,16 @@ def read_campaign_molecules(
             )
     if set(names) <= set(campaign.held_out.molecules):
         raise InputError("held_out.molecules: no molecule is left to train on")
-    return [(m, m.name in campaign.held_out.molecules) for m in molecules]
+    found = [(m, m.name in campaign.held_out.molecules) for m in molecules]
+    if campaign.clusters is None:
+        return found
+    made = clusters(
+        campaign.clusters,
+        found,
+        geometries=campaign.conformers.max_conformers,
+        seed=campaign.seed,
+    )
+    return [*found, *((cluster, False) for cluster in made)]
 
 
 def check_pool(growth: Growth) -> None:

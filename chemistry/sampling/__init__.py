@@ -7,13 +7,14 @@ from typing import Annotated, Final, TypeAlias
 from pydantic import Field
 
 from chemistry.sampling.base import SamplerSettings
+from chemistry.sampling.clusters import Clusters
 from chemistry.sampling.conformers import Conformers
 from chemistry.sampling.dynamics import BiasedDynamics, LangevinDynamics
 from chemistry.sampling.normal_modes import NormalModes
 from chemistry.sampling.torsions import TorsionScans
 
 AnySampler: TypeAlias = Annotated[
-    Conformers | NormalModes | LangevinDynamics | BiasedDynamics | TorsionScans,
+    Conformers | NormalModes | LangevinDynamics | BiasedDynamics | TorsionScans | Clusters,
     Field(discriminator="kind"),
 ]
 """Any sampler with its settings, as a campaign file has it: `kind` says which."""
@@ -25,6 +26,7 @@ SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
         "langevin": LangevinDynamics,
         "biased_langevin": BiasedDynamics,
         "torsions": TorsionScans,
+        "clusters": Clusters,
     }
 )
 """Every sampler by its kind."""
@@ -33,6 +35,7 @@ __all__ = [
     "SAMPLERS",
     "AnySampler",
     "BiasedDynamics",
+    "Clusters",
     "Conformers",
     "LangevinDynamics",
     "NormalModes",

@@ -3,6 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
+from chemistry.geometry import GeometryRules
 from chemistry.potential import Potential, Prediction, Threshold
 from chemistry.sampling.base import Offer, Sample
 from chemistry.structure import Structure
@@ -45,6 +48,31 @@ def judge(
         judged=len(structures),
         over_threshold=len(offers),
         rejected=dict(rejected),
+    )
+
+
+def judge_sane(
+    rules: GeometryRules,
+    start: Structure,
+    made: Sequence[Structure],
+    potential: Potential,
+    threshold: Threshold | None,
+    *,
+    max_energy_ev_per_atom: float,
+    what: str,
+) -> Sample:
+    """Do what `judge_below_ceiling` does with those that keep the rules of their molecule."""
+    if not made:
+        return Sample(offers=())
+    faults = rules.faults(np.array([s.positions for s in made]))
+    return judge_below_ceiling(
+        start,
+        [s for s, fault in zip(made, faults, strict=True) if fault is None],
+        potential,
+        threshold,
+        max_energy_ev_per_atom=max_energy_ev_per_atom,
+        what=what,
+        rejected=Counter(str(fault.reason) for fault in faults if fault),
     )
 
 

@@ -1,17 +1,15 @@
 """Scans of torsions: geometries over the barriers that dynamics seldom crosses."""
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from chemistry.geometry import GeometryRules
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Threshold
 from chemistry.sampling.base import Sample, SamplerSettings
-from chemistry.sampling.judging import judge_below_ceiling, merge
+from chemistry.sampling.judging import judge_sane, merge
 from chemistry.structure import FloatArray, IntArray, Origin, Structure
 
 
@@ -59,7 +57,17 @@ class TorsionScans(SamplerSettings):
                 first = generator.uniform(0.0, 360.0)
                 angles = first + 360.0 * np.arange(self.angles) / self.angles
                 made = self._scan(molecule, start, torsions[row], angles, seed)
-                parts.append(self._judged(rules, start, made, potential, threshold))
+                parts.append(
+                    judge_sane(
+                        rules,
+                        start,
+                        made,
+                        potential,
+                        threshold,
+                        max_energy_ev_per_atom=self.max_energy_ev_per_atom,
+                        what="torsion scan",
+                    )
+                )
         return merge(parts)
 
     def _scan(
@@ -77,24 +85,3 @@ class TorsionScans(SamplerSettings):
             molecule, start.positions, torsion, angles, relaxation_steps=self.relaxation_steps
         )
         return [start.moved_to(positions, origin) for positions in geometries]
-
-    def _judged(
-        self,
-        rules: GeometryRules,
-        start: Structure,
-        made: Sequence[Structure],
-        potential: Potential,
-        threshold: Threshold | None,
-    ) -> Sample:
-        faults = rules.faults(np.array([s.positions for s in made]))
-        rejected = Counter(str(fault.reason) for fault in faults if fault)
-        sane = [s for s, fault in zip(made, faults, strict=True) if fault is None]
-        return judge_below_ceiling(
-            start,
-            sane,
-            potential,
-            threshold,
-            max_energy_ev_per_atom=self.max_energy_ev_per_atom,
-            what="torsion scan",
-            rejected=rejected,
-        )

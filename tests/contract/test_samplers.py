@@ -8,6 +8,8 @@ import pytest
 from fake_potentials import Defiant, FakeCommittee, Springs, Wells
 from pydantic import TypeAdapter, ValidationError
 
+from chemistry.clusters import cluster_of
+from chemistry.embedding import embedded
 from chemistry.geometry import check_geometry
 from chemistry.molecule import Molecule
 from chemistry.molecules import molecule_from_smiles
@@ -17,13 +19,14 @@ from chemistry.sampling import (
     SAMPLERS,
     AnySampler,
     BiasedDynamics,
+    Clusters,
     Conformers,
     LangevinDynamics,
     NormalModes,
     TorsionScans,
 )
 from chemistry.sampling.base import Sample, Sampler
-from chemistry.structure import Structure
+from chemistry.structure import Origin, Structure
 
 QUICK: dict[str, Sampler] = {
     "conformers": Conformers(embeddings=8),
@@ -31,10 +34,11 @@ QUICK: dict[str, Sampler] = {
     "langevin": LangevinDynamics(steps=60, trajectories=3, judge_every=3),
     "biased_langevin": BiasedDynamics(steps=60, trajectories=3, judge_every=3),
     "torsions": TorsionScans(angles=6),
+    "clusters": Clusters(made_per_start=6, max_energy_ev_per_atom=1e3),
 }
 STARTING = ["normal_modes", "langevin", "biased_langevin", "torsions"]
 """Samplers that make something of a start for each seed."""
-MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B"]
+MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B", "O.C=O"]
 TURNING = {"CO", "CCO"}
 SEED = 11
 LOW, UNREACHABLE = Threshold(rho_kcal_mol=0.05), Threshold(rho_kcal_mol=1e6)
@@ -57,9 +61,17 @@ class Case:
         )
 
 
+def molecule_of(smiles: str) -> Molecule:
+    parts = [molecule_from_smiles(part) for part in smiles.split(".")]
+    if len(parts) == 1:
+        return parts[0]
+    geometries = [embedded(part, 1, Origin(seed=1)) for part in parts]
+    return cluster_of(parts, geometries, count=1, contact=(1.0, 1.0), seed=2)
+
+
 @cache
 def case_of(smiles: str) -> Case:
-    molecule = molecule_from_smiles(smiles)
+    molecule = molecule_of(smiles)
     flat = Wells(centres=np.zeros(3), stiffness=0.0)  # asked where there is no force field
     made = Conformers(embeddings=3, max_conformers=1).sample(molecule, (), flat, seed=5)
     return Case(molecule=molecule, starts=tuple(offer.structure for offer in made.offers))
@@ -69,6 +81,8 @@ def applies(sampler: Sampler, case: Case) -> bool:
     """Say whether a sampler can find anything: an atom does not move, few bonds turn."""
     if sampler.kind == "torsions":
         return case.molecule.name in TURNING
+    if sampler.kind == "clusters":
+        return "." in case.molecule.name
     return len(case.starts[0]) > 1
 
 
@@ -179,7 +193,7 @@ def test_a_molecule_without_bonds_is_sampled_from_its_geometries(sampler):
         geometries=known.starts,
     )
     case = Case(molecule=molecule, starts=known.starts)
-    assert case.sample(sampler, None).offers or sampler.kind == "torsions"
+    assert case.sample(sampler, None).offers or sampler.kind in {"torsions", "clusters"}
 
 
 def test_settings_are_frozen_documented_and_refuse_unknown_keys(sampler):

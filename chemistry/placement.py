@@ -16,13 +16,17 @@ _UNKNOWN_RADIUS_ANGSTROM = 2.0
 
 def fragments(rules: GeometryRules) -> list[IntArray]:
     """Return the atoms of each part that bonds hold together; all where bonds do not matter."""
-    n_atoms = len(rules.atomic_numbers)
     if rules.bonds is None:
-        return [np.arange(n_atoms, dtype=np.int64)]
-    first, second = rules.bonds.reshape(-1, 2).T
+        return [np.arange(len(rules.atomic_numbers), dtype=np.int64)]
+    part_of = parts_by_bonds(rules.bonds, len(rules.atomic_numbers))
+    return [np.flatnonzero(part_of == part) for part in range(int(part_of.max()) + 1)]
+
+
+def parts_by_bonds(bonds: IntArray, n_atoms: int) -> IntArray:
+    """Number the parts that (B, 2) bonds hold together; of each atom the number, (N,)."""
+    first, second = bonds.reshape(-1, 2).T
     graph = coo_array((np.ones(len(first)), (first, second)), shape=(n_atoms, n_atoms))
-    count, part_of = connected_components(graph, directed=False)
-    return [np.flatnonzero(part_of == part).astype(np.int64) for part in range(count)]
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def placed(

@@ -11,10 +11,17 @@ from chemistry.sampling.clusters import Clusters
 from chemistry.sampling.conformers import Conformers
 from chemistry.sampling.dynamics import BiasedDynamics, LangevinDynamics
 from chemistry.sampling.normal_modes import NormalModes
+from chemistry.sampling.stretches import Stretches
 from chemistry.sampling.torsions import TorsionScans
 
 AnySampler: TypeAlias = Annotated[
-    Conformers | NormalModes | LangevinDynamics | BiasedDynamics | TorsionScans | Clusters,
+    Conformers
+    | NormalModes
+    | LangevinDynamics
+    | BiasedDynamics
+    | TorsionScans
+    | Clusters
+    | Stretches,
     Field(discriminator="kind"),
 ]
 """Any sampler with its settings, as a campaign file has it: `kind` says which."""
@@ -27,6 +34,7 @@ SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
         "biased_langevin": BiasedDynamics,
         "torsions": TorsionScans,
         "clusters": Clusters,
+        "stretches": Stretches,
     }
 )
 """Every sampler by its kind."""
@@ -39,5 +47,6 @@ __all__ = [
     "Conformers",
     "LangevinDynamics",
     "NormalModes",
+    "Stretches",
     "TorsionScans",
 ]

@@ -6,9 +6,9 @@ campaign file (`kind: normal_modes`, `temperature_k: 600`), and `sample` is its 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveFloat
 
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Prediction, Threshold
@@ -56,6 +56,17 @@ class Sample:
     judged: int = 0
     over_threshold: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
+
+
+def _in_order(bounds: tuple[float, float]) -> tuple[float, float]:
+    least, most = bounds
+    if least > most:
+        raise ValueError(f"[{least:g}, {most:g}] must be the least, then the most")
+    return bounds
+
+
+PositiveRange: TypeAlias = Annotated[tuple[PositiveFloat, PositiveFloat], AfterValidator(_in_order)]
+"""Two positive numbers, the least first."""
 
 
 class SamplerSettings(BaseModel):

@@ -4,25 +4,16 @@ from collections.abc import Sequence
 from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import Field
 
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Threshold
-from chemistry.sampling.base import Sample, SamplerSettings
+from chemistry.sampling.base import PositiveRange, Sample, SamplerSettings
 from chemistry.sampling.judging import judge_sane, merge
 from chemistry.structure import IntArray, Origin, Structure
 
-
-def _in_order(contact: tuple[float, float]) -> tuple[float, float]:
-    least, most = contact
-    if least > most:
-        raise ValueError(f"contact [{least:g}, {most:g}] must be the least, then the most")
-    return contact
-
-
 Contact: TypeAlias = Annotated[
-    tuple[PositiveFloat, PositiveFloat],
-    AfterValidator(_in_order),
+    PositiveRange,
     Field(
         description="Nearest contact of two fragments, least and most, over the sum of van der "
         "Waals radii; a hydrogen bond is at 0.7."

@@ -23,6 +23,7 @@ from chemistry.sampling import (
     Conformers,
     LangevinDynamics,
     NormalModes,
+    Stretches,
     TorsionScans,
 )
 from chemistry.sampling.base import Sample, Sampler
@@ -35,8 +36,9 @@ QUICK: dict[str, Sampler] = {
     "biased_langevin": BiasedDynamics(steps=60, trajectories=3, judge_every=3),
     "torsions": TorsionScans(angles=6),
     "clusters": Clusters(made_per_start=6, max_energy_ev_per_atom=1e3),
+    "stretches": Stretches(lengths=4, angles=2, max_energy_ev_per_atom=10.0),
 }
-STARTING = ["normal_modes", "langevin", "biased_langevin", "torsions"]
+STARTING = ["normal_modes", "langevin", "biased_langevin", "torsions", "stretches"]
 """Samplers that make something of a start for each seed."""
 MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B", "O.C=O"]
 TURNING = {"CO", "CCO"}

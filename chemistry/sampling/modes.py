@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemistry.potential import Potential
+from chemistry.potential import Potential, replicas_of
 from chemistry.structure import FloatArray, Structure
 from chemistry.units import EV_PER_DALTON_ANGSTROM2_PER_FS2, PER_FS_PER_INVERSE_CM
 
@@ -43,28 +43,21 @@ def hessians(
 ) -> list[FloatArray]:
     """Return the Hessian of each structure, (3N, 3N) eV/Å², by central differences of forces.
 
-    All 6N displaced geometries of all structures are predicted in one call. A Hessian for which
-    one of them cannot be computed is NaN.
+    All 6N displaced geometries of all structures, which are of one molecule, are predicted in one
+    call, by the members' mean alone. A Hessian for which one of them cannot be computed is NaN.
     """
-    displaced = [
-        structure.moved_to(structure.positions + sign * step, structure.origin)
-        for structure in structures
-        for step in step_angstrom * np.eye(3 * len(structure)).reshape(-1, len(structure), 3)
-        for sign in (1.0, -1.0)
-    ]
-    predictions = iter(potential.predict(displaced))
-    result = []
-    for structure in structures:
-        size = 3 * len(structure)
-        answers = [next(predictions) for _ in range(2 * size)]
-        if not all(answer.is_computed for answer in answers):
-            result.append(np.full((size, size), np.nan))
-            continue
-        rows = [answer.forces.ravel() for answer in answers]
-        forward, backward = np.array(rows[0::2]), np.array(rows[1::2])  # (3N, 3N) each
-        hessian = (backward - forward) / (2.0 * step_angstrom)
-        result.append((hessian + hessian.T) / 2.0)
-    return result
+    if not structures:
+        return []
+    size = 3 * len(structures[0])
+    steps = step_angstrom * np.eye(size).reshape(size, -1, 3)
+    displaced = np.array([[s.positions + steps, s.positions - steps] for s in structures])
+    replicas = replicas_of(potential, structures[0])
+    _, forces = replicas.predict_mean(displaced.reshape(-1, *steps.shape[1:]))
+    forward, backward = forces.reshape(-1, 2, size, size).swapaxes(0, 1)
+    found = (backward - forward) / (2.0 * step_angstrom)
+    found = (found + found.swapaxes(1, 2)) / 2.0
+    found[~np.isfinite(found).all(axis=(1, 2))] = np.nan
+    return list(found)
 
 
 def vibrations(hessian: FloatArray, positions: FloatArray, masses: FloatArray) -> Vibrations:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from workflow.actions import Action, Growing, Judging, Sampling
 from workflow.campaign import Campaign
 from workflow.choosing import choose, room_for_choices
+from workflow.records import Sweep
 from workflow.rung_state import RungState
 from workflow.selection import CostModel
 from workflow.task_keys import SampleTask, grow_key, judge_key, sample_tasks
@@ -54,12 +55,17 @@ def explore(
     is_amid = is_sweeping or state.tasks_in_flight or is_stale
     if campaign.synchronous and is_amid:
         return
-    if done and campaign.grow and done[-1].uncertain_share <= campaign.grow.uncertain_share:
+    if campaign.grow and done and _is_certain(done[-1], campaign.grow.uncertain_share):
         yield from grow(state, campaign)
     choices = choose(state, campaign, room=room, cost=cost)
     yield from choices
     if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
         yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+
+
+def _is_certain(sweep: Sweep, share: float) -> bool:
+    """Say whether a sweep found few uncertain structures; one that judged none says nothing."""
+    return sweep.judged > 0 and sweep.uncertain_share <= share
 
 
 def grow(state: RungState, campaign: Campaign) -> list[Action]:

@@ -643,14 +643,18 @@ def growing(**changes) -> Campaign:
     )
 
 
-@pytest.mark.parametrize(("over", "grows"), [(2, True), (3, False)])
-def test_new_molecules_are_looked_for_when_the_committee_is_certain_of_the_others(over, grows):
+@pytest.mark.parametrize(
+    ("over", "judged", "grows"), [(2, 10, True), (3, 10, False), (0, 0, False)]
+)
+def test_new_molecules_are_looked_for_when_the_committee_is_certain_of_the_others(
+    over, judged, grows
+):
     the_campaign = growing()
     explored = keys(the_campaign, "explore", "a", version=1)
     state = after_first_training(
         the_campaign,
         may_grow=True,
-        sweeps=(sweep(over=over),),
+        sweeps=(sweep(over=over, judged=judged),),
         finished_tasks=explored | {judge_key(0, 1)},
         waiting=waiting(over, rho=1.0),
     )

@@ -9,7 +9,8 @@ with up to five heavy atoms are sampled by rung's own samplers; of the thousands
 way chooses what it wants labelled, a batch at a time, and trains a committee after each batch. All
 ways start from the same labels, have the same samples to choose from and train alike; the committee
 that chooses is the one that is tested, on eight molecules that are never chosen from. With another
-`--level` the molecules are fewer and smaller, and labels are those of a real campaign.
+`--level` labels are those of a real campaign: the molecules are fewer and smaller, too few to say
+anything of others, and the test is on new conformers and trajectories of the same.
 
 - random: by lot, from all structures.
 - rho: those of the largest energy disagreement (ANI-1x's criterion), and nothing else.
@@ -69,7 +70,6 @@ FEWER: Final = (
     *("C", "O", "N", "CO", "CC", "C=O", "C#N", "C=C", "C#C", "CCO", "CC=O", "NC=O", "CCC", "CNC"),
     "OC=O",
 )
-FEWER_UNSEEN: Final = ("CN", "COC", "CC=C", "CC#N")
 WORST_SHARE: Final = 0.01
 
 Chooser: TypeAlias = Callable[[Sequence[Candidate], int, int, Counter[str]], list[str]]
@@ -106,10 +106,10 @@ def labelled(smiles: str, seed: int) -> list[LabelledStructure]:
     return rows
 
 
-def data_of(smiles: str, folder: Path) -> list[LabelledStructure]:
-    path = folder / f"{molecule_from_smiles(smiles).molecule_id}.jsonl"
+def data_of(smiles: str, folder: Path, seed: int = 7) -> list[LabelledStructure]:
+    path = folder / f"{molecule_from_smiles(smiles).molecule_id}-{seed}.jsonl"
     if not path.exists():
-        rows = labelled(smiles, seed=7)
+        rows = labelled(smiles, seed=seed)
         part = path.with_suffix(".part")
         write_labelled(part, rows)
         part.rename(path)
@@ -174,9 +174,14 @@ class Course:
         return POOL if self.is_cheap else FEWER
 
     @property
-    def unseen(self) -> tuple[str, ...]:
+    def tested(self) -> tuple[str, ...]:
         """Molecules to test on."""
-        return UNSEEN if self.is_cheap else FEWER_UNSEEN
+        return UNSEEN if self.is_cheap else FEWER
+
+    @property
+    def test_seed(self) -> int:
+        """Of the samples to test on: others than those to choose from."""
+        return 7 if self.is_cheap else 8
 
     @property
     def settings(self) -> TrainingSettings:
@@ -205,12 +210,12 @@ class Course:
         return next(iter(read_labelled(path)), None)
 
     def unlabelled_test_set(self) -> list[LabelledStructure]:
-        """Return the same number of structures of each unseen molecule, drawn by lot."""
+        """Return the same number of structures of each molecule to test on, drawn by lot."""
         rows = []
-        for smiles in self.unseen:
-            found = data_of(smiles, self.folder)
+        for smiles in self.tested:
+            found = data_of(smiles, self.folder, self.test_seed)
             order = np.random.default_rng(0).permutation(len(found))
-            rows += [found[i] for i in order[: 60 if self.is_cheap else 16]]
+            rows += [found[i] for i in order[: 60 if self.is_cheap else 5]]
         return rows
 
     def choosable(self) -> dict[str, LabelledStructure]:
@@ -434,11 +439,9 @@ def main() -> None:
     ways = arguments.ways or ["random", "rung", last]
     seeds = range(1, arguments.seeds + 1)
     with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as workers:
-        counts = list(workers.map(partial(_count, course), [*course.pool, *course.unseen]))
-        print(
-            f"{sum(counts[: len(course.pool)])} structures of {len(course.pool)} molecules to "
-            f"choose from, {len(course.unseen)} unseen molecules"
-        )
+        counts = list(workers.map(partial(_count, course), course.pool))
+        list(workers.map(partial(_count, course, seed=course.test_seed), course.tested))
+        print(f"{sum(counts)} structures of {len(course.pool)} molecules to choose from")
         # What all runs need is labelled before them, so that none waits for another.
         shared = [*course.unlabelled_test_set(), *(r for s in seeds for r in course.first(s))]
         list(workers.map(_label, [course] * len(shared), shared))
@@ -454,8 +457,8 @@ def _label(course: Course, row: LabelledStructure) -> None:
     course.labels([row])
 
 
-def _count(course: Course, smiles: str) -> int:
-    return len(data_of(smiles, course.folder))
+def _count(course: Course, smiles: str, seed: int = 7) -> int:
+    return len(data_of(smiles, course.folder, seed))
 
 
 if __name__ == "__main__":

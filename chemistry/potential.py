@@ -152,6 +152,8 @@ class _PredictedReplicas:
         energies = energies.reshape(len(positions), -1)
         members = np.array([p.member_forces for p in predictions])
         members = members.reshape(*energies.shape, *positions.shape[1:])
+        unknown = [not p.is_computed for p in predictions]
+        energies[unknown], members[unknown] = np.nan, np.nan
         return energies, np.asarray(np.einsum("rm,rmnk->rnk", weigh(energies), members))
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fake_potentials import FakeCommittee, Springs
+from fake_potentials import Defiant, FakeCommittee, Springs
 
 from chemistry.errors import InputError
 from chemistry.force_field import MMFF94
@@ -187,3 +187,13 @@ def test_structures_that_are_too_high_or_broken_are_counted_and_not_offered():
     hot = NormalModes(temperature_k=1e5).sample(molecule, [structure], potential, seed=1)
     assert sum(hot.rejected.values()) + len(hot.offers) == 10
     assert not hot.offers
+
+
+def test_one_displaced_geometry_without_an_answer_leaves_no_hessian():
+    # Of the twelve around the first start one has an atom beyond the bound.
+    beyond = float(N2.positions.max()) + 0.005
+    elsewhere = N2.moved_to(N2.positions - 5.0, N2.origin)
+    potential = Defiant(mean=Springs(rest=N2), beyond_angstrom=beyond)
+    unknown, known = hessians([N2, elsewhere], potential, 0.01)
+    assert np.isnan(unknown).all()
+    assert np.isfinite(known).all()

@@ -61,55 +61,35 @@ def judge_sane(
     max_energy_ev_per_atom: float,
     what: str,
 ) -> Sample:
-    """Do what `judge_below_ceiling` does with those that keep the rules of their molecule."""
-    if not made:
-        return Sample(offers=())
-    faults = rules.faults(np.array([s.positions for s in made]))
-    return judge_below_ceiling(
-        start,
-        [s for s, fault in zip(made, faults, strict=True) if fault is None],
-        potential,
-        threshold,
-        max_energy_ev_per_atom=max_energy_ev_per_atom,
-        what=what,
-        rejected=Counter(str(fault.reason) for fault in faults if fault),
-    )
-
-
-def judge_below_ceiling(
-    start: Structure,
-    made: Sequence[Structure],
-    potential: Potential,
-    threshold: Threshold | None,
-    *,
-    max_energy_ev_per_atom: float,
-    what: str,
-    rejected: Counter[str],
-) -> Sample:
-    """Judge what was made from one start, less what lies too high above it.
+    """Judge what was made from one start, less what breaks rules or lies too high above it.
 
     Parameters
     ----------
+    rules : GeometryRules
+        Of the molecule.
     start : Structure
     made : sequence of Structure
-        Sane geometries of the same molecule, independent of each other.
+        Geometries of the same molecule, independent of each other.
     potential : Potential
     threshold : Threshold or None
     max_energy_ev_per_atom : float
     what : str
         What a structure is, for the reason of its offer.
-    rejected : Counter of str
-        What filters refused before.
     """
-    reference, *predictions = potential.predict([start, *made])
+    if not made:
+        return Sample(offers=())
+    faults = rules.faults(np.array([s.positions for s in made]))
+    rejected = Counter(str(fault.reason) for fault in faults if fault)
+    sane = [s for s, fault in zip(made, faults, strict=True) if fault is None]
+    reference, *predictions = potential.predict([start, *sane])
     if not reference.is_computed:
-        return Sample(offers=(), rejected=rejected + Counter(not_computed=len(made)))
+        return Sample(offers=(), rejected=rejected + Counter(not_computed=len(sane)))
     ceiling = reference.energy + max_energy_ev_per_atom * len(start)
     low = [row for row, p in enumerate(predictions) if p.energy <= ceiling]
     lost = sum(not p.is_computed for p in predictions)
-    too_high = +Counter(energy=len(made) - len(low) - lost, not_computed=lost)
+    too_high = +Counter(energy=len(sane) - len(low) - lost, not_computed=lost)
     return judge(
-        [made[row] for row in low],
+        [sane[row] for row in low],
         [predictions[row] for row in low],
         threshold,
         what=what,

@@ -1,6 +1,5 @@
 """Thermal displacements along normal modes."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
@@ -12,7 +11,7 @@ from chemistry.geometry import distance_fingerprints, farthest_rows
 from chemistry.molecule import Molecule
 from chemistry.potential import Potential, Threshold
 from chemistry.sampling.base import Sample, SamplerSettings
-from chemistry.sampling.judging import judge_below_ceiling, merge
+from chemistry.sampling.judging import judge_sane, merge
 from chemistry.sampling.modes import Vibrations, hessians, vibrations
 from chemistry.structure import FloatArray, Origin, Structure
 from chemistry.units import (
@@ -78,36 +77,20 @@ class NormalModes(SamplerSettings):
                 continue
             origin = Origin(sampler=self.kind, parent_id=start.structure_id, seed=seed)
             drawn = start.positions + self._draw(modes, generator)
-            faults = rules.faults(drawn)
-            sane = [
-                start.moved_to(positions, origin)
-                for positions, fault in zip(drawn, faults, strict=True)
-                if fault is None
-            ]
-            rejected = Counter(str(fault.reason) for fault in faults if fault)
-            parts.append(self._offered(start, sane, rejected, potential, threshold))
+            judged = judge_sane(
+                rules,
+                start,
+                [start.moved_to(positions, origin) for positions in drawn],
+                potential,
+                threshold,
+                max_energy_ev_per_atom=self.max_energy_ev_per_atom,
+                what=f"normal modes at {self.temperature_k:g} K",
+            )
+            parts.append(judged if threshold is None else self._most_different(start, judged))
         return merge(parts)
 
-    def _offered(
-        self,
-        start: Structure,
-        made: Sequence[Structure],
-        rejected: Counter[str],
-        potential: Potential,
-        threshold: Threshold | None,
-    ) -> Sample:
-        """Judge what was made around one start and keep what is most different."""
-        judged = judge_below_ceiling(
-            start,
-            made,
-            potential,
-            threshold,
-            max_energy_ev_per_atom=self.max_energy_ev_per_atom,
-            what=f"normal modes at {self.temperature_k:g} K",
-            rejected=rejected,
-        )
-        if threshold is None:
-            return judged
+    def _most_different(self, start: Structure, judged: Sample) -> Sample:
+        """Keep of what is offered around one start the most different."""
         every_atom = np.arange(len(start))
         geometries = [start.positions, *(offer.structure.positions for offer in judged.offers)]
         known, *others = distance_fingerprints(np.array(geometries), every_atom)

@@ -90,13 +90,14 @@ class Database:
         is read only where the last launch was cut off, perhaps with its machine; where damage goes
         unseen, it is said when somebody reads that part.
         """
-        if self.path.stat().st_size > _ALWAYS_READ_BYTES and not self._was_cut_off():
+        if self.path.stat().st_size > _ALWAYS_READ_BYTES and not self.has_open_launch():
             return
         [found] = self._one("PRAGMA quick_check(1)")
         if found != "ok":
             raise sqlite3.DatabaseError(found)
 
-    def _was_cut_off(self) -> bool:
+    def has_open_launch(self) -> bool:
+        """Say whether the last launch has not ended: it goes on, or was cut off."""
         last = self._one("SELECT ended_at FROM launches ORDER BY started_at DESC LIMIT 1")
         return last is not None and last[0] is None
 

@@ -58,7 +58,7 @@ def _follow(folder: RunFolder, console: Console) -> None:
         _single_keys() as has_keys,
         Live(first, console=console, screen=True, auto_refresh=False) as live,
     ):
-        while not has_ended(folder) and not was_killed(folder):
+        while not is_over(folder):
             began = time.monotonic()
             live.update(_look(folder), refresh=True)
             reading = time.monotonic() - began
@@ -75,8 +75,17 @@ def has_ended(folder: RunFolder) -> bool:
 
 def was_killed(folder: RunFolder) -> bool:
     """Say whether the newest launch of a run is gone without having ended."""
-    # Asked twice: a launch that begins in between has the lock before it is in the store.
-    return not is_locked(folder) and not has_ended(folder) and not is_locked(folder)
+    if is_locked(folder):
+        return False
+    with Store.open(folder.store, read_only=True) as store:
+        is_open = store.has_open_launch()
+    # Asked again: a launch that began in between has the lock before it is in the store.
+    return is_open and not is_locked(folder)
+
+
+def is_over(folder: RunFolder) -> bool:
+    """Say whether the newest launch of a run has ended or was killed."""
+    return has_ended(folder) or was_killed(folder)
 
 
 def _look(folder: RunFolder) -> RenderableType:

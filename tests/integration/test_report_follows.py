@@ -49,6 +49,17 @@ def test_a_launch_that_was_killed_is_not_waited_for(tmp_path, monkeypatch, capsy
         assert "the launch was killed: launch the campaign again" in capsys.readouterr().out
 
 
+def test_a_run_that_was_never_launched_was_not_killed(tmp_path, monkeypatch, capsys):
+    folder = open_run(CAMPAIGN, tmp_path / "run")
+    with Store.create(folder.store, CAMPAIGN.model_dump_json()):
+        pass
+    assert not was_killed(folder)
+    monkeypatch.setattr("sys.argv", ["rung", "watch", str(folder.path)])
+    with pytest.raises(SystemExit):
+        main()
+    assert "killed" not in capsys.readouterr().out
+
+
 def test_a_running_campaign_refreshes_its_report_after_each_training(tmp_path):
     endless = SMALL["rungs"][0] | {"budget": {"labels": 5000}}
     put_campaign(tmp_path, SMALL | {"rungs": [endless]})

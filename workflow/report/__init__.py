@@ -10,7 +10,7 @@ from workflow.report.page import render
 from workflow.report.read import read_run
 from workflow.run_folder import RunFolder
 from workflow.store import Store
-from workflow.watch import has_ended, was_killed
+from workflow.watch import is_over
 
 _LOOK_SECONDS = 2.0
 
@@ -52,7 +52,7 @@ def follow_run(folder: RunFolder) -> Iterator[Path]:
     """
     reported = None
     while True:
-        ended = has_ended(folder) or was_killed(folder)
+        ended = is_over(folder)
         trained = _trainings(folder)
         if ended or trained != reported:
             yield write_report(folder)

@@ -36,6 +36,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
+from figures import print_figure
 
 from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Resources
@@ -384,10 +385,9 @@ def print_figures(curves: Curves) -> None:
 
 
 def figure(name: str, values: Sequence[float], *, goal: float) -> None:
-    median = float(np.median(values))
-    verdict = "met" if median <= goal else "missed"
+    """Print the spread over the seeds, and the median as the figure."""
     print(f"{name}: {min(values):.2f} to {max(values):.2f}")
-    print(f"FIGURE {name} {median:.2f} {goal} {verdict}")
+    print_figure(name, float(np.median(values)), at_most=goal)
 
 
 def plot(curves: Curves, path: Path) -> None:

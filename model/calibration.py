@@ -49,7 +49,7 @@ class Calibration:
         always has the larger error, 0 where it says nothing; None for fewer than 3 structures.
     bins : tuple of ReliabilityBin
         By growing disagreement, equally many structures in each.
-    error_shares, error_quantiles_kcal_mol: tuple of float
+    error_shares, error_quantiles_kcal_mol : tuple of float
         The size of the error that so large a share of the structures does not exceed.
     """
 

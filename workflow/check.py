@@ -119,14 +119,27 @@ def check_campaign(
         for name in ("spool", "logs"):
             (folder / name).mkdir()
         with start_workers(backend.smallest(), folder) as workers:
-            engines = {rung_level(campaign, i)[1].name for i in range(len(campaign.rungs))}
-            pools = _look_at_pools(backend, workers, sorted(engines), console, patience_seconds)
+            rungs = [rung_level(campaign, index) for index in range(len(campaign.rungs))]
+            engines = sorted({engine.name for _, engine in rungs})
+            pools = _look_at_pools(backend, workers, engines, console, patience_seconds)
             levels = []
-            for index in range(len(campaign.rungs)):
-                level, engine = rung_level(campaign, index)
-                console.print(f"level     {level.name} by {engine.name} {engine.version()}")
+            for index, (level, engine) in enumerate(rungs):
+                version = engine.version()
+                console.print(f"level     {level.name} by {engine.name} {version}")
                 trial = _try(min(starts, key=n_electrons), level, engine, workers, backend, folder)
-                levels.append(_forecast(campaign, index, starts, trial, backend.slots))
+                seconds = _forecast_seconds(campaign, index, starts, trial)
+                levels.append(
+                    CheckedLevel(
+                        level=level.name,
+                        engine=engine.name,
+                        engine_version=version,
+                        atoms=len(trial.structure),
+                        cpu_seconds=trial.cpu_seconds,
+                        labels=_labels(campaign, index),
+                        forecast_cpu_seconds=seconds,
+                        forecast_wall_seconds=seconds / backend.slots,
+                    )
+                )
                 console.print(_forecast_text(levels[-1], backend.slots))
     console.print("all is ready")
     return Checked(
@@ -201,24 +214,17 @@ def _try(
     return _Trial(structure=structure, cpu_seconds=answer.provenance.cpu_seconds)
 
 
-def _forecast(
-    campaign: Campaign, index: int, starts: list[Structure], trial: _Trial, slots: int
-) -> CheckedLevel:
-    """Foretell what the rung's labels take, from one label and the usual growth with size."""
-    level, engine = rung_level(campaign, index)
+def _labels(campaign: Campaign, index: int) -> int:
+    """Return how many labels a rung needs at most."""
+    return campaign.rungs[index].budget.labels + campaign.held_out_structures(index)
+
+
+def _forecast_seconds(
+    campaign: Campaign, index: int, starts: list[Structure], trial: _Trial
+) -> float:
+    """Foretell the CPU seconds of a rung's labels, from one and the usual growth with size."""
     cost = fit_cost(CostMoments().plus(n_electrons(trial.structure), trial.cpu_seconds))
-    labels = campaign.rungs[index].budget.labels + campaign.held_out_structures(index)
-    seconds = labels * float(np.mean([cost(structure) for structure in starts]))
-    return CheckedLevel(
-        level=level.name,
-        engine=engine.name,
-        engine_version=engine.version(),
-        atoms=len(trial.structure),
-        cpu_seconds=trial.cpu_seconds,
-        labels=labels,
-        forecast_cpu_seconds=seconds,
-        forecast_wall_seconds=seconds / slots,
-    )
+    return _labels(campaign, index) * float(np.mean([cost(structure) for structure in starts]))
 
 
 def _forecast_text(found: CheckedLevel, slots: int) -> str:

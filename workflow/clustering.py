@@ -1,6 +1,7 @@
 """Make the clusters that a campaign asks for."""
 
 from collections.abc import Sequence
+from itertools import chain
 from math import comb
 
 import numpy as np
@@ -43,21 +44,20 @@ def clusters(
         geometry can be made.
     """
     parts = _parts(settings, molecules)
-    made = {
-        molecule.molecule_id: molecule
-        for chosen in _drawn(len(parts), settings, seed)
-        for molecule in [
-            cluster_of(
-                [parts[i] for i in chosen],
-                [_geometries(parts[i], seed) for i in chosen],
-                count=geometries,
-                contact=settings.contact,
-                seed=seed,
-            )
-        ]
-    }
+    drawn = _drawn(len(parts), settings, seed)
+    geometries_of = {i: _geometries(parts[i], seed) for i in sorted({*chain(*drawn)})}
+    made = [
+        cluster_of(
+            [parts[i] for i in chosen],
+            [geometries_of[i] for i in chosen],
+            count=geometries,
+            contact=settings.contact,
+            seed=seed,
+        )
+        for chosen in drawn
+    ]
     known = {molecule.molecule_id for molecule, _ in molecules}
-    return [molecule for key, molecule in made.items() if key not in known]
+    return [m for m in {m.molecule_id: m for m in made}.values() if m.molecule_id not in known]
 
 
 def _parts(settings: ClusterSettings, molecules: Sequence[tuple[Molecule, bool]]) -> list[Molecule]:

@@ -1,5 +1,6 @@
 """One SQLite file: opened with care, each error said in one sentence."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from chemistry.errors import StoreError
+from workflow.records import Cost
 
 SCHEMA_VERSION = 2
 _ALWAYS_READ_BYTES = 2**28  # in a third of a second
@@ -170,3 +172,30 @@ def explained(path: Path) -> Iterator[None]:
         else:
             advice = "it is damaged; put back a copy, or recover it with `sqlite3 FILE .recover`"
         raise StoreError(f"the store {path} cannot be used ({error}): {advice}") from error
+
+
+def insert_task(
+    db: sqlite3.Connection,
+    key: str,
+    rung: int,
+    kind: str,
+    version: int,
+    detail: dict[str, Any],
+    cost: Cost,
+) -> bool:
+    """Note a finished task; say whether it was not known before."""
+    added = db.execute(
+        "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key,
+            rung,
+            kind,
+            version,
+            json.dumps(detail),
+            cost.worker,
+            cost.started_at,
+            cost.finished_at,
+            cost.cpu_seconds,
+        ),
+    )
+    return added.rowcount > 0

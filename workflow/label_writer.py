@@ -8,6 +8,7 @@ from chemistry.label import Label, LabelFailure, LabelledStructure
 from chemistry.level import LevelOfTheory
 from workflow import rows
 from workflow.cost import n_electrons
+from workflow.database import insert_task
 from workflow.records import Cost, Purpose
 from workflow.store_reader import StoreReader
 from workflow.task_keys import check_key, label_key
@@ -46,7 +47,7 @@ class LabelWriter(StoreReader):
                     "due" if wants_second else None,
                 ),
             ).rowcount
-            rows.insert_task(db, key, rung, "label", 0, {}, cost)
+            insert_task(db, key, rung, "label", 0, {}, cost)
             if added:
                 status = "labelled" if quarantine is None else "quarantined"
                 _set_status(db, rung, label.structure_id, status)
@@ -78,7 +79,7 @@ class LabelWriter(StoreReader):
                     label.level_id,
                 ),
             ).rowcount
-            rows.insert_task(db, key, rung, "check", 0, {}, cost)
+            insert_task(db, key, rung, "check", 0, {}, cost)
             if changed:
                 status = "labelled" if quarantine is None else "quarantined"
                 _set_status(db, rung, label.structure_id, status)
@@ -90,7 +91,7 @@ class LabelWriter(StoreReader):
                 "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?)",
                 rows.failure_row(failure),
             )
-            rows.insert_task(db, key, rung, "label", 0, {"failed": failure.kind}, cost)
+            insert_task(db, key, rung, "label", 0, {"failed": failure.kind}, cost)
             _set_status(db, rung, failure.structure_id, "failed")
 
     def import_labels(

@@ -1,4 +1,4 @@
-"""Records to rows of the store and back, without loss."""
+"""Records to rows of the store and back, without loss: pure functions."""
 
 import json
 import sqlite3
@@ -8,7 +8,7 @@ import numpy as np
 
 from chemistry.label import Label, LabelFailure, Provenance
 from chemistry.structure import FloatArray, IntArray, Origin, Structure
-from workflow.records import Candidate, Cost, Training
+from workflow.records import Candidate, Training
 
 
 def blob(array: FloatArray | None) -> bytes | None:
@@ -133,30 +133,3 @@ def training_from(row: sqlite3.Row) -> Training:
         errors=None if row["errors"] is None else json.loads(row["errors"]),
         history=json.loads(row["history"]),
     )
-
-
-def insert_task(
-    db: sqlite3.Connection,
-    key: str,
-    rung: int,
-    kind: str,
-    version: int,
-    detail: dict[str, Any],
-    cost: Cost,
-) -> bool:
-    """Note a finished task; say whether it was not known before."""
-    added = db.execute(
-        "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            key,
-            rung,
-            kind,
-            version,
-            json.dumps(detail),
-            cost.worker,
-            cost.started_at,
-            cost.finished_at,
-            cost.cpu_seconds,
-        ),
-    )
-    return added.rowcount > 0

@@ -14,6 +14,7 @@ from chemistry.molecule import Molecule
 from chemistry.molecule_json import molecule_to_json
 from chemistry.potential import Threshold
 from workflow import rows
+from workflow.database import insert_task
 from workflow.label_writer import LabelWriter
 from workflow.records import Candidate, Cost, Judgement, Loss, Training
 from workflow.selection import Choice, times_over
@@ -74,7 +75,7 @@ class Store(LabelWriter):
         with self._write() as db:
             _insert_molecules(db, [(molecule, False) for molecule in molecules])
             found = {"molecule_ids": [m.molecule_id for m in molecules], **detail}
-            rows.insert_task(db, key, rung, "grow", version, {"version": version, **found}, cost)
+            insert_task(db, key, rung, "grow", version, {"version": version, **found}, cost)
 
     # Finished tasks
 
@@ -91,7 +92,7 @@ class Store(LabelWriter):
                 " FROM candidates WHERE rung = ? AND status = 'labelled'",
                 (rung, rung - 1),
             )
-            rows.insert_task(db, key, rung, "inherit", 0, {}, cost)
+            insert_task(db, key, rung, "inherit", 0, {}, cost)
 
     def commit_sample(
         self,
@@ -115,9 +116,7 @@ class Store(LabelWriter):
                 " VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?, NULL)",
                 [_candidate_row(rung, candidate, threshold) for candidate in candidates],
             )
-            is_new = rows.insert_task(
-                db, key, rung, "sample", detail.get("version", 0), detail, cost
-            )
+            is_new = insert_task(db, key, rung, "sample", detail.get("version", 0), detail, cost)
             if is_new and detail.get("purpose") == "explore":
                 _add_to_sweep(db, rung, detail)
 
@@ -146,7 +145,7 @@ class Store(LabelWriter):
                 ),
             )
             detail = {"version": training.version}
-            rows.insert_task(db, key, rung, "train", training.version, detail, cost)
+            insert_task(db, key, rung, "train", training.version, detail, cost)
 
     def commit_judgement(
         self,
@@ -186,7 +185,7 @@ class Store(LabelWriter):
                 "over_threshold": sum(excess > 1 for excess in excesses),
                 "is_broken": is_broken,
             }
-            rows.insert_task(db, key, rung, "judge", version, detail, cost)
+            insert_task(db, key, rung, "judge", version, detail, cost)
 
     def forget_broken_tasks(self) -> None:
         """Forget tasks, other than labels, that could not be carried out, for another try."""

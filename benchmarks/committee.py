@@ -37,14 +37,14 @@ from torchani.arch import ANI
 from torchani.nn import ANINetworks, AtomicNetwork, Ensemble
 from torchani.sae import SelfEnergy
 
-from chemistry.structure import Structure
-from model.architecture import Architecture
-from model.batch import AtomBatch
+from chemistry.records.structure import Structure
+from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.committee import Committee
+from model.architectures.ani.descriptor.batch import AtomBatch
+from model.architectures.ani.descriptor.environments import environments
+from model.architectures.ani.forces import differentiable_energies_and_forces
+from model.architectures.ani.network import StackedNetworks
 from model.calculator import CommitteeCalculator
-from model.committee import Committee
-from model.descriptor import environments
-from model.forces import differentiable_energies_and_forces
-from model.network import StackedNetworks
 
 SYMBOLS = ("H", "C", "N", "O")
 ELEMENTS = (1, 6, 7, 8)

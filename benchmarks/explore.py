@@ -32,24 +32,24 @@ from rich.console import Console
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
-from chemistry.force_field import MMFF94
-from chemistry.label import Label, LabelledStructure
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Threshold
+from chemistry.geometries.force_field import MMFF94
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelledStructure
+from chemistry.records.level import find_level
+from chemistry.records.potential import Threshold
+from chemistry.records.structure import Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
-from chemistry.structure import Structure
-from model.checkpoint import load_committee, save_committee
+from model.architectures.ani.checkpoint import load_committee, save_committee
+from model.architectures.ani.training.train import train_committee
 from model.settings import TrainingSettings
-from model.training import train_committee
-from workflow.backend import Backend
-from workflow.campaign import read_campaign
-from workflow.launch import launch_campaign
-from workflow.plan import plan
-from workflow.potential_files import read_potential
-from workflow.progress import Progress
-from workflow.snapshot import rung_state
-from workflow.store import Store
+from workflow.campaign.launch import launch_campaign
+from workflow.campaign.observers.progress import Progress
+from workflow.planning.plan import plan
+from workflow.run.potential import read_potential
+from workflow.run.state import rung_state
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import read_campaign
 
 GFN2: Final = find_level("gfn2-xtb")
 MOLECULES: Final = ("CC(=O)OCCNCC=O", "CCCCC(N)C(=O)OC", "CC(O)CNC(=O)CCO", "c1ccccc1CCCO")
@@ -148,8 +148,8 @@ def choosing_share(file: Path) -> float:
 
     campaign = read_campaign(file)
     with (
-        patch("workflow.driver.plan", timed(plan)),
-        patch("workflow.driver.rung_state", timed(rung_state)),
+        patch("workflow.campaign.driver.plan", timed(plan)),
+        patch("workflow.campaign.driver.rung_state", timed(rung_state)),
         patch.object(Store, "choose", timed(Store.choose)),
         TemporaryDirectory() as folder,
     ):

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from figures import print_figure
 
-from chemistry.label import Label, LabelledStructure, Provenance
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
-from chemistry.structure import FloatArray, Origin, Structure
-from workflow.export import EXPORTERS
-from workflow.store import Store
+from chemistry.geometries.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelledStructure, Provenance
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import FloatArray, Origin, Structure
+from workflow.datasets.export import EXPORTERS
+from workflow.run.store.store import Store
 
 _LABELS = 100_000
 _MOLECULES = 60
@@ -37,8 +37,8 @@ _FLAT = 1.1
 _EXPORT = """
 import json, re, sys, time
 from pathlib import Path
-from workflow.export import write_export
-from workflow.store import Store
+from workflow.datasets.export import write_export
+from workflow.run.store.store import Store
 begin = time.perf_counter()
 with Store.open(Path(sys.argv[1]), read_only=True) as store:
     count = write_export(store, sys.argv[2], Path(sys.argv[3]))

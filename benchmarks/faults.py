@@ -31,7 +31,7 @@ from pathlib import Path
 import psutil
 from figures import print_figure
 
-from workflow.isolate import Limits, run_isolated
+from workflow.work.system.isolate import Limits, run_isolated
 
 _KINDS = ("driver", "interchange", "leash", "manager", "worker", "task")
 _KILLS_WITHOUT_PROGRESS = 0.1
@@ -76,7 +76,7 @@ def processes(driver: psutil.Process, run: Path) -> dict[str, list[psutil.Proces
             command = " ".join(process.cmdline())
             if "HTEX interchange" in command and process.ppid() == driver.pid:
                 found.setdefault("interchange", []).append(process)
-            elif f"--logdir={run}/" in command and "workflow.leash" in command:
+            elif f"--logdir={run}/" in command and "workflow.work.pools.leash" in command:
                 found.setdefault("leash", []).append(process)
             elif f"--logdir={run}/" in command and "bash" not in command:
                 found.setdefault("manager", []).append(process)

@@ -14,7 +14,7 @@ anything of others, and the test is on new conformers and trajectories of the sa
 
 - random: by lot, from all structures.
 - rho: those of the largest energy disagreement (ANI-1x's criterion), and nothing else.
-- rung: what `workflow.plan` does by default, threshold, caps, diversity, cost and lots.
+- rung: what `workflow.planning.plan` does by default, threshold, caps, diversity, cost and lots.
 - climb: the same on a second rung, above one of GFN2-xTB that has labels of all structures there
   are to choose from; only at a higher level, whose labels alone are counted.
 
@@ -41,23 +41,23 @@ from figures import print_figure
 from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
-from chemistry.force_field import MMFF94
-from chemistry.label import Label, LabelledStructure
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.molecules import molecule_from_smiles
+from chemistry.geometries.force_field import MMFF94
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelledStructure
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
-from chemistry.structure import FloatArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
-from model.committee import Committee
+from model.architectures.ani.committee import Committee
+from model.architectures.ani.training.train import train_committee
+from model.architectures.ani.training.transfer import climb
 from model.settings import TrainingSettings
-from model.training import train_committee
-from model.transfer import climb
-from workflow.campaign import Selection
-from workflow.cost import PowerLaw
-from workflow.records import Candidate
-from workflow.selection import choose_even, choose_random, choose_uncertain
-from workflow.thresholds import threshold_of
-from workflow.training_set import read_labelled, write_labelled
+from workflow.planning.cost import PowerLaw
+from workflow.planning.selection import choose_even, choose_random, choose_uncertain
+from workflow.planning.thresholds import threshold_of
+from workflow.run.store.records import Candidate
+from workflow.settings.campaign import Selection
+from workflow.work.training_set import read_labelled, write_labelled
 
 GFN2: Final = find_level("gfn2-xtb")
 ELEMENTS: Final = (1, 6, 7, 8)
@@ -127,7 +127,7 @@ def by_rho(waiting: Sequence[Candidate], n: int, _seed: int, _chosen: Counter[st
 
 
 def as_rung(waiting: Sequence[Candidate], n: int, seed: int, _chosen: Counter[str]) -> list[str]:
-    """Choose as `workflow.plan` does between two trainings."""
+    """Choose as `workflow.planning.plan` does between two trainings."""
     select = Selection()
     lots = choose_random(waiting, round(select.random_share * n), seed=seed)
     picked = {choice.structure_id for choice in lots}

@@ -28,10 +28,10 @@ from rdkit.Chem import AllChem, rdMolTransforms
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
-from chemistry.label import Label
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.recipe import Calculation, FrozenNaturalOrbitals
-from chemistry.structure import FloatArray, Structure
+from chemistry.records.label import Label
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.recipe import Calculation, FrozenNaturalOrbitals
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,

@@ -25,15 +25,15 @@ from torchani.arch import ANI
 
 from chemistry.engines.base import Resources
 from chemistry.engines.tblite import TBLiteEngine
-from chemistry.label import Label, LabelledStructure
-from chemistry.level import find_level
-from chemistry.structure import FloatArray, Structure
+from chemistry.records.label import Label, LabelledStructure
+from chemistry.records.level import find_level
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
+from model.architectures.ani.training.train import train_committee
 from model.evaluation import held_out_errors
 from model.folds import assign_folds
 from model.self_energies import element_counts, fit_self_energies
 from model.settings import TrainingSettings
-from model.training import train_committee
 
 LEVEL = find_level("gfn2-xtb")
 ELEMENTS = (1, 6, 7, 8)

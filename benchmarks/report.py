@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 from exports import made_up, smiles_of
 
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.molecules import molecule_from_smiles
-from model.architecture import Architecture
-from model.checkpoint import save_committee
-from model.committee import Committee
-from model.network import StackedNetworks
-from workflow.campaign import Campaign
-from workflow.records import Cost, Training
-from workflow.report import write_report
-from workflow.run_folder import RunFolder, open_run
-from workflow.store import Store
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.level import LevelOfTheory, find_level
+from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.checkpoint import save_committee
+from model.architectures.ani.committee import Committee
+from model.architectures.ani.network import StackedNetworks
+from workflow.report.page import write_report
+from workflow.run.folder import RunFolder, open_run
+from workflow.run.store.records import Cost, Training
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
 
 _LABELS = 50_000
 _MOLECULES = 60

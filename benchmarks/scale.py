@@ -30,14 +30,14 @@ from figures import print_figure
 from simulation import Enough, SimulatedDriver, label_of
 from streaming import chain
 
-from chemistry.level import find_level
-from chemistry.molecule import Molecule
-from workflow import rows
-from workflow.campaign import Campaign
-from workflow.cost import CostMoments
-from workflow.orders import LabelOrder, Order
-from workflow.run_folder import open_run
-from workflow.store import Store
+from chemistry.records.level import find_level
+from chemistry.records.molecule import Molecule
+from workflow.planning.cost import CostMoments
+from workflow.run.folder import open_run
+from workflow.run.store import rows
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import LabelOrder, Order
 
 T = TypeVar("T")
 

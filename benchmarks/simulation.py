@@ -13,23 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from chemistry.label import Label, Provenance
-from chemistry.level import LevelOfTheory
-from chemistry.structure import Origin, Structure
-from workflow.actions import Labelling
-from workflow.backend import Backend, LocalPool, Role
-from workflow.campaign import Campaign
-from workflow.cost import PowerLaw
-from workflow.driver import Driver
-from workflow.ordering import Submission, make_order
-from workflow.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
-from workflow.parsl_config import priority
-from workflow.records import Cost, Judgement
-from workflow.results import Answer, Judged, Offered, Sampled, TaskResult, Trained
-from workflow.run_folder import open_run
-from workflow.rung_state import RungState
-from workflow.store import Store
-from workflow.training_set import read_labelled
+from chemistry.records.label import Label, Provenance
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import Origin, Structure
+from workflow.campaign.dispatch import Submission, make_order
+from workflow.campaign.driver import Driver
+from workflow.planning.actions import Labelling
+from workflow.planning.cost import PowerLaw
+from workflow.planning.state import RungState
+from workflow.run.folder import open_run
+from workflow.run.store.records import Cost, Judgement
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend, LocalPool, Role
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
+from workflow.work.pools.config import priority
+from workflow.work.results import Answer, Judged, Offered, Sampled, TaskResult, Trained
+from workflow.work.training_set import read_labelled
 
 Duration = Callable[[Order, np.random.Generator], float]
 """Seconds that a task takes, from its order and random numbers of its own."""

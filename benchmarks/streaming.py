@@ -18,12 +18,12 @@ from figures import print_figure
 from scipy.special import ndtri
 from simulation import Duration, SimulatedDriver, Trace
 
-from chemistry.molecule import Molecule
-from chemistry.structure import Structure
-from workflow.campaign import Campaign
-from workflow.cost import n_electrons
-from workflow.orders import LabelOrder, Order, SampleOrder, TrainOrder
-from workflow.store import Store
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Structure
+from workflow.planning.cost import n_electrons
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import LabelOrder, Order, SampleOrder, TrainOrder
 
 _MEDIAN_LABEL_SECONDS = 100.0
 _EXPLORATION_SECONDS = 20.0

@@ -16,19 +16,19 @@ from pathlib import Path
 import numpy as np
 from scipy.linalg import null_space
 
-from chemistry.label import LabelledStructure
-from chemistry.level import find_level
-from chemistry.potential import Potential
-from chemistry.structure import FloatArray
+from chemistry.records.label import LabelledStructure
+from chemistry.records.level import find_level
+from chemistry.records.potential import Potential
+from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
-from model.checkpoint import load_committee
+from model.architectures.ani.checkpoint import load_committee
+from model.architectures.ani.training.transfer import MODES, climb, shifted
 from model.evaluation import held_out_errors
 from model.self_energies import element_counts
-from model.transfer import MODES, climb, shifted
-from workflow.campaign import Campaign
-from workflow.climb_report import WAYS, conformer_mae
-from workflow.run_folder import RunFolder
-from workflow.store import Store
+from workflow.report.climb_report import WAYS, conformer_mae
+from workflow.run.folder import RunFolder
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
 
 _MEASURES = ("energy", "conformers", "reactions")
 

@@ -10,7 +10,7 @@
     └── Interrupted           somebody stopped it; everything computed is kept: exit code 130
 
 An expected failure of a calculation (an SCF that does not converge) is not an exception but a
-value: `chemistry.label.LabelFailure`.
+value: `chemistry.records.label.LabelFailure`.
 """
 
 

@@ -13,8 +13,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from chemistry.label import Label
-from chemistry.structure import Structure
+from chemistry.records.label import Label
+from chemistry.records.structure import Structure
 from chemistry.units import KCAL_MOL_PER_EV
 
 _SAME_SOLUTION_KCAL_MOL = 0.05

@@ -9,9 +9,9 @@ from typing import Any
 
 import typer
 
-from workflow.backend import Backend
-from workflow.campaign import Campaign
 from workflow.cli import app
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import Campaign
 
 SCHEMAS = {"campaign": Campaign, "backend": Backend}
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from model.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from model.architectures.ani.checkpoint import load_committee, save_committee
+    from model.architectures.ani.committee import Committee
+    from model.architectures.ani.training.train import train_committee
     from model.calculator import CommitteeCalculator
-    from model.checkpoint import load_committee, save_committee
-    from model.committee import Committee
     from model.evaluation import held_out_errors
-    from model.training import train_committee
 
 __all__ = [
     "Committee",
@@ -28,12 +28,12 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Committee": "model.committee",
+    "Committee": "model.architectures.ani.committee",
     "CommitteeCalculator": "model.calculator",
     "held_out_errors": "model.evaluation",
-    "load_committee": "model.checkpoint",
-    "save_committee": "model.checkpoint",
-    "train_committee": "model.training",
+    "load_committee": "model.architectures.ani.checkpoint",
+    "save_committee": "model.architectures.ani.checkpoint",
+    "train_committee": "model.architectures.ani.training.train",
 }
 
 

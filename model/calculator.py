@@ -7,9 +7,9 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from chemistry.errors import InputError
-from chemistry.structure import Structure
-from model.checkpoint import load_committee
-from model.committee import Committee
+from chemistry.records.structure import Structure
+from model.architectures.ani.checkpoint import load_committee
+from model.architectures.ani.committee import Committee
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types

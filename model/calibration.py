@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemistry.label import LabelledStructure
-from chemistry.potential import Prediction
-from chemistry.structure import FloatArray
+from chemistry.records.label import LabelledStructure
+from chemistry.records.potential import Prediction
+from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 
 _LEAST_IN_BIN = 5

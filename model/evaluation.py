@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from chemistry.label import LabelledStructure
-from chemistry.potential import Potential, Prediction
-from chemistry.structure import FloatArray
+from chemistry.records.label import LabelledStructure
+from chemistry.records.potential import Potential, Prediction
+from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 from model.calibration import Calibration, calibrate
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chemistry.structure import FloatArray, Structure
+from chemistry.records.structure import FloatArray, Structure
 
 
 def element_counts(structures: Sequence[Structure], elements: Sequence[int]) -> FloatArray:

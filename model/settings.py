@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 TransferMode: TypeAlias = Literal["freeze", "full", "delta", "scratch", "auto"]
-"""How a committee climbs from one level of theory to the next; see `model.transfer`."""
+"""How a committee climbs from one level of theory to the next."""
 
 
 class PretrainedSettings(BaseModel):

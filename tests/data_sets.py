@@ -17,10 +17,10 @@ import pytest
 import qcelemental
 from ase import Atoms
 
-from chemistry.label import Label, Provenance
-from chemistry.structure import Origin, Structure
+from chemistry.records.label import Label, Provenance
+from chemistry.records.structure import Origin, Structure
 from chemistry.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
-from workflow.records import ExportRow
+from workflow.run.store.records import ExportRow
 
 DFT, GOLD, XTB = "wb97x/6-31g*", "ccsd(t)*/cbs", "gfn2-xtb"
 LEVEL_OF_FOLDER = {"wb97x_dz": DFT, "gfn2-xtb": XTB, "ccsd(t)_cbs": GOLD}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chemistry.potential import Prediction
-from chemistry.structure import FloatArray, Structure, interatomic_distances
+from chemistry.records.potential import Prediction
+from chemistry.records.structure import FloatArray, Structure, interatomic_distances
 
 
 @dataclass

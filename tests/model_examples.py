@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from chemistry.label import Label, LabelledStructure, Provenance
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.structure import FloatArray, Origin, Structure
-from model.architecture import Architecture
-from model.committee import Committee
-from model.network import StackedNetworks
+from chemistry.records.label import Label, LabelledStructure, Provenance
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.structure import FloatArray, Origin, Structure
+from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.committee import Committee
+from model.architectures.ani.network import StackedNetworks
 
 ELEMENTS = (1, 6, 7, 8)
 LEVEL: LevelOfTheory = find_level("gfn2-xtb")

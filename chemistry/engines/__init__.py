@@ -11,8 +11,8 @@ from importlib.metadata import entry_points
 
 from chemistry.engines.base import Engine
 from chemistry.errors import EngineNotInstalled, InputError
-from chemistry.level import LevelOfTheory, nearest
-from chemistry.recipe import PairNaturalOrbitals
+from chemistry.records.level import LevelOfTheory, nearest
+from chemistry.records.recipe import PairNaturalOrbitals
 
 ENGINES: dict[str, str] = {
     "psi4": "chemistry.engines.psi4.engine:Psi4Engine",

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from chemistry.label import Label, LabelFailure
-from chemistry.level import LevelOfTheory
-from chemistry.structure import Structure
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import Structure
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from chemistry.structure import FloatArray
+from chemistry.records.structure import FloatArray
 from chemistry.units import EV_PER_HARTREE
 
 

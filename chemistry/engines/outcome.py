@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 
-from chemistry.label import FailureKind, Label, LabelFailure, Provenance
-from chemistry.level import LevelOfTheory
-from chemistry.structure import FloatArray, Structure, interatomic_distances
+from chemistry.records.label import FailureKind, Label, LabelFailure, Provenance
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import FloatArray, Structure, interatomic_distances
 
 _OVERLAP_RATIO = 0.5
 """Atoms nearer than this share of their summed covalent radii lie on top of each other: no sampler

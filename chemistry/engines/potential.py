@@ -7,9 +7,9 @@ import numpy as np
 
 from chemistry.engines.base import Engine
 from chemistry.errors import InputError
-from chemistry.label import LabelFailure
-from chemistry.potential import Prediction
-from chemistry.structure import Structure
+from chemistry.records.label import LabelFailure
+from chemistry.records.potential import Prediction
+from chemistry.records.structure import Structure
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from tblite.interface import Calculator
 from chemistry.engines.base import Resources
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
-from chemistry.label import Label, LabelFailure
-from chemistry.level import LevelOfTheory
-from chemistry.recipe import Calculation
-from chemistry.structure import Structure
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.recipe import Calculation
+from chemistry.records.structure import Structure
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,

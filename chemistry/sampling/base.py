@@ -10,9 +10,9 @@ from typing import Annotated, Protocol, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveFloat
 
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Prediction, Threshold
-from chemistry.structure import Structure
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Prediction, Threshold
+from chemistry.records.structure import Structure
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,9 +47,10 @@ class Sample:
         How many of them exceeded it.
     rejected : mapping of str to int
         Structures and trajectories that a filter refused, by reason: those of
-        `chemistry.geometry.FaultReason`, "energy" (too far above the start), "temperature" (atoms
-        too fast), "not_computed" (the potential has no answer) and "duplicate". They are neither
-        offered nor judged; of a trajectory the last structure before may be offered.
+        `chemistry.geometries.geometry.FaultReason`, "energy" (too far above the start),
+        "temperature" (atoms too fast), "not_computed" (the potential has no answer) and
+        "duplicate". They are neither offered nor judged; of a trajectory the last structure before
+        may be offered.
     """
 
     offers: tuple[Offer, ...]

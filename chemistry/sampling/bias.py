@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemistry.structure import FloatArray
+from chemistry.records.structure import FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,11 +6,11 @@ from typing import Annotated, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Threshold
+from chemistry.records.structure import IntArray, Origin, Structure
 from chemistry.sampling.base import PositiveRange, Sample, SamplerSettings
 from chemistry.sampling.judging import judge_sane, merge
-from chemistry.structure import IntArray, Origin, Structure
 
 Contact: TypeAlias = Annotated[
     PositiveRange,
@@ -47,8 +47,8 @@ class Clusters(SamplerSettings):
     ) -> Sample:
         """Return other placements; see `chemistry.sampling.base.Sampler`."""
         # RDKit and SciPy are loaded here: whoever only reads settings need not wait for them.
-        from chemistry.placement import fragments
-        from chemistry.rdkit_bridge import geometry_rules
+        from chemistry.geometries.placement import fragments
+        from chemistry.geometries.rdkit_bridge import geometry_rules
 
         rules = geometry_rules(molecule)
         parts = fragments(rules)
@@ -75,7 +75,7 @@ class Clusters(SamplerSettings):
         seed: int,
         generator: np.random.Generator,
     ) -> list[Structure]:
-        from chemistry.placement import placed
+        from chemistry.geometries.placement import placed
 
         origin = Origin(sampler=self.kind, parent_id=start.structure_id, seed=seed)
         rigid = [(start.atomic_numbers[atoms], start.positions[atoms]) for atoms in parts]

@@ -8,13 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from chemistry.errors import InputError
-from chemistry.geometry import distance_fingerprints, distinct_rows
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold, replicas_of
-from chemistry.relaxation import relax
+from chemistry.geometries.geometry import distance_fingerprints, distinct_rows
+from chemistry.geometries.relaxation import relax
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Threshold, replicas_of
+from chemistry.records.structure import Origin, Structure
 from chemistry.sampling.base import Sample, SamplerSettings
 from chemistry.sampling.judging import judge
-from chemistry.structure import Origin, Structure
 
 _RELAXATION_STEPS = 200
 
@@ -65,7 +65,7 @@ class Conformers(SamplerSettings):
         self, molecule: Molecule, potential: Potential, seed: int
     ) -> tuple[list[Structure], Counter[str]]:
         # RDKit is loaded here: whoever only reads settings need not wait for it.
-        from chemistry.force_field import mmff94_covers
+        from chemistry.geometries.force_field import mmff94_covers
 
         given, embedded = self._given(molecule, seed), self._embedded(molecule, seed)
         if embedded and not mmff94_covers(molecule):
@@ -78,7 +78,7 @@ class Conformers(SamplerSettings):
         self, molecule: Molecule, found: Sequence[Structure]
     ) -> tuple[list[Structure], Counter[str]]:
         """Return the first structures that are sane and distinct, and count the others."""
-        from chemistry.rdkit_bridge import atom_classes, geometry_rules
+        from chemistry.geometries.rdkit_bridge import atom_classes, geometry_rules
 
         if not found:
             return [], Counter()
@@ -102,7 +102,7 @@ class Conformers(SamplerSettings):
         ]
 
     def _embedded(self, molecule: Molecule, seed: int) -> list[Structure]:
-        from chemistry.embedding import embedded
+        from chemistry.geometries.embedding import embedded
 
         return embedded(molecule, self.embeddings, Origin(sampler=self.kind, seed=seed))
 

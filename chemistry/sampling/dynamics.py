@@ -5,13 +5,13 @@ from typing import Literal, Self
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Threshold
+from chemistry.records.structure import Structure
 from chemistry.sampling.base import Offer, Sample, SamplerSettings
 from chemistry.sampling.bias import DisagreementBias
 from chemistry.sampling.ensemble import Ensemble
 from chemistry.sampling.langevin import BAOAB
-from chemistry.structure import Structure
 from chemistry.units import EV_PER_KCAL_MOL
 
 
@@ -80,7 +80,7 @@ class Dynamics(SamplerSettings):
     ) -> Sample:
         """Return first structures over the threshold; see `chemistry.sampling.base.Sampler`."""
         # RDKit is loaded here: whoever only reads settings need not wait for it.
-        from chemistry.rdkit_bridge import geometry_rules
+        from chemistry.geometries.rdkit_bridge import geometry_rules
 
         if not starts or len(starts[0]) == 1:  # an atom has one geometry only
             return Sample(offers=())

@@ -7,19 +7,19 @@ from itertools import compress, cycle
 import numpy as np
 import numpy.typing as npt
 
-from chemistry.geometry import GeometryRules
-from chemistry.potential import (
+from chemistry.geometries.geometry import GeometryRules
+from chemistry.records.potential import (
     Potential,
     Prediction,
     Threshold,
     disagreements_kcal_mol,
     replicas_of,
 )
+from chemistry.records.structure import FloatArray, Origin, Structure
 from chemistry.sampling.base import Offer
 from chemistry.sampling.bias import DisagreementBias
 from chemistry.sampling.judging import disagreement
 from chemistry.sampling.langevin import BAOAB, kinetic_energies, temperatures_k, thermal_speeds
-from chemistry.structure import FloatArray, Origin, Structure
 
 
 class Ensemble:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from chemistry.geometry import GeometryRules
-from chemistry.potential import Potential, Prediction, Threshold
+from chemistry.geometries.geometry import GeometryRules
+from chemistry.records.potential import Potential, Prediction, Threshold
+from chemistry.records.structure import Structure
 from chemistry.sampling.base import Offer, Sample
-from chemistry.structure import Structure
 
 
 def judge(

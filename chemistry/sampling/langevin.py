@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemistry.structure import FloatArray
+from chemistry.records.structure import FloatArray
 from chemistry.units import BOLTZMANN_EV_PER_K, EV_PER_DALTON_ANGSTROM2_PER_FS2
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemistry.potential import Potential, replicas_of
-from chemistry.structure import FloatArray, Structure
+from chemistry.records.potential import Potential, replicas_of
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_DALTON_ANGSTROM2_PER_FS2, PER_FS_PER_INVERSE_CM
 
 _LINEAR = 0.01

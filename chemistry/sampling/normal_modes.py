@@ -7,13 +7,13 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from chemistry.geometry import distance_fingerprints, farthest_rows
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold
+from chemistry.geometries.geometry import distance_fingerprints, farthest_rows
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Threshold
+from chemistry.records.structure import FloatArray, Origin, Structure
 from chemistry.sampling.base import Sample, SamplerSettings
 from chemistry.sampling.judging import judge_sane, merge
 from chemistry.sampling.modes import Vibrations, hessians, vibrations
-from chemistry.structure import FloatArray, Origin, Structure
 from chemistry.units import (
     BOLTZMANN_EV_PER_K,
     EV_PER_DALTON_ANGSTROM2_PER_FS2,
@@ -64,7 +64,7 @@ class NormalModes(SamplerSettings):
     ) -> Sample:
         """Return displaced geometries; see `chemistry.sampling.base.Sampler`."""
         # RDKit is loaded here: whoever only reads settings need not wait for it.
-        from chemistry.rdkit_bridge import geometry_rules
+        from chemistry.geometries.rdkit_bridge import geometry_rules
 
         rules = geometry_rules(molecule)
         generator = np.random.default_rng(seed)

@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Threshold
+from chemistry.records.structure import FloatArray, Origin, Structure
 from chemistry.sampling.base import PositiveRange, Sample, SamplerSettings
 from chemistry.sampling.judging import judge_sane, merge
-from chemistry.structure import FloatArray, Origin, Structure
 
 
 class Stretches(SamplerSettings):
@@ -45,8 +45,8 @@ class Stretches(SamplerSettings):
     ) -> Sample:
         """Return changed geometries; see `chemistry.sampling.base.Sampler`."""
         # RDKit and SciPy are loaded here: whoever only reads settings need not wait for them.
-        from chemistry.rdkit_bridge import geometry_rules
-        from chemistry.stretches import hinges
+        from chemistry.geometries.rdkit_bridge import geometry_rules
+        from chemistry.geometries.stretches import hinges
 
         rules = geometry_rules(molecule)
         movable = hinges(rules)

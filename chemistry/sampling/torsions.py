@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from chemistry.molecule import Molecule
-from chemistry.potential import Potential, Threshold
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential, Threshold
+from chemistry.records.structure import FloatArray, IntArray, Origin, Structure
 from chemistry.sampling.base import Sample, SamplerSettings
 from chemistry.sampling.judging import judge_sane, merge
-from chemistry.structure import FloatArray, IntArray, Origin, Structure
 
 
 class TorsionScans(SamplerSettings):
@@ -43,8 +43,8 @@ class TorsionScans(SamplerSettings):
     ) -> Sample:
         """Return turned geometries; see `chemistry.sampling.base.Sampler`."""
         # RDKit is loaded here: whoever only reads settings need not wait for it.
-        from chemistry.rdkit_bridge import geometry_rules
-        from chemistry.torsions import rotatable_torsions
+        from chemistry.geometries.rdkit_bridge import geometry_rules
+        from chemistry.geometries.torsions import rotatable_torsions
 
         torsions = rotatable_torsions(molecule)
         if not len(torsions):
@@ -78,7 +78,7 @@ class TorsionScans(SamplerSettings):
         angles: FloatArray,
         seed: int,
     ) -> list[Structure]:
-        from chemistry.torsions import turned
+        from chemistry.geometries.torsions import turned
 
         origin = Origin(sampler=self.kind, parent_id=start.structure_id, seed=seed)
         geometries = turned(

@@ -15,13 +15,13 @@ from chemistry.engines.potential import EnginePotential
 from chemistry.engines.psi4 import engine as psi4_engine
 from chemistry.engines.pyscf import scf
 from chemistry.errors import InputError
-from chemistry.force_field import MMFF94
-from chemistry.label import Label, LabelFailure
-from chemistry.level import LEVELS, find_level
-from chemistry.molecules import molecule_from_smiles
+from chemistry.geometries.force_field import MMFF94
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import LEVELS, find_level
+from chemistry.records.structure import Origin, Structure
 from chemistry.sampling import Conformers
-from chemistry.structure import Origin, Structure
-from workflow.work import load_potential
+from workflow.work.compute import load_potential
 
 
 @dataclass(frozen=True)

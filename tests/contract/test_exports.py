@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from data_sets import DFT, GOLD, READERS, XTB, Found, Read, ani_buckets, row
 
-from chemistry.structure import Origin
-from workflow.export import EXPORTERS, batches
-from workflow.records import ExportRow
+from chemistry.records.structure import Origin
+from workflow.datasets.export import EXPORTERS, batches
+from workflow.run.store.records import ExportRow
 
 
 @pytest.fixture(params=sorted(EXPORTERS))

@@ -14,15 +14,15 @@ import pytest
 from data_sets import READERS, row
 
 from chemistry.errors import InputError
-from chemistry.label import LabelFailure, LabelledStructure
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import LabelFailure, LabelledStructure
+from chemistry.records.level import find_level
 from chemistry.units import EV_PER_KCAL_MOL
-from workflow.export import EXPORTERS, write_export
-from workflow.export.card import card_path
-from workflow.export.choice import ExportChoice, molecule_splits, parse_condition
-from workflow.records import Cost
-from workflow.store import Store
+from workflow.datasets.export import EXPORTERS, write_export
+from workflow.datasets.export.card import card_path
+from workflow.datasets.export.choice import ExportChoice, molecule_splits, parse_condition
+from workflow.run.store.records import Cost
+from workflow.run.store.store import Store
 
 DFT, GOLD = find_level("wb97x/6-31g*"), find_level("ccsd(t)*/cbs")
 MOLECULES = {

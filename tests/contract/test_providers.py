@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from chemistry.errors import InputError
-from workflow.backend import Backend, read_backend
-from workflow.parsl_config import parsl_config
+from workflow.settings.backend import Backend, read_backend
+from workflow.work.pools.config import parsl_config
 
 _COMMON = """\
     walltime: "1-02:00:00"
@@ -251,7 +251,7 @@ def test_a_python_file_may_bring_an_executor(
     assert backend.slots == 2
     assert executor.label == "main"
     assert executor.encrypted
-    assert "workflow.leash hold" in executor.launch_cmd
+    assert "workflow.work.pools.leash hold" in executor.launch_cmd
     assert executor.provider.worker_init.startswith("export SITE=here\n")
     assert "export OMP_NUM_THREADS=1" in executor.provider.worker_init
 

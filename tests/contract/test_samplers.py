@@ -8,13 +8,14 @@ import pytest
 from fake_potentials import Defiant, FakeCommittee, Springs, Wells
 from pydantic import TypeAdapter, ValidationError
 
-from chemistry.clusters import cluster_of
-from chemistry.embedding import embedded
-from chemistry.geometry import check_geometry
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Threshold
-from chemistry.rdkit_bridge import geometry_rules
+from chemistry.geometries.clusters import cluster_of
+from chemistry.geometries.embedding import embedded
+from chemistry.geometries.geometry import check_geometry
+from chemistry.geometries.rdkit_bridge import geometry_rules
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Threshold
+from chemistry.records.structure import Origin, Structure
 from chemistry.sampling import (
     SAMPLERS,
     AnySampler,
@@ -27,7 +28,6 @@ from chemistry.sampling import (
     TorsionScans,
 )
 from chemistry.sampling.base import Sample, Sampler
-from chemistry.structure import Origin, Structure
 
 QUICK: dict[str, Sampler] = {
     "conformers": Conformers(embeddings=8),

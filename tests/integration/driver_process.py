@@ -21,10 +21,10 @@ _PRELUDE = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from chemistry.errors import CampaignFailed, PoisonTask
-from workflow.backend import Backend, Roles, WalltimeLimits
-from workflow.pools import LocalPool, SgePool, SlurmPool
-from workflow.isolate import Limits, run_isolated
-from workflow.workers import start_workers
+from workflow.settings.backend import Backend, Roles, WalltimeLimits
+from workflow.settings.pools.kinds import LocalPool, SgePool, SlurmPool
+from workflow.work.system.isolate import Limits, run_isolated
+from workflow.work.pools.workers import start_workers
 
 folder = Path(sys.argv[1])
 one = Backend(pools={"main": LocalPool(workers=1)})
@@ -38,7 +38,7 @@ def tell(what):
 def hang(folder, number):
     import os, subprocess, time
     from pathlib import Path
-    from workflow.isolate import Limits, run_isolated
+    from workflow.work.system.isolate import Limits, run_isolated
 
     def task():
         subprocess.Popen(["sleep", "600"], start_new_session=True)

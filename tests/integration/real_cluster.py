@@ -14,8 +14,8 @@ from driver_process import Driver
 
 # A queue of one's own may be looked at more often than that of others.
 _LOOK_OFTEN = """
-import workflow.providers
-workflow.providers._POLLING_SECONDS = 1
+import workflow.work.pools.providers
+workflow.work.pools.providers._POLLING_SECONDS = 1
 """
 _SCRIPTS = Path(__file__).parents[1] / "clusters"
 

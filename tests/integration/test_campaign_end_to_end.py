@@ -19,7 +19,7 @@ from rung_command import SMALL, put_backend, put_campaign, rung, start_rung, sto
 from safetensors import safe_open
 
 from chemistry.units import EV_PER_HARTREE
-from workflow.store import Store
+from workflow.run.store.store import Store
 
 pytestmark = pytest.mark.slow
 

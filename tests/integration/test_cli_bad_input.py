@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from rung_command import SMALL, put_backend, put_campaign, rung
 
-from workflow.campaign import Campaign, read_campaign
 from workflow.cli import app
-from workflow.run_folder import RunFolder, locked, open_run
-from workflow.store import Store
+from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign, read_campaign
 
 
 def refused(*arguments, folder: Path, code: int = 2) -> str:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chemistry.level import find_level
-from workflow.climb_report import climb_report
-from workflow.store import Store
+from chemistry.records.level import find_level
+from workflow.report.climb_report import climb_report
+from workflow.run.store.store import Store
 
 RUNG = Path(sys.executable).with_name("rung")
 

@@ -10,9 +10,9 @@ import torch
 from ase.data import atomic_numbers
 
 from chemistry.errors import InputError
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 from chemistry.units import EV_PER_HARTREE
-from model.pretrained import read_neurochem
+from model.architectures.ani.neurochem import read_neurochem
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 MODELS = SHARED / "ani_models"
@@ -106,10 +106,10 @@ def test_another_folder_is_refused(tmp_path):
 
 
 def test_training_starts_from_published_weights_and_keeps_frozen_layers():
-    from chemistry.label import Label, LabelledStructure, Provenance
-    from chemistry.level import find_level
+    from chemistry.records.label import Label, LabelledStructure, Provenance
+    from chemistry.records.level import find_level
+    from model.architectures.ani.training.train import train_committee
     from model.settings import PretrainedSettings, TrainingSettings
-    from model.training import train_committee
 
     level = find_level("gfn2-xtb")
     published = read_neurochem(MODELS / "ani-1x_8x").first(2)

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from chemistry.structure import Structure
-from model.architecture import Architecture
-from model.batch import AtomBatch
-from model.committee import Committee
-from model.descriptor import environments
-from model.network import StackedNetworks
+from chemistry.records.structure import Structure
+from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.committee import Committee
+from model.architectures.ani.descriptor.batch import AtomBatch
+from model.architectures.ani.descriptor.environments import environments
+from model.architectures.ani.network import StackedNetworks
 
 pytest.importorskip("torchani", reason="torchani is not installed: pip install rung[oracle]")
 from torchani_oracle import torchani_model

@@ -171,7 +171,7 @@ def test_a_task_that_lost_its_worker_is_tried_again(
         """
 def patient(folder, wait_for):
     import os
-    from workflow.isolate import Limits, run_isolated
+    from workflow.work.system.isolate import Limits, run_isolated
     with (folder / "tries").open("a") as file:
         file.write(f"{os.getpid()}\\n")
     run_isolated(wait_for, folder / "go", limits=Limits(wall_seconds=600, memory_gb=1))
@@ -275,7 +275,7 @@ with start_workers(two, folder / "run") as workers:
 def test_a_pool_that_cannot_start_is_told_in_bounded_time(run: Callable[[str], Driver]) -> None:
     driver = run(
         """
-import workflow.parsl_config as parsl_config
+import workflow.work.pools.config as parsl_config
 parsl_config.worker_environment = lambda pool: "echo no such module >&2; exit 3"
 with start_workers(one, folder / "run") as workers:
     try:
@@ -302,8 +302,8 @@ def test_an_interchange_that_does_not_start_is_told_in_bounded_time(
 ) -> None:
     driver = run(
         f"""
-import workflow.interchange as interchange
-import workflow.parsl_config as parsl_config
+import workflow.work.pools.interchange as interchange
+import workflow.work.pools.config as parsl_config
 interchange._START_SECONDS = 2.0
 parsl_config._interchange_command = lambda: ["sh", "-c", {command!r}]
 try:

@@ -15,10 +15,10 @@ from chemistry.engines.psi4.program import Psi4, find_psi4
 from chemistry.engines.psi4.request import core_orbitals, request_of
 from chemistry.engines.pyscf.engine import PySCFEngine
 from chemistry.errors import EngineNotInstalled
-from chemistry.label import Label, LabelFailure
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.recipe import Calculation
-from chemistry.structure import Structure
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.recipe import Calculation
+from chemistry.records.structure import Structure
 from chemistry.units import (
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
     EV_PER_HARTREE,

@@ -14,9 +14,9 @@ from ase.data import atomic_numbers
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
-from chemistry.label import Label
-from chemistry.level import find_level
-from chemistry.structure import FloatArray, Structure
+from chemistry.records.label import Label
+from chemistry.records.level import find_level
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
 
 PUBLISHED = Path(__file__).parents[2].parent / "shared/data/ani_wb97x631gd_gdb11_s01.h5"

@@ -8,16 +8,16 @@ import pytest
 from chemistry.engines.base import Resources
 from chemistry.engines.pyscf import correlation
 from chemistry.engines.pyscf.engine import PySCFEngine
-from chemistry.label import Label, LabelFailure
-from chemistry.level import LevelOfTheory, find_level
-from chemistry.recipe import (
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.recipe import (
     Calculation,
     Composite,
     FrozenNaturalOrbitals,
     LocalNaturalOrbitals,
     Truncation,
 )
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_MOL_PER_EV
 
 WATER = Structure(

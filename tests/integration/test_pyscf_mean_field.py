@@ -10,9 +10,9 @@ import pytest
 from chemistry.engines.base import Resources
 from chemistry.engines.pyscf import scf
 from chemistry.engines.pyscf.engine import PySCFEngine
-from chemistry.label import Label, LabelFailure
-from chemistry.level import Calculation, LevelOfTheory, find_level
-from chemistry.structure import Structure
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import Calculation, LevelOfTheory, find_level
+from chemistry.records.structure import Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
 
 FORMALDEHYDE = Structure(
@@ -93,8 +93,8 @@ def test_a_label_loads_next_to_nothing_in_its_own_process() -> None:
 import sys
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
-from chemistry.level import find_level
-from chemistry.structure import Structure
+from chemistry.records.level import find_level
+from chemistry.records.structure import Structure
 engine = find_engine("pyscf")(find_level("pbe/sto-3g"), Resources())
 before = set(sys.modules)
 engine.label(Structure(atomic_numbers=[1, 1], positions=[[0, 0, 0], [0, 0, 0.74]]))

@@ -7,14 +7,14 @@ import psutil
 import pytest
 from rung_command import SMALL, put_campaign, start_rung, stop
 
-from chemistry.level import find_level
-from workflow.campaign import Campaign
+from chemistry.records.level import find_level
+from workflow.campaign.observers.refresher import Refresher
 from workflow.cli import main
-from workflow.refresher import Refresher
-from workflow.report import follow_run
-from workflow.run_folder import RunFolder, locked, open_run
-from workflow.store import Store
-from workflow.watch import was_killed
+from workflow.report.page import follow_run
+from workflow.report.watch import was_killed
+from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
 
 CAMPAIGN = Campaign.model_validate(
     {"name": "followed", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}

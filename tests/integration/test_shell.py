@@ -11,10 +11,10 @@ import pytest
 import typer
 from rung_command import RUNG, environment, put_campaign, rung
 
-from workflow.campaign import Campaign
 from workflow.cli import app
-from workflow.run_folder import open_run
-from workflow.store import Store
+from workflow.run.folder import open_run
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
 
 CAMPAIGN = Campaign.model_validate(
     {"name": "shell", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}
@@ -148,7 +148,8 @@ def test_help_loads_nothing_that_computes():
 
 def test_a_launch_loads_neither_torch_nor_formats_before_its_workers_start():
     asked = (
-        "import sys, workflow.launch, workflow.progress, workflow.summary, workflow.screen\n"
+        "import sys, workflow.campaign.launch, workflow.campaign.observers.progress\n"
+        "import workflow.report.summary, workflow.report.screen\n"
         "print([name for name in ('torch', 'ase.db', 'h5py', 'pyarrow') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ import yaml
 from real_cluster import ask, empties, real_cluster
 from rung_command import RUNG, SMALL, put_campaign, stop
 
-from workflow.store import Store
+from workflow.run.store.store import Store
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -14,14 +14,14 @@ from rung_command import rung
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
-from chemistry.label import LabelledStructure
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import LabelledStructure
+from chemistry.records.level import find_level
 from chemistry.sampling import Conformers, NormalModes, TorsionScans
+from model.architectures.ani.checkpoint import save_committee
+from model.architectures.ani.training.train import train_committee
 from model.calculator import CommitteeCalculator
-from model.checkpoint import save_committee
 from model.settings import TrainingSettings
-from model.training import train_committee
 from workflow.cli import main
 
 pytestmark = pytest.mark.slow

@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rung_command import RUNG
 
-from workflow.campaign import Campaign
-from workflow.records import Cost, Training
-from workflow.run_folder import RunFolder, locked, open_run
-from workflow.store import Store
-from workflow.summary import summarize
-from workflow.watch import has_ended, watch_screen
+from workflow.report.summary import summarize
+from workflow.report.watch import has_ended, watch_screen
+from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.store.records import Cost, Training
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
 
 CAMPAIGN = Campaign.model_validate(
     {

@@ -6,7 +6,7 @@ from torchani.arch import ANI
 from torchani.nn import ANINetworks, AtomicNetwork, Ensemble
 from torchani.sae import SelfEnergy
 
-from model.committee import Committee
+from model.architectures.ani.committee import Committee
 
 SYMBOLS = ("H", "C", "N", "O")
 

@@ -6,8 +6,8 @@ from ase import Atoms
 from ase.calculators.morse import MorsePotential
 from model_examples import committee
 
-from chemistry.molecules import molecule_from_smiles
-from workflow.inputs import one_geometry
+from chemistry.readers.molecules import molecule_from_smiles
+from workflow.settings.molecules import one_geometry
 from workflow.use.subject import Subject
 from workflow.use.torsion import torsion_profile
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from chemistry.label import Label, LabelFailure, Provenance
-from chemistry.structure import Origin, Structure
-from workflow.backend import Role
-from workflow.campaign import Campaign
-from workflow.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
-from workflow.records import Cost, Judgement
-from workflow.results import (
+from chemistry.records.label import Label, LabelFailure, Provenance
+from chemistry.records.structure import Origin, Structure
+from workflow.run.store.records import Cost, Judgement
+from workflow.settings.backend import Role
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
+from workflow.work.results import (
     Answer,
     Judged,
     Offered,
@@ -24,7 +24,7 @@ from workflow.results import (
     Trained,
     result_spool,
 )
-from workflow.training_set import read_labelled
+from workflow.work.training_set import read_labelled
 
 WATER = np.array([[0.0, 0.0, 0.119], [0.0, 0.763, -0.477], [0.0, -0.763, -0.477]])
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
-from workflow.backend import Backend, read_backend
-from workflow.pools import LocalPool, SlurmPool
-from workflow.walltime import walltime_seconds
+from workflow.settings.backend import Backend, read_backend
+from workflow.settings.pools.kinds import LocalPool, SlurmPool
+from workflow.settings.walltime import walltime_seconds
 
 _SLURM = """
 pools:

@@ -6,10 +6,10 @@ from typing import get_args
 import pytest
 
 from chemistry.errors import InputError
-from workflow.backend import Backend, read_backend
-from workflow.partitions import Partition, read_partitions
-from workflow.pools import Pool, SlurmPool
-from workflow.templates import backend_text, write_templates
+from workflow.settings.backend import Backend, read_backend
+from workflow.settings.pools.kinds import Pool, SlurmPool
+from workflow.settings.templates import backend_text, write_templates
+from workflow.settings.templates.partitions import Partition, read_partitions
 
 _SINFO = """\
 debug|30:00|4|7900|1

@@ -10,14 +10,14 @@ import yaml
 
 from chemistry.engines import ENGINES
 from chemistry.errors import EngineNotInstalled, InputError
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.structure import Structure
-from workflow.backend import Backend, read_backend
-from workflow.campaign import Campaign, read_campaign
-from workflow.inputs import check_levels, read_campaign_molecules, rung_level
-from workflow.resume import differences, require_same_campaign
-from workflow.templates import write_templates
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Structure
+from workflow.run.resume import differences, require_same_campaign
+from workflow.settings.backend import Backend, read_backend
+from workflow.settings.campaign import Campaign, read_campaign
+from workflow.settings.molecules import check_levels, read_campaign_molecules, rung_level
+from workflow.settings.templates import write_templates
 
 MINIMAL = {"name": "x", "molecules": ["O"], "rungs": [{"level": "hf/sto-3g"}]}
 

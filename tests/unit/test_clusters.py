@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 from ase.data.vdw_alvarez import vdw_radii
 
-from chemistry.clusters import cluster_of
-from chemistry.embedding import embedded
 from chemistry.errors import InputError
-from chemistry.force_field import MMFF94
-from chemistry.geometry import check_geometry
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.placement import fragments
-from chemistry.rdkit_bridge import geometry_rules
+from chemistry.geometries.clusters import cluster_of
+from chemistry.geometries.embedding import embedded
+from chemistry.geometries.force_field import MMFF94
+from chemistry.geometries.geometry import check_geometry
+from chemistry.geometries.placement import fragments
+from chemistry.geometries.rdkit_bridge import geometry_rules
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Origin, Structure, interatomic_distances
 from chemistry.sampling import Clusters, Conformers
-from chemistry.structure import Origin, Structure, interatomic_distances
-from workflow.campaign import Campaign
-from workflow.inputs import read_campaign_molecules
+from workflow.settings.campaign import Campaign
+from workflow.settings.molecules import read_campaign_molecules
 
 
 def parts_of(*smiles: str) -> tuple[list[Molecule], list[list[Structure]]]:

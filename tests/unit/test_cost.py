@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from chemistry.structure import Structure
-from workflow.cost import CostMoments, PowerLaw, fit_cost, n_electrons
+from chemistry.records.structure import Structure
+from workflow.planning.cost import CostMoments, PowerLaw, fit_cost, n_electrons
 
 
 def fitted(electrons, seconds) -> PowerLaw:

@@ -7,14 +7,14 @@ import pytest
 from scripted_workers import Listener, ScriptedWorkers
 
 from chemistry.errors import CampaignFailed
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from workflow.backend import Backend
-from workflow.campaign import Campaign
-from workflow.driver import Driver
-from workflow.run_folder import open_run
-from workflow.snapshot import rung_state
-from workflow.store import Store
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.level import find_level
+from workflow.campaign.driver import Driver
+from workflow.run.folder import open_run
+from workflow.run.state import rung_state
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import Campaign
 
 LEVEL = find_level("hf/sto-3g")
 

@@ -10,16 +10,16 @@ import pytest
 from scripted_workers import ScriptedWorkers, sampled
 
 from chemistry.errors import CampaignFailed
-from chemistry.label import LabelFailure
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from workflow.backend import Backend
-from workflow.campaign import Campaign
-from workflow.driver import Driver
-from workflow.orders import LabelOrder, SampleOrder, TrainOrder
-from workflow.results import Broken, Sampled, Trained
-from workflow.run_folder import open_run
-from workflow.store import Store
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import LabelFailure
+from chemistry.records.level import find_level
+from workflow.campaign.driver import Driver
+from workflow.run.folder import open_run
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import LabelOrder, SampleOrder, TrainOrder
+from workflow.work.results import Broken, Sampled, Trained
 
 LEVEL = find_level("hf/sto-3g")
 NAMES = {"water": "O", "methane": "C"}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
-from chemistry.label import Label, LabelFailure
-from chemistry.level import find_level
-from chemistry.structure import Structure
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import find_level
+from chemistry.records.structure import Structure
 
 HYDROGEN = Structure(atomic_numbers=[1, 1], positions=[[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
 PULL = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])

@@ -6,12 +6,12 @@ import pytest
 from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.errors import InputError
-from chemistry.molecules import molecule_from_smiles
-from workflow.backend import Backend
-from workflow.driver import Driver
-from workflow.explain import explain, sentences
-from workflow.run_folder import RunFolder, open_run
-from workflow.store import Store
+from chemistry.readers.molecules import molecule_from_smiles
+from workflow.campaign.driver import Driver
+from workflow.report.explain import explain, sentences
+from workflow.run.folder import RunFolder, open_run
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
 
 CAMPAIGN = scripted_campaign()
 

@@ -10,22 +10,22 @@ from rich.console import Console
 from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.errors import CampaignFailed, InputError, RunInUse
-from chemistry.label import Label, LabelFailure
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from workflow.backend import Backend, Roles
-from workflow.campaign import Campaign
-from workflow.driver import Driver
-from workflow.orders import LabelOrder, SampleOrder, TrainOrder
-from workflow.pools import LocalPool
-from workflow.records import Unusable
-from workflow.results import Broken
-from workflow.retry import retry, unusable_labels
-from workflow.run_folder import RunFolder, locked, open_run
-from workflow.screen import failures_screen
-from workflow.status_json import failures_json
-from workflow.store import Store
-from workflow.task_keys import label_key
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import find_level
+from workflow.campaign.driver import Driver
+from workflow.campaign.retry import retry, unusable_labels
+from workflow.planning.keys import label_key
+from workflow.report.screen import failures_screen
+from workflow.report.status_json import failures_json
+from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.store.records import Unusable
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend, Roles
+from workflow.settings.campaign import Campaign
+from workflow.settings.pools.kinds import LocalPool
+from workflow.work.orders import LabelOrder, SampleOrder, TrainOrder
+from workflow.work.results import Broken
 
 LEVEL = find_level("hf/sto-3g")
 N_LABELS = 16 + 4

@@ -16,8 +16,8 @@ from chemistry.gates import (
     is_outlier,
     refusal,
 )
-from chemistry.label import Label, Provenance
-from chemistry.structure import Structure
+from chemistry.records.label import Label, Provenance
+from chemistry.records.structure import Structure
 from chemistry.units import KCAL_MOL_PER_EV
 
 WATER = Structure(atomic_numbers=np.array([8, 1, 1]), positions=np.arange(9.0).reshape(3, 3))

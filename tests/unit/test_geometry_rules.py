@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase.data import atomic_numbers
 
-from chemistry.geometry import (
+from chemistry.geometries.geometry import (
     GeometryRules,
     bonds_by_distance,
     check_geometry,
@@ -16,7 +16,7 @@ from chemistry.geometry import (
     distinct_rows,
     farthest_rows,
 )
-from chemistry.structure import Origin, Structure
+from chemistry.records.structure import Origin, Structure
 
 WATER = Structure(
     atomic_numbers=np.array([8, 1, 1]),

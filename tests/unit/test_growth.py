@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from chemistry.errors import InputError
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Prediction, Threshold
-from chemistry.smiles_pool import PoolEntry, draw_by_size, heavy_atoms_of, pool_entries
-from workflow.campaign import Campaign
-from workflow.growing import grow
-from workflow.growth import Growth
-from workflow.inputs import check_pool
-from workflow.orders import GrowOrder
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.readers.smiles_pool import PoolEntry, draw_by_size, heavy_atoms_of, pool_entries
+from chemistry.records.potential import Prediction, Threshold
+from workflow.settings.campaign import Campaign
+from workflow.settings.growth import Growth
+from workflow.settings.molecules import check_pool
+from workflow.work.find_molecules import grow
+from workflow.work.orders import GrowOrder
 
 
 @pytest.mark.parametrize(

@@ -13,21 +13,21 @@ from ase.build import molecule as ase_molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from scripted_workers import Listener, ScriptedWorkers
 
-from chemistry.embedding import embed
 from chemistry.errors import InputError
-from chemistry.label import Label, LabelledStructure, Provenance
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from chemistry.rdkit_bridge import atomic_numbers_of, to_rdkit
-from chemistry.structure import Origin, Structure
+from chemistry.geometries.embedding import embed
+from chemistry.geometries.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelledStructure, Provenance
+from chemistry.records.level import find_level
+from chemistry.records.structure import Origin, Structure
 from chemistry.units import EV_PER_HARTREE
-from workflow.backend import Backend
-from workflow.campaign import Campaign, read_campaign
-from workflow.driver import Driver
-from workflow.export import EXPORTERS, write_export
-from workflow.import_data import describe_import, import_data
-from workflow.run_folder import RunFolder
-from workflow.store import Store
+from workflow.campaign.driver import Driver
+from workflow.datasets.export import EXPORTERS, write_export
+from workflow.datasets.import_data import describe_import, import_data
+from workflow.run.folder import RunFolder
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import Campaign, read_campaign
 
 DFT, GOLD = find_level("wb97x/6-31g*"), find_level("ccsd(t)*/cbs")
 SMILES = {"ethanol": "CCO", "ether": "COC", "alanine": "C[C@H](N)C(=O)O"}

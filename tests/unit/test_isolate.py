@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from workflow.isolate import Died, Finished, Limits, Raised, run_isolated
-from workflow.processes import children, has_ended
+from workflow.work.system.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.work.system.processes import children, has_ended
 
 _LIMITS = Limits(wall_seconds=60, memory_gb=0.3)
 _SHORT = Limits(wall_seconds=0.3, memory_gb=0.3)

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workflow import leash
-from workflow.processes import birth, has_ended
+from workflow.work.pools import leash
+from workflow.work.system.processes import birth, has_ended
 
 # A pool with two workers, one of which is busy: it has a child of its own.
 _POOL = """

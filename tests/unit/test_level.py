@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from chemistry.errors import InputError
-from chemistry.level import (
+from chemistry.records.level import (
     CORRELATION_CBS,
     HF_CBS,
     LEVELS,
@@ -15,7 +15,7 @@ from chemistry.level import (
     find_level,
     gold_standard,
 )
-from chemistry.recipe import (
+from chemistry.records.recipe import (
     Calculation,
     Component,
     Composite,
@@ -24,7 +24,7 @@ from chemistry.recipe import (
     LocalNaturalOrbitals,
     Term,
 )
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 
 
 def test_ani_level_has_cartesian_d_functions() -> None:

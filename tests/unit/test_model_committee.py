@@ -8,7 +8,7 @@ from model_examples import ELEMENTS, cluster, committee
 from scipy.spatial.transform import Rotation
 
 from chemistry.errors import InputError
-from chemistry.structure import Origin, Structure
+from chemistry.records.structure import Origin, Structure
 
 POTENTIAL = committee()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from model_examples import toy_data
 
-from chemistry.potential import Prediction
+from chemistry.records.potential import Prediction
 from chemistry.units import EV_PER_KCAL_MOL
 from model.evaluation import errors_of
 

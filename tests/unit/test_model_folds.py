@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from model_examples import toy_data
 
-from chemistry.structure import Origin
+from chemistry.records.structure import Origin
 from model.folds import assign_folds
 
 

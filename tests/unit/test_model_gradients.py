@@ -3,15 +3,15 @@
 import torch
 from model_examples import ELEMENTS, cluster
 
-from model.architecture import Architecture, SymmetryFunctions
-from model.batch import AtomBatch
-from model.descriptor import environments
-from model.forces import (
+from model.architectures.ani.architecture import Architecture, SymmetryFunctions
+from model.architectures.ani.descriptor.batch import AtomBatch
+from model.architectures.ani.descriptor.environments import environments
+from model.architectures.ani.forces import (
     differentiable_energies,
     differentiable_energies_and_forces,
     energies_and_forces,
 )
-from model.network import StackedNetworks, evaluate
+from model.architectures.ani.network import StackedNetworks, evaluate
 
 TINY = Architecture(
     elements=ELEMENTS,

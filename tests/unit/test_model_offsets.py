@@ -7,7 +7,7 @@ import torch
 from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
 
 from model import TrainingSettings, train_committee
-from model.offsets import refit_offsets
+from model.architectures.ani.training.offsets import refit_offsets
 from model.self_energies import element_counts
 
 

@@ -5,11 +5,11 @@ import pytest
 from model_examples import cluster, committee
 
 from chemistry.errors import InputError
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import replicas_of
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.potential import replicas_of
+from chemistry.records.structure import Structure
 from chemistry.sampling.bias import DisagreementBias
 from chemistry.sampling.dynamics import LangevinDynamics
-from chemistry.structure import Structure
 
 POTENTIAL = committee()
 WATER = Structure(

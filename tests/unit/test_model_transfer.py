@@ -8,10 +8,10 @@ import torch
 from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
 
 from chemistry.errors import InputError
-from chemistry.level import find_level
+from chemistry.records.level import find_level
 from model import TrainingSettings, held_out_errors, train_committee
-from model.network import free_weights
-from model.transfer import add_committees, climb, shifted
+from model.architectures.ani.network import free_weights
+from model.architectures.ani.training.transfer import add_committees, climb, shifted
 
 SETTINGS = TrainingSettings(members=2, max_epochs=25, hidden_layers=SMALL, batch_size=16)
 GOLD = find_level("hf/sto-3g")

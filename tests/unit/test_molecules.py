@@ -9,13 +9,13 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
 from chemistry.errors import InputError
-from chemistry.molecule_json import molecule_from_json, molecule_to_json
-from chemistry.molecules import (
+from chemistry.geometries.rdkit_bridge import atomic_numbers_of, geometry_rules, to_rdkit
+from chemistry.readers.molecules import (
     merge_molecules,
     molecule_from_smiles,
     read_molecules,
 )
-from chemistry.rdkit_bridge import atomic_numbers_of, geometry_rules, to_rdkit
+from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
 
 SAME_EVERYWHERE = [
     "CCO",

@@ -10,8 +10,8 @@ from rdkit import Chem
 from rdkit.Chem import rdDepictor, rdDistGeom
 
 from chemistry.errors import InputError
-from chemistry.molecules import molecule_from_smiles, read_molecules
-from chemistry.rdkit_bridge import elements
+from chemistry.geometries.rdkit_bridge import elements
+from chemistry.readers.molecules import molecule_from_smiles, read_molecules
 
 
 def put(folder: Path, name: str, text: str) -> Path:

@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from chemistry.structure import Origin, Structure
-from workflow.actions import Choosing, Finishing, Growing, Judging, Labelling, Sampling, TrainingNow
-from workflow.campaign import Campaign
-from workflow.plan import plan
-from workflow.records import Candidate, Sweep, Training
-from workflow.rung_state import MoleculeState, RungState
-from workflow.selection import excess
-from workflow.stop_rules import failure_reason, stop_reason
-from workflow.task_keys import (
+from chemistry.records.structure import Origin, Structure
+from workflow.planning.actions import (
+    Choosing,
+    Finishing,
+    Growing,
+    Judging,
+    Labelling,
+    Sampling,
+    TrainingNow,
+)
+from workflow.planning.keys import (
     SampleTask,
     derive_seed,
     grow_key,
@@ -22,7 +24,13 @@ from workflow.task_keys import (
     sample_tasks,
     train_key,
 )
-from workflow.thresholds import threshold_of
+from workflow.planning.plan import plan
+from workflow.planning.selection import excess
+from workflow.planning.state import MoleculeState, RungState
+from workflow.planning.stop_rules import failure_reason, stop_reason
+from workflow.planning.thresholds import threshold_of
+from workflow.run.store.records import Candidate, Sweep, Training
+from workflow.settings.campaign import Campaign
 
 LEVEL = "hf/sto-3g"
 EMPTY = RungState(
@@ -133,7 +141,7 @@ def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
 
 
 class ListedPool:
-    """Waiting candidates in a list, as `workflow.pool.Pool` asks for them."""
+    """Waiting candidates in a list, as `workflow.run.store.waiting.Pool` asks for them."""
 
     def __init__(self, candidates, threshold) -> None:
         self._all = sorted(candidates, key=lambda c: c.structure.structure_id)

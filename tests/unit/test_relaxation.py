@@ -8,9 +8,9 @@ from fake_potentials import Springs
 from model_examples import cluster, committee
 
 from chemistry.errors import InputError
-from chemistry.potential import replicas_of
-from chemistry.relaxation import relax
-from chemistry.structure import Structure
+from chemistry.geometries.relaxation import relax
+from chemistry.records.potential import replicas_of
+from chemistry.records.structure import Structure
 from model import CommitteeCalculator
 
 WATER = Structure(

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from chemistry.drawing import draw_svg
-from chemistry.molecules import molecule_from_smiles
-from workflow.records import Cost, Unusable
-from workflow.report.labels import failures_by_kind
-from workflow.report.plot import shown_of, thinned
-from workflow.report.work import busy_over_time, merged, timeline
+from chemistry.geometries.drawing import draw_svg
+from chemistry.readers.molecules import molecule_from_smiles
+from workflow.report.page.labels import failures_by_kind
+from workflow.report.page.plot import shown_of, thinned
+from workflow.report.page.work import busy_over_time, merged, timeline
+from workflow.run.store.records import Cost, Unusable
 
 
 def cost(start: float, end: float, worker: str = "here:1") -> Cost:

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from chemistry.errors import StoreError
-from chemistry.label import Label, LabelFailure, LabelledStructure, Provenance
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.structure import Origin, Structure
-from workflow.records import Cost, Judgement
-from workflow.results import (
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Origin, Structure
+from workflow.run.store.records import Cost, Judgement
+from workflow.work.results import (
     Broken,
     Grown,
     Judged,
@@ -28,7 +28,7 @@ from workflow.results import (
     structure_from_json,
     structure_to_json,
 )
-from workflow.training_set import read_labelled, write_labelled
+from workflow.work.training_set import read_labelled, write_labelled
 
 COST = Cost(worker="host:1", started_at=1 / 3, finished_at=1.7e9 + 1 / 7, cpu_seconds=5e-324)
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
-from workflow.campaign import Campaign, read_campaign
-from workflow.launch import opened_run
-from workflow.resume import as_begun, differences, given
+from workflow.campaign.launch import opened_run
+from workflow.run.resume import as_begun, differences, given
+from workflow.settings.campaign import Campaign, read_campaign
 
 
 def campaign(**changes) -> Campaign:

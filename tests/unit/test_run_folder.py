@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from chemistry.errors import InputError, RunInUse, StoreError
-from workflow.campaign import Campaign
-from workflow.run_folder import RunFolder, locked, open_run, stored_campaign, write_facts
-from workflow.store import Store
+from workflow.run.folder import RunFolder, locked, open_run, stored_campaign, write_facts
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
 
 
 def campaign(**changes) -> Campaign:
@@ -116,7 +116,7 @@ def test_what_cannot_be_a_folder_is_refused(tmp_path):
 def test_a_second_process_is_refused_until_the_first_one_ends(tmp_path):
     folder = new_run(tmp_path / "x")
     script = (
-        "import sys; from pathlib import Path; from workflow.run_folder import RunFolder, locked\n"
+        "import sys; from pathlib import Path; from workflow.run.folder import RunFolder, locked\n"
         "with locked(RunFolder(Path(sys.argv[1]))):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )

@@ -7,11 +7,11 @@ import pytest
 from fake_potentials import Defiant, Springs, Wells
 
 from chemistry.errors import InputError
-from chemistry.force_field import MMFF94
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles, read_molecules
+from chemistry.geometries.force_field import MMFF94
+from chemistry.readers.molecules import molecule_from_smiles, read_molecules
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Structure, interatomic_distances
 from chemistry.sampling import Conformers
-from chemistry.structure import Structure, interatomic_distances
 from chemistry.units import KCAL_MOL_PER_EV
 
 NO_POTENTIAL = Springs(

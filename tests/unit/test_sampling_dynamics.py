@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from fake_potentials import FakeCommittee, Springs, Wells
 
-from chemistry.geometry import check_geometry
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Prediction, Threshold
-from chemistry.rdkit_bridge import geometry_rules
+from chemistry.geometries.geometry import check_geometry
+from chemistry.geometries.rdkit_bridge import geometry_rules
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Prediction, Threshold
+from chemistry.records.structure import FloatArray, Structure, interatomic_distances
 from chemistry.sampling.dynamics import LangevinDynamics
 from chemistry.sampling.langevin import BAOAB, kinetic_energies, thermal_speeds
-from chemistry.structure import FloatArray, Structure, interatomic_distances
 from chemistry.units import BOLTZMANN_EV_PER_K, EV_PER_DALTON_ANGSTROM2_PER_FS2
 
 WATER = Structure(

@@ -5,12 +5,12 @@ import pytest
 from fake_potentials import Defiant, FakeCommittee, Springs
 
 from chemistry.errors import InputError
-from chemistry.force_field import MMFF94
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Threshold
+from chemistry.geometries.force_field import MMFF94
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.potential import Threshold
+from chemistry.records.structure import Structure
 from chemistry.sampling import Conformers, NormalModes
 from chemistry.sampling.modes import hessians, vibrations
-from chemistry.structure import Structure
 from chemistry.units import (
     BOLTZMANN_EV_PER_K,
     EV_PER_DALTON_ANGSTROM2_PER_FS2,

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from chemistry.embedding import embedded
-from chemistry.force_field import MMFF94
-from chemistry.geometry import GeometryRules
-from chemistry.molecule import Molecule
-from chemistry.molecules import molecule_from_smiles
-from chemistry.rdkit_bridge import geometry_rules
+from chemistry.geometries.embedding import embedded
+from chemistry.geometries.force_field import MMFF94
+from chemistry.geometries.geometry import GeometryRules
+from chemistry.geometries.rdkit_bridge import geometry_rules
+from chemistry.geometries.stretches import hinges
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Origin, Structure, interatomic_distances
 from chemistry.sampling import Stretches
-from chemistry.stretches import hinges
-from chemistry.structure import Origin, Structure, interatomic_distances
 
 
 def case(smiles: str) -> tuple[Molecule, GeometryRules, Structure]:

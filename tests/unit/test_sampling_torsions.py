@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from rdkit.Chem import rdMolTransforms
 
-from chemistry.force_field import MMFF94
-from chemistry.molecules import molecule_from_smiles
-from chemistry.rdkit_bridge import conformer_of
+from chemistry.geometries.force_field import MMFF94
+from chemistry.geometries.rdkit_bridge import conformer_of
+from chemistry.geometries.torsions import rotatable_torsions, turned
+from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.sampling import Conformers, TorsionScans
-from chemistry.torsions import rotatable_torsions, turned
 
 
 def relaxed(smiles: str):

@@ -10,20 +10,23 @@ from typing import Any
 import pytest
 
 from chemistry.errors import InputError, RungError
-from chemistry.molecules import read_molecules
-from model.checkpoint import load_committee
-from workflow.backend import read_backend
-from workflow.campaign import read_campaign
-from workflow.disk import own_folder
-from workflow.evaluate import evaluate_potential
-from workflow.results import result_spool
+from chemistry.readers.molecules import read_molecules
+from model.architectures.ani.checkpoint import load_committee
+from workflow.datasets.evaluate import evaluate_potential
+from workflow.settings.backend import read_backend
+from workflow.settings.campaign import read_campaign
+from workflow.work.results import result_spool
+from workflow.work.system.disk import own_folder
 
 ROOT = Path(__file__).parents[2]
 
 _CAN_RUN_CODE = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "runpy", "joblib"}
 _ALLOWED = {
-    ("workflow/isolate.py", "pickle"),  # between a worker and its own child, through a pipe
-    ("workflow/python_pool.py", "runpy"),  # the documented exception
+    (
+        "workflow/work/system/isolate.py",
+        "pickle",
+    ),  # between a worker and its own child, through a pipe
+    ("workflow/work/pools/python_file.py", "runpy"),  # the documented exception
 }
 
 

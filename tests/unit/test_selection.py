@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from chemistry.potential import Threshold
-from chemistry.structure import Origin, Structure
-from workflow.cost import PowerLaw
-from workflow.records import Candidate
-from workflow.selection import choose_even, choose_random, choose_uncertain, excess
+from chemistry.records.potential import Threshold
+from chemistry.records.structure import Origin, Structure
+from workflow.planning.cost import PowerLaw
+from workflow.planning.selection import choose_even, choose_random, choose_uncertain, excess
+from workflow.run.store.records import Candidate
 
 THRESHOLD = Threshold(rho_kcal_mol=0.2)
 

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from chemistry.errors import StoreError
-from chemistry.label import Label, LabelFailure, Provenance
-from workflow.label_json import label_from_json, label_to_json
-from workflow.spool import Spool
+from chemistry.records.label import Label, LabelFailure, Provenance
+from workflow.work.label_json import label_from_json, label_to_json
+from workflow.work.spool import Spool
 
 _FORK = multiprocessing.get_context("fork")
 

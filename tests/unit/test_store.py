@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from chemistry.errors import StoreError
-from chemistry.label import Label, LabelFailure, Provenance
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from chemistry.potential import Threshold
-from chemistry.structure import Origin, Structure
-from workflow.records import Candidate, Cost, Judgement, Training
-from workflow.selection import Choice
-from workflow.store import Store
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label, LabelFailure, Provenance
+from chemistry.records.level import find_level
+from chemistry.records.potential import Threshold
+from chemistry.records.structure import Origin, Structure
+from workflow.planning.selection import Choice
+from workflow.run.store.records import Candidate, Cost, Judgement, Training
+from workflow.run.store.store import Store
 
 LEVEL = find_level("hf/sto-3g")
 WATER = molecule_from_smiles("O", name="water")
@@ -440,7 +440,7 @@ def test_recent_tasks_are_those_after_a_moment_and_the_last_few(tmp_path):
 @pytest.mark.parametrize("read_only", [True, False])
 @pytest.mark.parametrize("left", [0, 10, 5000, 0.5])
 def test_a_cut_file_is_called_damaged(tmp_path, left, read_only, always_read, monkeypatch):
-    monkeypatch.setattr("workflow.database._ALWAYS_READ_BYTES", always_read)
+    monkeypatch.setattr("workflow.run.store.database._ALWAYS_READ_BYTES", always_read)
     path = tmp_path / "store.sqlite"
     size = full_store(path)
     with path.open("r+b") as file:
@@ -490,7 +490,7 @@ def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
 def test_a_large_store_is_read_before_writing_only_after_a_launch_that_was_cut_off(
     tmp_path, was_cut_off, monkeypatch
 ):
-    monkeypatch.setattr("workflow.database._ALWAYS_READ_BYTES", 0)
+    monkeypatch.setattr("workflow.run.store.database._ALWAYS_READ_BYTES", 0)
     path = tmp_path / "s"
     full_store(path)
     with Store.open(path) as store:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from scripted_workers import scripted_campaign
 
-from chemistry.level import find_level
-from chemistry.molecules import molecule_from_smiles
-from workflow.run_folder import RunFolder, open_run
-from workflow.snapshot import rung_state
-from workflow.store import Store
-from workflow.summary import summarize
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.level import find_level
+from workflow.report.summary import summarize
+from workflow.run.folder import RunFolder, open_run
+from workflow.run.state import rung_state
+from workflow.run.store.store import Store
 
 LEVEL = find_level("hf/sto-3g")
 WATER = molecule_from_smiles("O", name="water")

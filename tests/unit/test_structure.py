@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from chemistry.structure import Origin, Structure
+from chemistry.records.structure import Origin, Structure
 
 METHANOL_LIKE = Structure(
     atomic_numbers=np.array([6, 8, 1, 1, 1, 1]),

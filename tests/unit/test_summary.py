@@ -6,14 +6,14 @@ import pytest
 from rich.console import Console
 from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
-from chemistry.molecules import molecule_from_smiles
-from workflow.backend import Backend
-from workflow.driver import Driver
-from workflow.records import Cost, Training
-from workflow.run_folder import RunFolder, open_run
-from workflow.screen import duration, summary_screen
-from workflow.store import Store
-from workflow.summary import summarize
+from chemistry.readers.molecules import molecule_from_smiles
+from workflow.campaign.driver import Driver
+from workflow.report.screen import duration, summary_screen
+from workflow.report.summary import summarize
+from workflow.run.folder import RunFolder, open_run
+from workflow.run.store.records import Cost, Training
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
 
 
 def cost(start: float, end: float, cpu: float = 0.0) -> Cost:

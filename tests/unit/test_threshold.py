@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from chemistry.errors import InputError
-from chemistry.potential import Prediction, Threshold
+from chemistry.records.potential import Prediction, Threshold
 
 THRESHOLD = Threshold(rho_kcal_mol=0.2, force_sigma_kcal_mol_angstrom=1.0)
 

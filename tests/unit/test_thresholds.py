@@ -2,10 +2,10 @@
 
 import pytest
 
-from chemistry.potential import Threshold
-from workflow.campaign import Selection
-from workflow.records import Training
-from workflow.thresholds import ANI_1X_KCAL_MOL, threshold_of
+from chemistry.records.potential import Threshold
+from workflow.planning.thresholds import ANI_1X_KCAL_MOL, threshold_of
+from workflow.run.store.records import Training
+from workflow.settings.campaign import Selection
 
 
 def trained(**calibration) -> Training:

@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from chemistry.errors import InputError
-from workflow.yaml_file import StrictModel, parse_yaml_model, read_yaml_model
+from workflow.settings.yaml_file import StrictModel, parse_yaml_model, read_yaml_model
 
 
 class Here(StrictModel):

@@ -33,7 +33,7 @@ def init(
 
     Example: rung init my-campaign --backend slurm
     """
-    from workflow.templates import write_templates
+    from workflow.settings.templates import write_templates
 
     for path in write_templates(folder, backend):
         typer.echo(f"wrote {path}")
@@ -52,8 +52,8 @@ def schema(
 
     Example: rung schema campaign > campaign.schema.json
     """
-    from workflow.backend import Backend
-    from workflow.campaign import Campaign
+    from workflow.settings.backend import Backend
+    from workflow.settings.campaign import Campaign
 
     schemas = {"campaign": Campaign.model_json_schema, "backend": Backend.model_json_schema}
     if what not in schemas:
@@ -78,9 +78,9 @@ def check(
     """
     from rich.console import Console
 
-    from workflow.campaign import read_campaign
-    from workflow.check import check_campaign
-    from workflow.screen import new_console
+    from workflow.campaign.check import check_campaign
+    from workflow.report.screen import new_console
+    from workflow.settings.campaign import read_campaign
 
     found = check_campaign(
         read_campaign(campaign),
@@ -110,11 +110,11 @@ def launch(
 
     Example: rung launch runs/demo.yaml
     """
-    from workflow.campaign import read_campaign
-    from workflow.launch import describe, intent_of, launch_campaign
-    from workflow.progress import Progress
-    from workflow.screen import new_console, summary_screen
-    from workflow.summary import summarize
+    from workflow.campaign.launch import describe, intent_of, launch_campaign
+    from workflow.campaign.observers.progress import Progress
+    from workflow.report.screen import new_console, summary_screen
+    from workflow.report.summary import summarize
+    from workflow.settings.campaign import read_campaign
 
     console = new_console()
     read, pools = read_campaign(campaign), machine(backend)
@@ -133,7 +133,7 @@ def launch(
     if len(read.rungs) > 1:
         climb_report(folder.path)
     # Not earlier: it loads torch, for which no worker should wait.
-    from workflow.report import try_report
+    from workflow.report.page import try_report
 
     console.print(f"report      {try_report(folder)}", markup=False)
 
@@ -153,11 +153,11 @@ def status(
 
     Example: rung status runs/demo
     """
-    from workflow.retry import unusable_labels
-    from workflow.run_folder import RunFolder
-    from workflow.screen import failures_screen, new_console, save_picture, summary_screen
-    from workflow.status_json import failures_json, summary_json
-    from workflow.summary import summarize
+    from workflow.campaign.retry import unusable_labels
+    from workflow.report.screen import failures_screen, new_console, save_picture, summary_screen
+    from workflow.report.status_json import failures_json, summary_json
+    from workflow.report.summary import summarize
+    from workflow.run.folder import RunFolder
 
     folder = RunFolder(run)
     if as_json:
@@ -192,8 +192,8 @@ def retry(
 
     Example: rung retry runs/demo --kind resource
     """
-    from workflow.retry import retry as put_back
-    from workflow.run_folder import RunFolder
+    from workflow.campaign.retry import retry as put_back
+    from workflow.run.folder import RunFolder
 
     chosen = put_back(RunFolder(run), kinds=kind or (), structures=structures or ())
     typer.echo(f"put {len(chosen)} labels back: launch the campaign again to compute them")
@@ -209,9 +209,9 @@ def explain(
 
     Example: rung explain runs/demo 454d0ac6
     """
-    from workflow.explain import explain as known_of
-    from workflow.explain import sentences
-    from workflow.run_folder import RunFolder
+    from workflow.report.explain import explain as known_of
+    from workflow.report.explain import sentences
+    from workflow.run.folder import RunFolder
 
     known = known_of(RunFolder(run), structure)
     if as_json:
@@ -226,9 +226,9 @@ def watch(run: Run) -> None:
 
     Example: rung watch runs/demo
     """
-    from workflow.run_folder import RunFolder
-    from workflow.screen import new_console
-    from workflow.watch import watch
+    from workflow.report.screen import new_console
+    from workflow.report.watch import watch
+    from workflow.run.folder import RunFolder
 
     watch(RunFolder(run), new_console())
 
@@ -245,9 +245,9 @@ def report(
 
     Example: rung report runs/demo
     """
-    from workflow.report import follow_run, write_report
-    from workflow.run_folder import RunFolder
-    from workflow.watch import KILLED, was_killed
+    from workflow.report.page import follow_run, write_report
+    from workflow.report.watch import KILLED, was_killed
+    from workflow.run.folder import RunFolder
 
     folder = RunFolder(run)
     for path in follow_run(folder) if follow else [write_report(folder)]:
@@ -262,9 +262,9 @@ def climb_report(run: Run, as_json: AsJSON = False) -> None:
 
     Example: rung climb-report runs/demo
     """
-    from workflow.climb_report import climb_report, report_screen, save_plot, save_report
-    from workflow.run_folder import RunFolder
-    from workflow.screen import new_console
+    from workflow.report.climb_report import climb_report, report_screen, save_plot, save_report
+    from workflow.report.screen import new_console
+    from workflow.run.folder import RunFolder
 
     console = new_console()
     report = climb_report(run)

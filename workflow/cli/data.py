@@ -63,11 +63,11 @@ def export(
 
     Example: rung export runs/demo --format ani-hdf5 --where "max_force_ev_angstrom<30"
     """
-    from workflow.export import find_exporter, write_export
-    from workflow.export.card import card_path
-    from workflow.export.choice import ExportChoice, parse_condition
-    from workflow.run_folder import RunFolder
-    from workflow.store import Store
+    from workflow.datasets.export import find_exporter, write_export
+    from workflow.datasets.export.card import card_path
+    from workflow.datasets.export.choice import ExportChoice, parse_condition
+    from workflow.run.folder import RunFolder
+    from workflow.run.store.store import Store
 
     exporter = find_exporter(format_)
     choice = ExportChoice(
@@ -105,8 +105,8 @@ def import_(
 
     Example: rung import campaign.yaml ani1x.h5 --level wb97x/6-31g*
     """
-    from workflow.campaign import read_campaign
-    from workflow.import_data import describe_import, import_data
+    from workflow.datasets.import_data import describe_import, import_data
+    from workflow.settings.campaign import read_campaign
 
     read = read_campaign(campaign)
     path = run_folder or campaign.parent / read.name
@@ -132,8 +132,8 @@ def label(
 
     Example: rung label molecules.xyz --level wb97x/6-31g*
     """
-    from workflow.label_file import label_file
-    from workflow.screen import new_console
+    from workflow.datasets.label_file import label_file
+    from workflow.report.screen import new_console
 
     label_file(file, level, engine, machine(backend), output, new_console(), skip_bad=skip_bad)
 
@@ -148,8 +148,8 @@ def evaluate(
 
     Example: rung evaluate runs/demo test-set.extxyz
     """
-    from workflow.evaluate import evaluate_potential, evaluation_screen
-    from workflow.screen import new_console
+    from workflow.datasets.evaluate import evaluate_potential, evaluation_screen
+    from workflow.report.screen import new_console
 
     found = evaluate_potential(potential, data)
     if as_json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from workflow.backend import Backend
+    from workflow.settings.backend import Backend
 
 CampaignFile = Annotated[Path, typer.Argument(help="The campaign file (YAML).")]
 BackendFile = Annotated[
@@ -30,7 +30,7 @@ PotentialSource = Annotated[
 
 def machine(path: Path | None) -> "Backend":
     """Read a machine file, and say so where it brings code that will run."""
-    from workflow.backend import read_backend
+    from workflow.settings.backend import read_backend
 
     backend = read_backend(path)
     for file in backend.python_files:

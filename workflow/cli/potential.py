@@ -12,7 +12,7 @@ from workflow.cli.options import AsJSON, PotentialSource, echo_json
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from chemistry.structure import Structure
+    from chemistry.records.structure import Structure
     from workflow.use.subject import Subject
 
 app = typer.Typer()
@@ -193,7 +193,7 @@ def _tell(
     *,
     as_json: bool,
 ) -> None:
-    from workflow.screen import new_console
+    from workflow.report.screen import new_console
     from workflow.use.screens import as_json as document
     from workflow.use.screens import headline
 

@@ -9,8 +9,8 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import Stationary
 from ase.md.verlet import VelocityVerlet
 
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.langevin import thermal_speeds
-from chemistry.structure import FloatArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
 from workflow.use.relaxation import at_positions_of
 from workflow.use.subject import Subject

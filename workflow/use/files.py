@@ -8,9 +8,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from chemistry.structure import Structure
-from workflow.disk import disk_errors_explained
+from chemistry.records.structure import Structure
 from workflow.use.subject import Subject
+from workflow.work.system.disk import disk_errors_explained
 
 
 def write_geometries(

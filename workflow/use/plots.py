@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from workflow.disk import disk_errors_explained
 from workflow.use.dynamics import Trajectory
 from workflow.use.torsion import TorsionProfile
 from workflow.use.vibrations import VibrationsFound
+from workflow.work.system.disk import disk_errors_explained
 
 _COLOR = "#3b82c4"
 

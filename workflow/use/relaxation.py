@@ -6,8 +6,8 @@ import numpy as np
 from ase import Atoms
 from ase.optimize import BFGS
 
-from chemistry.potential import Prediction
-from chemistry.structure import Structure
+from chemistry.records.potential import Prediction
+from chemistry.records.structure import Structure
 from chemistry.units import KCAL_MOL_PER_EV
 from workflow.use.subject import Subject
 

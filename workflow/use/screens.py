@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 from workflow.use.dynamics import Trajectory
 from workflow.use.relaxation import Relaxation
 from workflow.use.subject import Subject

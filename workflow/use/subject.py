@@ -6,13 +6,13 @@ from pathlib import Path
 from ase import Atoms
 
 from chemistry.errors import InputError
-from chemistry.molecule import Molecule
-from chemistry.molecules import READERS, molecule_from_smiles, read_molecules
-from chemistry.structure import Structure
+from chemistry.readers.molecules import READERS, molecule_from_smiles, read_molecules
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Structure
+from model.architectures.ani.committee import Committee
 from model.calculator import CommitteeCalculator
-from model.committee import Committee
-from workflow.inputs import one_geometry
-from workflow.potential_files import read_potential
+from workflow.run.potential import read_potential
+from workflow.settings.molecules import one_geometry
 
 _SEED = 1
 

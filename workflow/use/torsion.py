@@ -8,8 +8,8 @@ from ase.constraints import FixInternals
 from ase.optimize import BFGS
 
 from chemistry.errors import InputError
-from chemistry.structure import FloatArray, IntArray, Structure
-from chemistry.torsions import rotatable_torsions, turned
+from chemistry.geometries.torsions import rotatable_torsions, turned
+from chemistry.records.structure import FloatArray, IntArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
 from workflow.use.relaxation import at_positions_of
 from workflow.use.subject import Subject

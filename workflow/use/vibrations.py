@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.modes import vibrations
-from chemistry.structure import FloatArray, Structure
 from chemistry.units import EV_PER_KCAL_MOL, PER_FS_PER_INVERSE_CM
-from model.committee import Committee
+from model.architectures.ani.committee import Committee
 from workflow.use.relaxation import Relaxation, relax_subject
 from workflow.use.subject import Subject
 

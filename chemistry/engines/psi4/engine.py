@@ -18,9 +18,9 @@ from chemistry.engines.base import Resources
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.engines.psi4.program import Psi4, find_psi4
 from chemistry.engines.psi4.request import request_of, symbol
-from chemistry.label import FailureKind, Label, LabelFailure
-from chemistry.level import LevelOfTheory, nearest
-from chemistry.recipe import (
+from chemistry.records.label import FailureKind, Label, LabelFailure
+from chemistry.records.level import LevelOfTheory, nearest
+from chemistry.records.recipe import (
     Calculation,
     Component,
     Composite,
@@ -28,7 +28,7 @@ from chemistry.recipe import (
     LocalNaturalOrbitals,
     PairNaturalOrbitals,
 )
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     E_ANGSTROM_PER_DEBYE,

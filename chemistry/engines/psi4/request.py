@@ -7,8 +7,8 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.recipe import Calculation, FrozenNaturalOrbitals, PairNaturalOrbitals
-from chemistry.structure import Structure
+from chemistry.records.recipe import Calculation, FrozenNaturalOrbitals, PairNaturalOrbitals
+from chemistry.records.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR
 
 # Orbitals that are not correlated, up to each atomic number: PySCF's definition, given to Psi4 as a

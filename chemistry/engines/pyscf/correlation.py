@@ -14,8 +14,8 @@ from pyscf.data.elements import chemcore
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.fitting import fitted_integrals
 from chemistry.engines.pyscf.mp2 import FittedMP2
-from chemistry.recipe import Calculation, FrozenNaturalOrbitals
-from chemistry.structure import FloatArray
+from chemistry.records.recipe import Calculation, FrozenNaturalOrbitals
+from chemistry.records.structure import FloatArray
 
 _CCSD_ENERGY_TOLERANCE_HARTREE = 1e-7
 _CCSD_AMPLITUDE_TOLERANCE = 1e-5

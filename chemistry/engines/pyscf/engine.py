@@ -24,9 +24,9 @@ from chemistry.engines.outcome import Outcome, attempt
 from chemistry.engines.pyscf import molecule, scf
 from chemistry.engines.pyscf.lno import lno_is_installed
 from chemistry.engines.pyscf.parts import Parts
-from chemistry.label import Label, LabelFailure
-from chemistry.level import LevelOfTheory, nearest
-from chemistry.recipe import (
+from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import LevelOfTheory, nearest
+from chemistry.records.recipe import (
     BySize,
     Calculation,
     Component,
@@ -34,7 +34,7 @@ from chemistry.recipe import (
     LocalNaturalOrbitals,
     PairNaturalOrbitals,
 )
-from chemistry.structure import Structure
+from chemistry.records.structure import Structure
 from chemistry.units import EV_PER_HARTREE
 
 

@@ -18,8 +18,8 @@ from chemistry.engines.pyscf.correlation import (
     t1_diagnostic,
     with_integrals,
 )
-from chemistry.recipe import Calculation, LocalNaturalOrbitals
-from chemistry.structure import FloatArray
+from chemistry.records.recipe import Calculation, LocalNaturalOrbitals
+from chemistry.records.structure import FloatArray
 
 _OCCUPIED_TO_VIRTUAL_THRESHOLD = 10.0
 _LOCALISATION_ATTEMPTS = 100

@@ -10,8 +10,8 @@ from pyscf import gto
 from pyscf.lib.exceptions import BasisNotFoundError
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.recipe import Calculation
-from chemistry.structure import Structure
+from chemistry.records.recipe import Calculation
+from chemistry.records.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR
 
 _SMALLEST_OVERLAP_EIGENVALUE = 1e-6

@@ -6,7 +6,7 @@ import numpy as np
 from pyscf.ao2mo import _ao2mo
 
 from chemistry.engines.pyscf.fitting import fitted_integrals
-from chemistry.structure import FloatArray
+from chemistry.records.structure import FloatArray
 
 _BLOCK = 80
 """Auxiliary functions that are transformed at a time."""

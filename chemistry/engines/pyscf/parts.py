@@ -10,8 +10,8 @@ from typing import Any
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf import correlation, molecule, scf
 from chemistry.engines.pyscf.lno import lno_ccsd_t
-from chemistry.recipe import Calculation, Component, LocalNaturalOrbitals
-from chemistry.structure import Structure
+from chemistry.records.recipe import Calculation, Component, LocalNaturalOrbitals
+from chemistry.records.structure import Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
 
 # Only a molecule with larger amplitudes than most is asked whether its closed-shell reference is

@@ -10,8 +10,8 @@ from pyscf.scf import stability
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.fitting import built, fitting_basis
-from chemistry.recipe import Calculation
-from chemistry.structure import FloatArray
+from chemistry.records.recipe import Calculation
+from chemistry.records.structure import FloatArray
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,

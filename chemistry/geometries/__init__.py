@@ -1,0 +1,1 @@
+"""Geometries of a molecule: checked, embedded, placed, bent, relaxed, drawn."""

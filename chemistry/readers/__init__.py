@@ -1,0 +1,1 @@
+"""From what people write (SMILES, SDF, XYZ) to molecules, recognised by their bonds."""

@@ -1,0 +1,1 @@
+"""What flows between rooms: frozen records in eV, Å and fs, and their JSON."""

@@ -1,0 +1,1 @@
+"""The kinds of potential that can be trained, by name."""

@@ -1,0 +1,1 @@
+"""Committees of ANI networks: all members in one stacked computation."""

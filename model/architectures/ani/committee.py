@@ -1,0 +1,214 @@
+"""Committee: a potential whose members disagree where they have not been taught."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from chemistry.errors import InputError
+from chemistry.records.potential import Prediction
+from chemistry.records.structure import FloatArray, Structure
+from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.descriptor.batch import (
+    ATOMS_AT_ONCE,
+    ATOMS_AT_ONCE_FOR_MEANS,
+    AtomBatch,
+    check_structures,
+)
+from model.architectures.ani.descriptor.environments import Environments, environments
+from model.architectures.ani.forces import energies_and_forces, energies_and_mean_forces
+from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.replicas import CommitteeReplicas
+from model.architectures.ani.restriction import restrict
+from model.calibration import Calibration
+from model.self_energies import element_counts
+
+_RESTRICTIONS_KEPT = 8
+
+_Compute: TypeAlias = Callable[
+    [StackedNetworks, AtomBatch, Environments], tuple[torch.Tensor, torch.Tensor]
+]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanPrediction:
+    """Energies of one structure by every member, and the mean of their forces.
+
+    Attributes
+    ----------
+    member_energies : (M,) float64, eV
+    forces : (N, 3) float64, eV/Å
+    """
+
+    member_energies: FloatArray
+    forces: FloatArray
+
+    @property
+    def energy(self) -> float:
+        """Mean energy of the members, eV."""
+        return float(self.member_energies.mean())
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Committee:
+    """Members that share descriptor and self-energies; a `chemistry.records.potential.Potential`.
+
+    Attributes
+    ----------
+    networks : StackedNetworks
+    self_energies_ev : (n_elements,) float64, eV
+    level_id, level_name : str
+        The level of theory that it was trained on.
+    record : mapping
+        How it came about (seed, settings, data, calibration), as JSON; nothing depends on it.
+    """
+
+    networks: StackedNetworks
+    self_energies_ev: FloatArray
+    level_id: str
+    level_name: str
+    record: Mapping[str, Any] = field(default_factory=dict)
+    _restricted: dict[tuple[int, ...], "Committee"] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    @property
+    def architecture(self) -> Architecture:
+        """Elements, symmetry functions and layer sizes."""
+        return self.networks.architecture
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers that it knows."""
+        return self.architecture.elements
+
+    @property
+    def n_members(self) -> int:
+        """Number of members."""
+        return self.networks.n_members
+
+    def to(self, dtype: torch.dtype) -> "Committee":
+        """Return the same committee computing in another precision."""
+        return replace(self, networks=self.networks.to(dtype))
+
+    def first(self, members: int) -> "Committee":
+        """Return the committee of the first members alone."""
+        weights = self.networks.weights[:members].clone()
+        return replace(self, networks=replace(self.networks, weights=weights))
+
+    def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """Return energies and forces of every member for structures of any sizes, in order.
+
+        Raises
+        ------
+        InputError
+            A structure has an element that the committee does not know, positions that are not
+            finite, coinciding atoms, or an energy that is not finite.
+        """
+        return [
+            Prediction(member_energies=energies, member_forces=forces)
+            for energies, forces in self._compute(structures, energies_and_forces, ATOMS_AT_ONCE)
+        ]
+
+    def predict_mean(self, structures: Sequence[Structure]) -> list[MeanPrediction]:
+        """Return energies of every member but only the mean forces, which takes less time.
+
+        Raises InputError as `predict` does.
+        """
+        return [
+            MeanPrediction(member_energies=energies, forces=forces[0])
+            for energies, forces in self._compute(
+                structures, energies_and_mean_forces, ATOMS_AT_ONCE_FOR_MEANS
+            )
+        ]
+
+    def replicas(self, structure: Structure) -> CommitteeReplicas:
+        """Return what computes energies and mean forces of one molecule's geometries.
+
+        Raises InputError for an element that the committee does not know.
+        """
+        check_structures([structure], self.elements)
+        smaller = self.restricted_to(structure.atomic_numbers.tolist())
+        return CommitteeReplicas(committee=smaller, structure=structure)
+
+    def calibrated(self, calibration: Calibration | None) -> "Committee":
+        """Return the same committee whose record says how its errors go with its disagreement."""
+        found = None if calibration is None else asdict(calibration)
+        return replace(self, record={**self.record, "calibration": found})
+
+    def restricted_to(self, elements: Collection[int]) -> "Committee":
+        """Return a committee of the same energies that knows only these elements, some of its own.
+
+        The last few are kept, so that dynamics need not make them at each step.
+        """
+        chosen = tuple(z for z in self.elements if z in elements)
+        if chosen == self.elements:
+            return self
+        if chosen not in self._restricted:
+            if len(self._restricted) == _RESTRICTIONS_KEPT:
+                self._restricted.pop(next(iter(self._restricted)))
+            kept = [self.elements.index(z) for z in chosen]
+            self._restricted[chosen] = replace(
+                self,
+                networks=restrict(self.networks, chosen),
+                self_energies_ev=self.self_energies_ev[kept],
+            )
+        return self._restricted[chosen]
+
+    def _compute(
+        self, structures: Sequence[Structure], compute: _Compute, atoms_at_once: int
+    ) -> list[tuple[FloatArray, FloatArray]]:
+        """Return member energies (M,) and forces (M or 1, N, 3) of each structure."""
+        check_structures(structures, self.elements)
+        rows_of: dict[frozenset[int], list[int]] = {}
+        for row, structure in enumerate(structures):
+            rows_of.setdefault(frozenset(structure.atomic_numbers.tolist()), []).append(row)
+        found: dict[int, tuple[FloatArray, FloatArray]] = {}
+        for elements, rows in rows_of.items():
+            part = self.restricted_to(elements)
+            found.update(
+                zip(
+                    rows,
+                    part._compute_alike([structures[r] for r in rows], compute, atoms_at_once),
+                    strict=True,
+                )
+            )
+        return [found[row] for row in range(len(structures))]
+
+    def _compute_alike(
+        self, structures: Sequence[Structure], compute: _Compute, atoms_at_once: int
+    ) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield the same for structures that have passed `check_structures`, in order."""
+        for chunk in chunks(structures, atoms_at_once):
+            batch = AtomBatch.of(chunk, self.elements)
+            with torch.no_grad():
+                surroundings = environments(batch, self.architecture, self.networks.weights.dtype)
+                energies, forces = compute(self.networks, batch, surroundings)
+            members = (
+                energies.numpy() + element_counts(chunk, self.elements) @ self.self_energies_ev
+            )
+            ordered = forces[:, batch.place].double().numpy()
+            ends = np.cumsum(batch.sizes)[:-1]
+            for structure, own, pull in zip(
+                chunk, members.T, np.split(ordered, ends, axis=1), strict=True
+            ):
+                if not (np.isfinite(own).all() and np.isfinite(pull).all()):
+                    raise InputError(
+                        f"the committee has no finite energy or forces for structure "
+                        f"{structure.structure_id}: do two atoms coincide?"
+                    )
+                yield own.copy(), pull
+
+
+def chunks(structures: Sequence[Structure], atoms_at_once: int) -> Iterator[Sequence[Structure]]:
+    """Cut structures into runs of at most so many atoms, but at least one structure."""
+    start, atoms = 0, 0
+    for index, structure in enumerate(structures):
+        if atoms and atoms + len(structure) > atoms_at_once:
+            yield structures[start:index]
+            start, atoms = index, 0
+        atoms += len(structure)
+    if start < len(structures):
+        yield structures[start:]

@@ -1,0 +1,1 @@
+"""From positions to the environment vectors of atoms and their derivatives."""

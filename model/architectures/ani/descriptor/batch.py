@@ -1,0 +1,97 @@
+"""AtomBatch: many structures laid end to end, as the descriptor and the networks want them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from ase.data import chemical_symbols
+from torch import Tensor
+
+from chemistry.errors import InputError
+from chemistry.records.structure import Structure
+
+ATOMS_AT_ONCE = 1024
+"""For every member's forces: bounds memory, and keeps arrays within the processor's caches."""
+
+ATOMS_AT_ONCE_FOR_MEANS = 2048
+"""For mean forces, whose arrays are smaller."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class AtomBatch:
+    """The A atoms of B structures, sorted by element: each element's networks see one slice.
+
+    Attributes
+    ----------
+    positions : (A, 3) float64, Å
+    species : (A,) int64
+        Index into the architecture's elements, ascending.
+    owner : (A,) int64
+        Index of the structure of each atom; within a structure and element, atoms keep their order.
+    place : (A,) int64
+        Where the atoms of the structures, laid end to end, are found here.
+    sizes : tuple of int
+        Atoms of each structure.
+    element_ends : tuple of int
+        End of each element's slice.
+    """
+
+    positions: Tensor
+    species: Tensor
+    owner: Tensor
+    place: Tensor
+    sizes: tuple[int, ...]
+    element_ends: tuple[int, ...]
+
+    @classmethod
+    def of(cls, structures: Sequence[Structure], elements: Sequence[int]) -> "AtomBatch":
+        """Lay structures out; they have passed `check_structures`."""
+        sizes = [len(structure) for structure in structures]
+        index_of = np.full(len(chemical_symbols), -1, dtype=np.int64)
+        index_of[list(elements)] = np.arange(len(elements))
+        species = index_of[np.concatenate([s.atomic_numbers for s in structures])]
+        order = np.argsort(species, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        positions = np.concatenate([s.positions for s in structures])
+        return cls(
+            positions=torch.from_numpy(positions[order]),
+            species=torch.from_numpy(species[order]),
+            owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)[order]),
+            place=torch.from_numpy(place),
+            sizes=tuple(sizes),
+            element_ends=tuple(np.cumsum(np.bincount(species, minlength=len(elements))).tolist()),
+        )
+
+    def __len__(self) -> int:
+        return len(self.species)
+
+
+def check_structures(structures: Sequence[Structure], elements: Sequence[int]) -> None:
+    """Refuse what a potential for these elements cannot judge.
+
+    Raises
+    ------
+    InputError
+        A structure has no atoms, an element outside `elements` or positions that are not finite.
+    """
+    known = set(elements)
+    for index, structure in enumerate(structures):
+        name = f"structure {index} (molecule {structure.molecule_id or '-'})"
+        if len(structure) == 0:
+            raise InputError(f"{name} has no atoms")
+        if not np.isfinite(structure.positions).all():
+            raise InputError(f"{name} has positions that are not finite numbers")
+        unknown = sorted(set(structure.atomic_numbers.tolist()) - known)
+        if unknown:
+            raise InputError(
+                f"{name} contains {', '.join(map(_symbol, unknown))}, which this potential does "
+                f"not know: it was made for {', '.join(map(_symbol, elements))}"
+            )
+
+
+def _symbol(atomic_number: int) -> str:
+    if 0 < atomic_number < len(chemical_symbols):
+        return str(chemical_symbols[atomic_number])
+    return f"an element of number {atomic_number}"

@@ -1,0 +1,234 @@
+"""Who is near whom: pairs and triples of atoms within a cutoff, for many structures at once."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.architectures.ani.descriptor.batch import AtomBatch
+from model.architectures.ani.descriptor.symmetry import AngularFactors
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pairs:
+    """Ordered pairs of a centre and a neighbour, by centre, then by element of the neighbour.
+
+    Attributes
+    ----------
+    centre, neighbour : (P,) int64
+        Atoms of the batch.
+    element : (P,) int64
+        Species index of the neighbour.
+    distance : (P,)
+        Å.
+    direction : (P, 3)
+        Unit vector from the centre to the neighbour.
+    """
+
+    centre: Tensor
+    neighbour: Tensor
+    element: Tensor
+    distance: Tensor
+    direction: Tensor
+
+    def __len__(self) -> int:
+        return len(self.centre)
+
+    def __getitem__(self, keep: Tensor) -> "Pairs":
+        """Return some of the pairs."""
+        return Pairs(
+            centre=self.centre[keep],
+            neighbour=self.neighbour[keep],
+            element=self.element[keep],
+            distance=self.distance[keep],
+            direction=self.direction[keep],
+        )
+
+
+def find_pairs(batch: AtomBatch, cutoff_angstrom: float, dtype: torch.dtype) -> Pairs:
+    """Find all pairs within a cutoff and in the same structure; distances in float64 first.
+
+    All pairs of a structure are looked at, which is fastest for molecules.
+    """
+    sizes = torch.tensor(batch.sizes)
+    starts = torch.cumsum(sizes, 0) - sizes
+    atoms = torch.argsort(batch.owner, stable=True)  # by structure, then by element
+    per_atom = sizes[batch.owner]
+    centre = torch.repeat_interleave(torch.arange(len(batch)), per_atom)
+    first = torch.repeat_interleave(torch.cumsum(per_atom, 0) - per_atom, per_atom)
+    rank = torch.arange(len(centre)) - first
+    neighbour = atoms[starts[batch.owner[centre]] + rank]
+    vectors = batch.positions[neighbour] - batch.positions[centre]
+    distance = torch.linalg.vector_norm(vectors, dim=1)
+    keep = torch.nonzero((distance < cutoff_angstrom) & (centre != neighbour)).flatten()
+    distance = distance[keep]
+    return Pairs(
+        centre=centre[keep],
+        neighbour=neighbour[keep],
+        element=batch.species[neighbour[keep]],
+        distance=distance.to(dtype),
+        direction=(vectors[keep] / distance[:, None]).to(dtype),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Triples:
+    """A centre and two of its neighbours, by the pairs that it consists of.
+
+    Triples of one centre and one pair of elements are a block: they add to the same functions.
+    Blocks of equally many triples follow each other, so that small matrix products can treat them
+    at once, without padding.
+
+    Attributes
+    ----------
+    pairs : Pairs
+    first, second : (T,) int64
+        Pairs with the same centre, first < second.
+    cosine : (T,)
+        Of the angle between them.
+    block : (B,) int64
+        centre * element pairs + element pair, of each block that has triples.
+    groups : tuple of (int, int)
+        (blocks, triples in each), in order.
+    """
+
+    pairs: Pairs
+    first: Tensor
+    second: Tensor
+    cosine: Tensor
+    block: Tensor
+    groups: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @classmethod
+    def of(cls, pairs: Pairs, n_atoms: int, n_elements: int) -> "Triples":
+        """Find all triples; element pairs are counted along the upper triangle, row by row."""
+        counts = torch.bincount(
+            pairs.centre * n_elements + pairs.element, minlength=n_atoms * n_elements
+        )
+        starts = (torch.cumsum(counts, 0) - counts).view(n_atoms, n_elements)
+        counts = counts.view(n_atoms, n_elements)
+        one, two = torch.triu_indices(n_elements, n_elements)
+        n_one, n_two, alike = counts[:, one], counts[:, two], one == two
+        half = torch.div(n_one * (n_one - 1), 2, rounding_mode="floor")
+        sizes, block = torch.sort(torch.where(alike, half, n_one * n_two).flatten(), stable=True)
+        empty = int((sizes == 0).sum())
+        sizes, block = sizes[empty:], block[empty:]
+        group_sizes, group_lengths = torch.unique_consecutive(sizes, return_counts=True)
+
+        owner = torch.repeat_interleave(torch.arange(len(block)), sizes)
+        first, second = _choices(
+            torch.arange(len(owner)) - (torch.cumsum(sizes, 0) - sizes).index_select(0, owner),
+            n_two.flatten()[block].index_select(0, owner),
+            alike.repeat(n_atoms)[block].index_select(0, owner),
+        )
+        first += starts[:, one].flatten()[block].index_select(0, owner)
+        second += starts[:, two].flatten()[block].index_select(0, owner)
+        # index_select is several times faster than indexing by a tensor.
+        u, v = (pairs.direction.index_select(0, side) for side in (first, second))
+        return cls(
+            pairs=pairs,
+            first=first,
+            second=second,
+            cosine=torch.linalg.vecdot(u, v),
+            block=block,
+            groups=tuple(zip(group_lengths.tolist(), group_sizes.tolist(), strict=True)),
+        )
+
+    def sums(self, factors: AngularFactors) -> Tensor:
+        """Add the angular functions of the triples of each block, (B, S)."""
+        parts = [
+            torch.bmm(stretch.transpose(0, 1), bend.permute(1, 2, 0)).flatten(1)
+            for stretch, bend in zip(
+                self._by_group(factors.stretch), self._by_group(factors.bend), strict=True
+            )
+        ]
+        return torch.cat(parts) if parts else factors.stretch.new_zeros(0, 1)
+
+    def slopes(self, factors: AngularFactors, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return dE/d(distance of first), of second, and dE/d(cosine), each (M, T).
+
+        Parameters
+        ----------
+        factors : AngularFactors
+        gradient : (M, B, S)
+            dE/d(functions of each block).
+        """
+        members, n_blocks, _ = gradient.shape
+        n_stretch, n_bend = len(factors.stretch), len(factors.bend)
+        by_stretch, by_bend = gradient.new_empty(2, members * n_stretch, len(self))
+        rows = gradient.view(members, n_blocks, n_stretch, n_bend).transpose(0, 1)
+        rows = rows.reshape(n_blocks, members * n_stretch, n_bend)
+        groups = torch.split(rows, [length for length, _ in self.groups])
+        for into, source in ((by_stretch, factors.bend), (by_bend, factors.by_cosine)):
+            for part, values, group in zip(
+                self._by_group(into), self._by_group(source), groups, strict=True
+            ):
+                part.copy_(torch.bmm(group, values.transpose(0, 1)).transpose(0, 1))
+        by_stretch, by_bend = (x.view(members, n_stretch, len(self)) for x in (by_stretch, by_bend))
+        return (
+            (by_stretch * factors.by_first).sum(1),
+            (by_stretch * factors.by_second).sum(1),
+            (by_bend * factors.stretch).sum(1),
+        )
+
+    def pulls(self, by_first: Tensor, by_second: Tensor, by_cosine: Tensor) -> Tensor:
+        """Return derivatives by the position of each pair's neighbour, (P, 3, M), from `slopes`.
+
+        d cos / d R = (partner's direction - cos * own direction) / distance, and the directions
+        and distances are taken out of the sums over triples where they are those of the pair.
+        """
+        pairs, members = self.pairs, len(by_first)
+        direction = pairs.direction.T.contiguous()
+        sums = by_first.new_zeros(len(pairs), 5 * members)
+        rows = by_first.new_empty(5, members, len(self))
+        torch.mul(by_cosine, self.cosine, out=rows[1])
+        for side, partner, along in (
+            (self.first, self.second, by_first),
+            (self.second, self.first, by_second),
+        ):
+            rows[0] = along
+            torch.mul(direction.index_select(1, partner)[:, None], by_cosine, out=rows[2:])
+            sums.index_add_(0, side, rows.flatten(0, 1).T.contiguous())
+        sums = sums.view(len(pairs), 5, members)
+        distance = pairs.distance[:, None]
+        own = sums[:, 0] - sums[:, 1] / distance
+        return torch.addcmul(
+            sums[:, 2:] / distance[:, None], own[:, None], pairs.direction[:, :, None]
+        )
+
+    def motions(self) -> Tensor:
+        """Return derivatives of both distances and the cosine by both neighbours, (T, 3, 6)."""
+        one, two = self.pairs.direction[self.first], self.pairs.direction[self.second]
+        cosine, distance = self.cosine[:, None], self.pairs.distance[:, None]
+        motions = one.new_zeros(len(self), 3, 6)
+        motions[:, 0, :3] = one
+        motions[:, 1, 3:] = two
+        motions[:, 2, :3] = (two - cosine * one) / distance[self.first]
+        motions[:, 2, 3:] = (one - cosine * two) / distance[self.second]
+        return motions
+
+    def _by_group(self, values: Tensor) -> list[Tensor]:
+        """View (n, T) values as (n, blocks, triples in each), one view a group."""
+        parts = torch.split(values, [length * size for length, size in self.groups], dim=1)
+        return [
+            part.view(len(values), length, size)
+            for part, (length, size) in zip(parts, self.groups, strict=True)
+        ]
+
+
+def _choices(rank: Tensor, width: Tensor, alike: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which neighbour of either element the triple of each rank in its block has.
+
+    Of two elements all combinations, row by row of `width`; where they are `alike`, each choice of
+    two once: (0, 1), (0, 2), (1, 2), (0, 3), ...
+    """
+    most = int(width.max()) if len(width) else 0
+    larger = torch.repeat_interleave(torch.arange(most), torch.arange(most))
+    # Ranks past the table are those of two elements, for which it is not asked.
+    row = larger[rank.clamp(max=len(larger) - 1)] if len(larger) else rank
+    smaller = rank - torch.div(row * (row - 1), 2, rounding_mode="floor")
+    across = torch.div(rank, width, rounding_mode="floor")
+    return torch.where(alike, smaller, across), torch.where(alike, row, rank - across * width)

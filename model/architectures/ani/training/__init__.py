@@ -1,0 +1,1 @@
+"""From labels to weights: from random ones, from older ones, from a level below."""

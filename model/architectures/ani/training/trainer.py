@@ -1,0 +1,148 @@
+"""The training loop: all members in one step, each with its own clipping, stopping and best."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from model.architectures.ani.network import StackedNetworks, free_weights
+from model.architectures.ani.training.minibatch import EnvironmentCache, Minibatch
+from model.settings import TrainingSettings
+
+_WARM_UP_SHARE = 0.05
+_LAST_RATE_SHARE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberHistory:
+    """How one member's training went.
+
+    Attributes
+    ----------
+    best_epoch : int
+        The epoch whose weights were kept, counted from 1; 0: the weights that it started from.
+        Without early stopping the last one.
+    epochs : int
+        Epochs until it stopped.
+    validation_loss : tuple of float
+        On its own part of the data, after each epoch; NaN for a member that has none.
+    """
+
+    best_epoch: int
+    epochs: int
+    validation_loss: tuple[float, ...]
+
+
+class Trainer:
+    """State of a training: weights, their moving average, the optimizer, each member's best.
+
+    Parameters
+    ----------
+    networks : StackedNetworks
+        Where to start.
+    batches : sequence of Minibatch
+    validation : sequence of (Minibatch or None)
+        Of each member alone; None where it has nothing to validate on.
+    settings : TrainingSettings
+    max_epochs : int
+    learning_rate : float
+    frozen_layers : sequence of int
+    """
+
+    def __init__(
+        self,
+        networks: StackedNetworks,
+        batches: Sequence[Minibatch],
+        validation: Sequence[Minibatch | None],
+        settings: TrainingSettings,
+        *,
+        max_epochs: int,
+        learning_rate: float,
+        frozen_layers: Sequence[int],
+    ) -> None:
+        self.architecture = networks.architecture
+        self.batches = batches
+        self.validation = validation
+        self.settings = settings
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.moves = free_weights(networks.architecture, frozen_layers) if frozen_layers else None
+        self.environments = EnvironmentCache(networks.architecture, settings.cache_memory_gb)
+        self.weights = networks.weights.clone()
+        # One parameter a member, a view of its row: a member that has stopped gets no gradient.
+        self.rows = [torch.nn.Parameter(row) for row in self.weights]
+        self.optimizer = torch.optim.Adam(self.rows, betas=(0.9, 0.99), fused=True)
+        self.average = networks.weights.clone()
+        self.best = networks.weights.clone()
+        self.steps = 0
+
+    def run(self, seed: int) -> tuple[StackedNetworks, tuple[MemberHistory, ...]]:
+        """Train until every member has stopped; return the weights of each that are kept."""
+        patience = self.settings.patience_epochs
+        members = range(len(self.rows))
+        generator = torch.Generator().manual_seed(seed)
+        losses: list[list[float]] = [[] for _ in members]
+        least = [self._validate(m) for m in members]
+        best_epoch, running = [0 for _ in members], list(members)
+        for epoch in range(1, self.max_epochs + 1):
+            for index in torch.randperm(len(self.batches), generator=generator).tolist():
+                self._step(self.batches[index], running)
+            for member in running:
+                loss = self._validate(member)
+                losses[member].append(loss)
+                # A member without a validation part goes on to its last weights.
+                stops_early = patience is not None and self.validation[member] is not None
+                if loss < least[member] or not stops_early:
+                    least[member], best_epoch[member] = loss, epoch
+                    self.best[member] = self.average[member]
+            if patience is not None:
+                running = [m for m in running if epoch - best_epoch[m] < patience]
+            if not running:
+                break
+        histories = tuple(
+            MemberHistory(
+                best_epoch=best_epoch[m], epochs=len(losses[m]), validation_loss=tuple(losses[m])
+            )
+            for m in members
+        )
+        return StackedNetworks(architecture=self.architecture, weights=self.best), histories
+
+    def _rate(self) -> float:
+        """Return the learning rate of this step: a short warm-up, then a straight line down."""
+        done = self.steps / (self.max_epochs * len(self.batches))
+        return self.learning_rate * max(_LAST_RATE_SHARE, min(done / _WARM_UP_SHARE, 1 - done))
+
+    def _step(self, batch: Minibatch, running: Sequence[int]) -> None:
+        weights = self.weights.detach().requires_grad_()
+        networks = StackedNetworks(architecture=self.architecture, weights=weights)
+        losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
+        # Members do not see each other: the gradient of the sum is each member's own.
+        share = batch.learns / batch.learns.sum(1, keepdim=True).clamp(min=1)
+        torch.autograd.backward((losses * share).sum())
+        gradient = weights.grad
+        assert gradient is not None, "the loss depends on the weights"
+        if self.moves is not None:
+            gradient *= self.moves
+        limit = self.settings.max_gradient_norm
+        for member, row in enumerate(self.rows):
+            row.grad = None
+            if member in running:
+                row.grad = gradient[member]
+                row.grad *= (limit / row.grad.norm()).clamp(max=1)
+        self.steps += 1
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._rate()
+        self.optimizer.step()
+        decay = min(self.settings.weight_average_decay, (1 + self.steps) / (10 + self.steps))
+        self.average.lerp_(self.weights, 1 - decay)
+
+    def _validate(self, member: int) -> float:
+        batch = self.validation[member]
+        if batch is None:
+            return math.nan
+        weights = self.average[member : member + 1]
+        networks = StackedNetworks(architecture=self.architecture, weights=weights)
+        with torch.no_grad():
+            losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
+        return float(losses.mean())

@@ -1,0 +1,1 @@
+"""The loop of a campaign, and what starts it."""

@@ -1,0 +1,174 @@
+"""From an action of the plan to an order that a worker can carry out."""
+
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from chemistry.engines import default_engine
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import Structure
+from chemistry.sampling import AnySampler
+from workflow.planning.actions import Growing, Judging, Labelling, Sampling, TrainingNow
+from workflow.planning.keys import (
+    SampleTask,
+    check_key,
+    derive_seed,
+    grow_key,
+    judge_key,
+    label_key,
+    train_key,
+)
+from workflow.planning.thresholds import threshold_of
+from workflow.run.folder import RunFolder
+from workflow.run.store.store import Store
+from workflow.settings.backend import Role
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import (
+    GrowOrder,
+    JudgeOrder,
+    LabelOrder,
+    Order,
+    PotentialSource,
+    SampleOrder,
+    TrainOrder,
+)
+from workflow.work.training_set import write_labelled
+
+Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging | Growing
+
+# An exploration starts from at most so many conformers and labelled structures.
+_MAX_STARTS = 8
+# Of more than these candidates the most uncertain are judged again: the order must not grow.
+_MOST_JUDGED = 20_000
+
+
+def make_order(
+    action: Submission,
+    store: Store,
+    campaign: Campaign,
+    folder: RunFolder,
+    rung: int,
+    level: LevelOfTheory,
+) -> tuple[Role, str, Order]:
+    """Return who does it, the key of the task, and the order itself."""
+    match action:
+        case Sampling():
+            return "explore", action.task.key, _sample(action.task, store, campaign, folder)
+        case Labelling():
+            name = check_key if action.is_second else label_key
+            key = name(action.structure.structure_id, level.level_id)
+            return (
+                "label",
+                key,
+                LabelOrder(
+                    structure=action.structure,
+                    level=level,
+                    engine=campaign.rungs[rung].engine or default_engine(level),
+                    is_second=action.is_second,
+                ),
+            )
+        case TrainingNow():
+            key = train_key(rung, action.version)
+            return "train", key, _train(action.version, store, campaign, folder, rung, level)
+        case Judging():
+            waiting = store.pool(rung).to_judge(_MOST_JUDGED, action.version)
+            checkpoint = folder.checkpoint(rung, action.version)
+            order = JudgeOrder(
+                structures=tuple(c.structure for c in waiting), checkpoint=checkpoint
+            )
+            return "judge", judge_key(rung, action.version), order
+        case Growing():
+            key = grow_key(rung, action.version)
+            return "explore", key, _grow(action.version, key, store, campaign, folder, rung)
+
+
+def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolder) -> SampleOrder:
+    molecule = store.molecule(task.molecule_id)
+    seed = derive_seed(campaign, task.key)
+    potential: PotentialSource = campaign.bootstrap
+    threshold = None
+    if task.purpose == "explore":
+        potential = folder.checkpoint(task.rung, task.version)
+        threshold = threshold_of(campaign.select, store.training(task.rung, task.version))
+    return SampleOrder(
+        molecule=molecule,
+        starts=_starts(task, store, seed),
+        sampler=_sampler(task, campaign),
+        potential=potential,
+        threshold=threshold,
+        seed=seed,
+    )
+
+
+def _sampler(task: SampleTask, campaign: Campaign) -> AnySampler:
+    if task.purpose == "start":
+        return campaign.conformers
+    samplers = campaign.explore if task.purpose == "explore" else campaign.initial
+    return samplers[task.sampler]
+
+
+def _starts(task: SampleTask, store: Store, seed: int) -> tuple[Structure, ...]:
+    """Return conformers, at most so many; which ones is drawn by the task's seed."""
+    starts = [] if task.purpose == "start" else store.starts(task.molecule_id)
+    picks = np.random.default_rng(seed).permutation(len(starts))[:_MAX_STARTS]
+    return tuple(starts[i] for i in sorted(picks))
+
+
+def _train(
+    version: int,
+    store: Store,
+    campaign: Campaign,
+    folder: RunFolder,
+    rung: int,
+    level: LevelOfTheory,
+) -> TrainOrder:
+    checkpoint = folder.checkpoint(rung, version)
+    training_set = checkpoint.with_suffix(".train.jsonl")
+    held_out = checkpoint.with_suffix(".held-out.jsonl")
+    for path, is_held_out in ((training_set, False), (held_out, True)):
+        write_labelled(path, store.labelled(rung, level.level_id, held_out=is_held_out))
+    return TrainOrder(
+        training_set=training_set,
+        held_out=held_out,
+        settings=campaign.train,
+        level=level,
+        elements=_elements(store, campaign),
+        # One seed for all trainings: it deals the folds, and a member that went on from weights
+        # which have seen its validation part would find nothing to improve.
+        seed=derive_seed(campaign, "train"),
+        start=_go_on_from(version, store, folder, rung),
+        transfer=campaign.rungs[rung].transfer if rung else None,
+        checkpoint=checkpoint,
+    )
+
+
+def _grow(
+    version: int, key: str, store: Store, campaign: Campaign, folder: RunFolder, rung: int
+) -> GrowOrder:
+    assert campaign.grow is not None, "the plan grows only what is to grow"
+    return GrowOrder(
+        growth=campaign.grow,
+        elements=campaign.grow.atomic_numbers or store.elements(),
+        known=frozenset(molecule_id for molecule_id, _, _ in store.molecule_names()),
+        checkpoint=folder.checkpoint(rung, version),
+        threshold=threshold_of(campaign.select, store.training(rung, version)),
+        seed=derive_seed(campaign, key),
+    )
+
+
+def _elements(store: Store, campaign: Campaign) -> tuple[int, ...]:
+    """Return the elements that a committee must know: those that are there and those to come."""
+    to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
+    return tuple(sorted({*store.elements(), *to_come}))
+
+
+def _go_on_from(version: int, store: Store, folder: RunFolder, rung: int) -> Path | None:
+    """Return the committee that a training starts from, or None.
+
+    On the first rung it is the one before. A rung that climbs starts each time from the last of
+    the rung below: what is frozen or corrected is that one.
+    """
+    if rung:
+        return folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version)
+    return folder.checkpoint(rung, version - 1) if version > 1 else None

@@ -1,0 +1,264 @@
+"""The loop of a campaign: take results in, ask the plan, submit, wait.
+
+One thread owns the store. Workers put results into the spool; their futures only say that one is
+there. So whatever dies, what was computed is in the store or in the spool.
+"""
+
+import queue
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from typing import Protocol
+
+from chemistry.errors import CampaignFailed, PoisonTask, RungError
+from chemistry.records.level import LevelOfTheory, find_level
+from workflow.campaign.commit import commit_result
+from workflow.campaign.dispatch import Submission, make_order
+from workflow.planning.actions import Choosing, Finishing, Inheriting, Labelling
+from workflow.planning.cost import PowerLaw
+from workflow.planning.keys import inherit_key
+from workflow.planning.plan import plan
+from workflow.planning.state import RungState
+from workflow.planning.stop_rules import failure_reason
+from workflow.run.folder import RunFolder
+from workflow.run.state import cost_model, rung_state
+from workflow.run.store.records import LOSSES_OF_A_POISON_TASK, Loss
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import Campaign
+from workflow.work.lost_tries import is_lost, is_too_large, loss_of, lost_result, poisoned
+from workflow.work.orders import LabelOrder, Order, TrainOrder
+from workflow.work.results import Broken, TaskResult, result_spool
+from workflow.work.submit import Workers, submit_order
+
+_WAIT_SECONDS = 1.0
+
+
+class Observer(Protocol):
+    """Somebody who is told how the campaign goes."""
+
+    def saw(self, state: RungState, level: LevelOfTheory) -> None:
+        """Look at the state of the current rung; called after every event."""
+        ...
+
+    def said(self, text: str) -> None:
+        """Hear of something that happened: a training, a stop, a failure."""
+        ...
+
+
+class Driver:
+    """Drives the rungs of one campaign with one set of workers."""
+
+    def __init__(
+        self,
+        store: Store,
+        campaign: Campaign,
+        backend: Backend,
+        folder: RunFolder,
+        workers: Workers,
+        observer: Observer,
+    ) -> None:
+        self._store = store
+        self._campaign = campaign
+        self._backend = backend
+        # Workers work in other folders: the paths in their orders must be absolute.
+        self._folder = RunFolder(folder.path.resolve())
+        self._workers = workers
+        self._observer = observer
+        self._spool = result_spool(folder.path)
+        self._done: queue.SimpleQueue[tuple[str, Future[None]]] = queue.SimpleQueue()
+        self._in_flight: dict[str, Order] = {}
+        self._n_lost = 0
+        self._taken_in: list[str] = []
+        self._failed_training: str | None = None
+
+    def run(self) -> str:
+        """Climb all rungs and return why the last one ended.
+
+        Raises
+        ------
+        CampaignFailed
+            Too many labels fail, or a training fails, or there is nothing to train on.
+        StoreError
+            The store or the spool cannot be written.
+        """
+        self._store.clear_meta("finished")
+        self._store.forget_broken_tasks()
+        self.take_in_leftovers()
+        reason = ""
+        for index in range(len(self._campaign.rungs)):
+            reason = self._run_rung(index)
+        self._store.set_meta("finished", reason)
+        return reason
+
+    def take_in_leftovers(self) -> None:
+        """Commit what lies in the spool: of an earlier launch, or of workers just stopped.
+
+        A task that was cut off when its workers were ended has no result: it is done again.
+        """
+        for key, result in list(self._spool.collect()):
+            if is_lost(result) or self._goes_to_larger_pool(key, result):
+                self._spool.remove(key)
+            else:
+                self._commit(key, result)
+                self._clear_spool()
+
+    def _run_rung(self, index: int) -> str:
+        level = find_level(self._campaign.rungs[index].level)
+        self._store.add_level(level)
+        while True:
+            state = self._state(index, level)
+            self._observer.saw(state, level)
+            if (failed := failure_reason(state, self._campaign.failures)) is not None:
+                raise CampaignFailed(self._why(failed, level))
+            cost = cost_model(self._store, level)
+            actions = plan(
+                state,
+                self._campaign,
+                slots=self._workers.slots("label"),
+                explore_slots=self._workers.slots("explore"),
+                cost=cost,
+            )
+            for action in actions:
+                if isinstance(action, Finishing):
+                    if state.newest is None:
+                        raise CampaignFailed(f"{action.reason}: nothing could be trained")
+                    self._store.add_event("rung finished", action.reason)
+                    return action.reason
+                if isinstance(action, Choosing):
+                    newest = state.newest.version if state.newest else 0
+                    self._store.choose(index, action.choices, newest)
+                elif isinstance(action, Inheriting):
+                    self._store.inherit(inherit_key(index), index)
+                else:
+                    self._submit(index, level, action, cost)
+            if not any(isinstance(action, Choosing | Inheriting) for action in actions):
+                self._take_in_next()
+
+    def _state(self, index: int, level: LevelOfTheory) -> RungState:
+        return rung_state(
+            self._store,
+            self._campaign,
+            index,
+            level,
+            under_way=self._in_flight,
+            n_lost=self._n_lost,
+        )
+
+    def _why(self, failed: str, level: LevelOfTheory) -> str:
+        """Add to a reason an example of what went wrong, and what to do."""
+        example = self._store.first_failure(level.level_id) if "labels" in failed else None
+        events = self._store.events(last=1)
+        if example is None and events:
+            example = events[0][2]
+        told = f", one of them: {example}" if example else ""
+        return (
+            f"{failed}{told}; `rung status {self._folder.path} --failures` lists them, "
+            "`rung retry` puts them back, `failures` in the campaign file says how many may fail"
+        )
+
+    def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
+        role, key, order = make_order(
+            action, self._store, self._campaign, self._folder, index, level
+        )
+        if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
+            role, order = "large_label", replace(order, is_large=True)
+        self._in_flight[key] = order
+        future = submit_order(
+            self._workers,
+            self._backend,
+            self._folder.path,
+            role,
+            key,
+            order,
+            expected_seconds=cost(action.structure) if isinstance(action, Labelling) else 0.0,
+        )
+        future.add_done_callback(lambda finished: self._done.put((key, finished)))
+
+    def _take_in_next(self) -> None:
+        """Wait for a task to end, then take in all that have ended, in one transaction.
+
+        The spool keeps them until it is committed.
+        """
+        try:
+            ended = [self._done.get(timeout=_WAIT_SECONDS)]
+        except queue.Empty:
+            return
+        with suppress(queue.Empty):
+            while True:
+                ended.append(self._done.get_nowait())
+        with self._store.together():
+            for key, future in ended:
+                self._take_in(key, self._in_flight.pop(key), future.exception())
+        self._clear_spool()
+        if self._failed_training is not None:
+            raise CampaignFailed(f"the training failed: {self._failed_training}")
+
+    def _take_in(self, key: str, order: Order, error: BaseException | None) -> None:
+        if isinstance(error, RungError) and not isinstance(error, PoisonTask):
+            raise error
+        result = self._spool.read(key) or lost_result(order, error)
+        if is_lost(result):
+            poison = self._note_loss(key, result)
+            if poison is None:
+                return
+            result = poison
+        elif self._goes_to_larger_pool(key, result):
+            self._taken_in.append(key)
+            return
+        self._commit(key, result)
+        if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
+            self._failed_training = result.answer.message
+        elif isinstance(order, TrainOrder):
+            # The store can write them again.
+            order.training_set.unlink(missing_ok=True)
+            order.held_out.unlink(missing_ok=True)
+
+    def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:
+        """Note a lost try, so that the plan asks for the task again; None unless it is poison."""
+        self._n_lost += 1
+        loss = loss_of(result)
+        tries = self._store.add_loss(key, loss)
+        said = f"{key} was lost ({loss.message})"
+        self._store.add_event("lost task", said)
+        if tries >= LOSSES_OF_A_POISON_TASK:
+            return poisoned(result, tries)
+        self._taken_in.append(key)
+        self._observer.said(f"{said}: it is tried again")
+        return None
+
+    @property
+    def _has_larger_pool(self) -> bool:
+        return self._backend.roles.large_label is not None
+
+    def _outgrown(self, key: str) -> list[Loss]:
+        """Return the tries for which the usual pool gave too little."""
+        return [loss for loss in self._store.losses(key) if loss.kind == "resource"]
+
+    def _goes_to_larger_pool(self, key: str, result: TaskResult) -> bool:
+        """Note a label that its pool gave too little, so that the plan asks for it again.
+
+        The larger pool tries it once. A try that is noted already, by a driver that was killed
+        before it could clear the spool, is not taken for that one.
+        """
+        if not (self._has_larger_pool and is_too_large(result)):
+            return False
+        loss = loss_of(result)
+        before = self._outgrown(key)
+        if not before:
+            self._store.add_loss(key, loss)
+            said = f"{key} needs more than its pool gives ({loss.message})"
+            self._store.add_event("larger pool", said)
+            self._observer.said(f"{said}: pool `{self._backend.roles.large_label}` tries it again")
+        return all(loss.at == known.at for known in before)
+
+    def _commit(self, key: str, result: TaskResult) -> None:
+        said = commit_result(self._store, self._campaign, key, result)
+        self._taken_in.append(key)
+        if said:
+            self._observer.said(said)
+
+    def _clear_spool(self) -> None:
+        for key in self._taken_in:
+            self._spool.remove(key)
+        self._taken_in.clear()

@@ -1,0 +1,216 @@
+"""Run or resume a campaign: everything between the command line and the driver."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from chemistry.errors import InputError, Interrupted
+from workflow.campaign.driver import Driver
+from workflow.campaign.observers.progress import Progress
+from workflow.campaign.observers.refresher import Refresher
+from workflow.run.folder import RunFolder, as_launched, locked, open_run, write_facts
+from workflow.run.resume import given, require_same_molecules
+from workflow.run.store.store import Store
+from workflow.settings.backend import Backend
+from workflow.settings.campaign import Campaign
+from workflow.settings.molecules import check_levels, read_campaign_molecules
+from workflow.work.pools.workers import start_workers
+from workflow.work.system.disk import disk_errors_explained
+
+
+def launch_campaign(
+    campaign: Campaign, backend: Backend, path: Path, progress: Progress, *, force_new: bool
+) -> RunFolder:
+    """Run a campaign to its end, from where it is; return its folder.
+
+    Raises
+    ------
+    InputError, StoreError, CampaignFailed
+    Interrupted
+        After Ctrl-C or SIGTERM.
+    """
+    with opened_run(campaign, path, force_new=force_new) as run, progress:
+        for error in run.skipped:
+            progress.said(f"skipped {error}")
+        _drive(run, backend, progress)
+        # Not earlier: its formats take a second to import, which no worker should wait for.
+        from workflow.datasets.export import write_exports
+
+        write_exports(run.store, run.folder.exports, run.campaign)
+    return run.folder
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRun:
+    """A run that nobody else can go on with.
+
+    Attributes
+    ----------
+    folder : RunFolder
+    store : Store
+        Knows all molecules.
+    campaign : Campaign
+        What its file leaves open is as the run began.
+    skipped : tuple of InputError
+        Entries of molecule files that were left out.
+    """
+
+    folder: RunFolder
+    store: Store
+    campaign: Campaign
+    skipped: tuple[InputError, ...]
+
+
+@contextmanager
+def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> Iterator[OpenRun]:
+    """Hold the folder and the store of a run, made if need be.
+
+    Raises
+    ------
+    InputError, StoreError
+    """
+    skipped: list[InputError] = []
+    molecules = read_campaign_molecules(campaign, skipped)
+    check_levels(campaign, [molecule for molecule, _ in molecules])
+    folder = open_run(campaign, path, force_new=force_new)
+    with (
+        disk_errors_explained(folder.path),
+        locked(folder),
+        _open_store(folder, campaign) as store,
+    ):
+        require_same_molecules(store.given_molecules(), molecules, path)
+        as_begun = _remember(store, campaign)
+        write_facts(folder, as_begun)
+        store.add_molecules(molecules)
+        yield OpenRun(folder=folder, store=store, campaign=as_begun, skipped=tuple(skipped))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """What a launch would do.
+
+    Attributes
+    ----------
+    resumes : bool
+        Whether there is a run to go on with.
+    skipped : tuple of str
+        Entries of molecule files that are left out, and why.
+    molecules, only_tested_on : tuple of str
+    rungs : tuple of RungIntent
+    tasks_at_once : int
+    """
+
+    campaign: str
+    run_folder: Path
+    resumes: bool
+    skipped: tuple[str, ...]
+    molecules: tuple[str, ...]
+    only_tested_on: tuple[str, ...]
+    rungs: tuple["RungIntent", ...]
+    tasks_at_once: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungIntent:
+    """A level and the labels that a launch would make at it: at first, at most, held out."""
+
+    level: str
+    initial_labels: int
+    budget_labels: int
+    held_out_labels: int
+
+
+def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
+    """Return what a launch would do; raises InputError like one."""
+    skipped: list[InputError] = []
+    molecules = read_campaign_molecules(campaign, skipped)
+    check_levels(campaign, [molecule for molecule, _ in molecules])
+    return Intent(
+        campaign=campaign.name,
+        run_folder=path,
+        resumes=RunFolder(path).store.exists(),
+        skipped=tuple(str(error) for error in skipped),
+        molecules=tuple(molecule.name for molecule, held_out in molecules if not held_out),
+        only_tested_on=tuple(molecule.name for molecule, held_out in molecules if held_out),
+        rungs=tuple(
+            RungIntent(
+                level=rung.level,
+                initial_labels=rung.initial_labels,
+                budget_labels=rung.budget.labels,
+                held_out_labels=campaign.held_out_structures(index),
+            )
+            for index, rung in enumerate(campaign.rungs)
+        ),
+        tasks_at_once=backend.slots,
+    )
+
+
+def describe(intent: Intent) -> str:
+    """Say what a launch would do."""
+    action = "go on in" if intent.resumes else "make"
+    lines = [f"{intent.campaign}: would {action} {intent.run_folder}"]
+    lines += [f"  skipped   {error}" for error in intent.skipped]
+    lines += [f"  molecule  {name}" for name in intent.molecules]
+    lines += [f"  molecule  {name} (only tested on)" for name in intent.only_tested_on]
+    lines += [
+        f"  rung      {rung.level}: {rung.initial_labels} labels at first, at most "
+        f"{rung.budget_labels} to train on, {rung.held_out_labels} held out"
+        for rung in intent.rungs
+    ]
+    lines.append(f"  workers   {intent.tasks_at_once} tasks at once")
+    return "\n".join(lines)
+
+
+def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
+    if not folder.store.exists():
+        return Store.create(folder.store, campaign.model_dump_json())
+    return Store.open(folder.store)
+
+
+def _remember(store: Store, campaign: Campaign) -> Campaign:
+    """Keep the campaign of this launch in the store and return it."""
+    launched = as_launched(store, campaign)
+    store.set_meta("campaign", launched.model_dump_json())
+    store.set_meta("campaign_given", given(campaign))
+    return launched
+
+
+def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
+    store, campaign, folder = run.store, run.campaign, run.folder
+    driver: Driver | None = None
+    try:
+        with (
+            _sigterm_as_interrupt(),
+            start_workers(backend, folder.path) as workers,
+            Refresher(folder, progress) as observer,
+        ):
+            driver = Driver(store, campaign, backend, folder, workers, observer)
+            launched = store.begin_launch(backend.slots)
+            try:
+                driver.run()
+            finally:
+                store.end_launch(launched)
+    except KeyboardInterrupt as interrupt:
+        # The workers are gone by now; what they finished until then lies in the spool.
+        if driver is not None:
+            driver.take_in_leftovers()
+        raise Interrupted(
+            f"stopped; everything computed is kept in {folder.path}: launch again to go on"
+        ) from interrupt
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM end the campaign as cleanly as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

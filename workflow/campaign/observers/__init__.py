@@ -1,0 +1,1 @@
+"""Those who are shown how a launch goes: the terminal and the report."""

@@ -1,0 +1,122 @@
+"""Hold a new label against the quality gates, with what the store knows of its structure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chemistry.gates import Expectation, Finding, compare, examine, is_outlier, refusal
+from chemistry.geometries.rdkit_bridge import geometry_rules
+from chemistry.records.label import Label, LabelFailure
+from chemistry.units import KCAL_MOL_PER_EV
+from workflow.planning.keys import check_key, derive_seed
+from workflow.run.store.records import Candidate
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Examined:
+    """A label, what the gates say of it, and what becomes of it.
+
+    Attributes
+    ----------
+    label : Label
+    findings : sequence of Finding
+    quarantine : str or None
+        Why it is not trained on; None where it is.
+    wants_second : bool
+        Whether it is computed again.
+    said : str
+        What a second opinion has said; empty before there was one.
+    """
+
+    label: Label
+    findings: Sequence[Finding]
+    quarantine: str | None
+    wants_second: bool = False
+    said: str = ""
+
+
+def examine_label(store: Store, campaign: Campaign, rung: int, label: Label) -> Examined:
+    """Judge a new label; an outlier is not used before a second opinion has come."""
+    findings = _findings(store, campaign, rung, label)
+    quarantine = refusal(findings)
+    doubted = is_outlier(findings) and refusal(findings, except_for="outlier") is None
+    if doubted:
+        quarantine = f"a second opinion is awaited, for {quarantine}"
+    drawn = quarantine is None and _is_drawn(campaign, label)
+    return Examined(
+        label=label, findings=findings, quarantine=quarantine, wants_second=doubted or drawn
+    )
+
+
+def settle(
+    store: Store, campaign: Campaign, rung: int, first: Label, second: Label | LabelFailure
+) -> Examined:
+    """Say which of two labels of one structure is kept, and whether it is trained on.
+
+    Where the second one agrees the first is kept, however far from the committee's opinion: it is
+    the committee that errs, and this is what it learns from. Where they are different solutions the
+    lower one is the level's, by definition. An outlier that nothing confirms is not trained on.
+    """
+    findings = _findings(store, campaign, rung, first)
+    if isinstance(second, LabelFailure):
+        said = f"could not be had ({second.kind}: {second.message})"
+        quarantine = refusal(findings)
+        if quarantine is not None:
+            quarantine += f"; a second opinion {said}"
+        return Examined(label=first, findings=findings, quarantine=quarantine, said=said)
+    verdict = compare(first, second)
+    difference = (second.energy - first.energy) * KCAL_MOL_PER_EV
+    if verdict == "contradicts":
+        said = f"contradicts: {difference:+.3f} kcal/mol, or other forces, on the same reference"
+        return Examined(
+            label=first, findings=findings, quarantine=f"a second opinion {said}", said=said
+        )
+    kept = first
+    if verdict == "second is lower":
+        kept, findings = second, _findings(store, campaign, rung, second)
+    return Examined(
+        label=kept,
+        findings=findings,
+        quarantine=refusal(findings, except_for="outlier"),
+        said=verdict if verdict == "agrees" else f"{verdict} ({difference:+.2f} kcal/mol)",
+    )
+
+
+def _findings(store: Store, campaign: Campaign, rung: int, label: Label) -> tuple[Finding, ...]:
+    candidate = store.candidate(rung, label.structure_id)
+    if candidate is None:
+        return ()
+    structure = candidate.structure
+    rules = geometry_rules(store.molecule(structure.molecule_id))
+    is_same = np.array_equal(rules.atomic_numbers, structure.atomic_numbers)
+    return examine(
+        structure,
+        label,
+        campaign.gates,
+        is_intact=is_same and rules.faults(structure.positions[None]) == [None],
+        expected=_expectation(store, rung, candidate),
+    )
+
+
+def _expectation(store: Store, rung: int, candidate: Candidate) -> Expectation | None:
+    """Return what the committee that judged a candidate last expected; None before there is one."""
+    rho, energy, version = candidate.rho_kcal_mol, candidate.energy_ev, candidate.judged_by
+    training = None if version is None else store.training(rung, version)
+    if rho is None or energy is None or training is None:
+        return None
+    errors = training.errors or {}
+    return Expectation(
+        energy_ev=energy,
+        sigma_ev=rho * math.sqrt(len(candidate.structure)) / KCAL_MOL_PER_EV,
+        error_ev=(errors.get("energy_rmse_kcal_mol") or 0.0) / KCAL_MOL_PER_EV,
+    )
+
+
+def _is_drawn(campaign: Campaign, label: Label) -> bool:
+    """Draw a share of labels for a check of consistency, always the same ones."""
+    lot = derive_seed(campaign, check_key(label.structure_id, label.level_id)) / 2**32
+    return lot < campaign.gates.second_share

@@ -1,0 +1,1 @@
+"""Labels in and out: exports, imports, labels of files, comparisons with data."""

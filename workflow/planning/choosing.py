@@ -1,0 +1,100 @@
+"""The part of the plan that chooses what is labelled, within budgets and what workers can take."""
+
+from collections.abc import Iterable, Iterator
+
+from workflow.planning.actions import Action, Choosing
+from workflow.planning.first_sets import FirstSet
+from workflow.planning.keys import derive_seed
+from workflow.planning.selection import (
+    Choice,
+    CostModel,
+    choose_diverse,
+    choose_even,
+    choose_random,
+    choose_uncertain,
+)
+from workflow.planning.state import RungState
+from workflow.planning.thresholds import threshold_of
+from workflow.settings.campaign import Campaign
+
+# A committee chooses at most this many times `labels_per_training` before it is replaced.
+_CHOICES_PER_TRAINING = 2
+# Candidates that are weighed against each other for each one that may be chosen, and at least.
+_WEIGHED_PER_CHOICE = 15
+_WEIGHED_AT_LEAST = 500
+
+
+def choose_first(
+    state: RungState, campaign: Campaign, first_sets: Iterable[FirstSet]
+) -> Iterator[Action]:
+    """Choose the initial and the held-out set of each molecule as soon as it is sampled."""
+    chosen: list[Choice] = []
+    for first_set in first_sets:
+        if not first_set.is_sampled or not first_set.n_offers:
+            continue
+        seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
+        chooser = choose_diverse if state.climbs else choose_even
+        offers = state.pool.offers(first_set.purpose, first_set.molecule_id)
+        chosen += chooser(offers, first_set.purpose, first_set.quota, seed=seed)
+    if chosen:
+        yield Choosing(choices=tuple(chosen))
+
+
+def room_for_choices(state: RungState, campaign: Campaign, slots: int) -> int:
+    """How many structures may be chosen now, as far as workers and budgets go."""
+    rung = campaign.rungs[state.index]
+    since_training = sum(state.chosen_by_newest.values())
+    if campaign.synchronous:
+        room = rung.labels_per_training - since_training
+    else:
+        limit = _CHOICES_PER_TRAINING * rung.labels_per_training
+        room = min(2 * slots - state.n_unanswered, limit - since_training)
+    return min(room, rung.budget.labels - state.n_chosen)
+
+
+def choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel) -> list[Action]:
+    """Choose the uncertain ones, and a share by lot."""
+    if room <= 0:
+        return []
+    select = campaign.select
+    seed = derive_seed(campaign, f"choose-random-{state.index}-{state.n_chosen}")
+    due = _random_due(state, campaign, room)
+    choices = choose_random(state.pool.drawn(due, seed=seed), due, seed=seed)
+    picked = {choice.structure_id for choice in choices}
+    cap = _molecule_cap(state, campaign)
+    weighed = state.pool.uncertain(
+        len(picked) + max(_WEIGHED_AT_LEAST, _WEIGHED_PER_CHOICE * room),
+        most_of_a_molecule=cap + len(picked),
+        already=state.chosen_by_newest,
+    )
+    choices += choose_uncertain(
+        [c for c in weighed if c.structure.structure_id not in picked],
+        room - len(choices),
+        threshold=threshold_of(select, state.newest),
+        cost=cost,
+        already_chosen=state.chosen_by_newest,
+        molecule_cap=cap,
+    )
+    return [Choosing(choices=tuple(choices))] if choices else []
+
+
+def _molecule_cap(state: RungState, campaign: Campaign) -> int:
+    """How many structures of one molecule a training may bring; never less than an even share."""
+    per_training = campaign.rungs[state.index].labels_per_training
+    explored = sum(not molecule.held_out for molecule in state.molecules)
+    return max(
+        round(campaign.select.molecule_share * per_training), -(-per_training // max(explored, 1))
+    )
+
+
+def _random_due(state: RungState, campaign: Campaign, room: int) -> int:
+    """How many random picks keep their share of all that is chosen after the initial set.
+
+    Before there is a committee nothing but lots can be drawn: then as many as the whole budget
+    will have, so that the workers do not wait for the first training.
+    """
+    share, rung = campaign.select.random_share, campaign.rungs[state.index]
+    random = sum(n for (purpose, _), n in state.chosen.items() if purpose == "random")
+    active = sum(n for (purpose, _), n in state.chosen.items() if purpose == "active")
+    of = random + active + room if state.newest else rung.budget.labels - rung.initial_labels
+    return max(0, min(room, round(share * of) - random))

@@ -1,0 +1,62 @@
+"""How long a label will take: a power law in the number of electrons, learned from the labels."""
+
+import math
+from dataclasses import dataclass
+
+from chemistry.records.structure import Structure
+
+_EXPONENT_BEFORE_DATA = 2.5
+_SECONDS_OF_TEN_ELECTRONS = 1.0
+# Of ln(electrons); what is below is rounding: 100 and 101 electrons alone have 2e-5.
+_NO_SPREAD = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class PowerLaw:
+    """CPU seconds = prefactor * (number of electrons) ** exponent."""
+
+    prefactor: float = _SECONDS_OF_TEN_ELECTRONS / 10**_EXPONENT_BEFORE_DATA
+    exponent: float = _EXPONENT_BEFORE_DATA
+
+    def __call__(self, structure: Structure) -> float:
+        """Return the predicted CPU seconds of a structure's label."""
+        return float(self.prefactor * n_electrons(structure) ** self.exponent)
+
+
+def n_electrons(structure: Structure) -> int:
+    """Count the electrons of a structure."""
+    return max(1, int(structure.atomic_numbers.sum()) - structure.charge)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostMoments:
+    """Sums over labels of x = ln(electrons) and y = ln(CPU seconds): all that the fit needs."""
+
+    n: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    xx: float = 0.0
+    xy: float = 0.0
+
+    def plus(self, electrons: int, cpu_seconds: float) -> "CostMoments":
+        """Return the sums with one more label."""
+        x, y = math.log(electrons), math.log(max(cpu_seconds, 1e-3))
+        return CostMoments(
+            n=self.n + 1, x=self.x + x, y=self.y + y, xx=self.xx + x * x, xy=self.xy + x * y
+        )
+
+
+def fit_cost(moments: CostMoments) -> PowerLaw:
+    """Fit the power law to finished labels by least squares of the logarithms.
+
+    With labels of a single size only the prefactor is fitted; without labels the default holds.
+    The exponent is kept within 0 and 7, the scaling of CCSD(T).
+    """
+    if not moments.n:
+        return PowerLaw()
+    x, y = moments.x / moments.n, moments.y / moments.n
+    spread = moments.xx / moments.n - x * x
+    slope = _EXPONENT_BEFORE_DATA
+    if spread > _NO_SPREAD:
+        slope = min(max((moments.xy / moments.n - x * y) / spread, 0.0), 7.0)
+    return PowerLaw(prefactor=math.exp(y - slope * x), exponent=slope)

@@ -1,0 +1,101 @@
+"""The part of the plan that looks for structures: judge, sweep, choose, grow."""
+
+from collections.abc import Iterable, Iterator
+
+from workflow.planning.actions import Action, Growing, Judging, Sampling
+from workflow.planning.choosing import choose, room_for_choices
+from workflow.planning.keys import SampleTask, grow_key, judge_key, sample_tasks
+from workflow.planning.selection import CostModel
+from workflow.planning.state import RungState
+from workflow.run.store.records import Sweep
+from workflow.settings.campaign import Campaign
+
+# More sweeps with one committee than this find next to nothing new.
+_SWEEPS_PER_VERSION = 4
+
+
+def explore(
+    state: RungState,
+    campaign: Campaign,
+    *,
+    slots: int,
+    explorers: int,
+    cost: CostModel,
+    are_settled: bool,
+) -> Iterator[Action]:
+    """Judge, sweep and choose with the newest committee.
+
+    Before there is one, random picks keep the workers busy: from when the last labels of the first
+    sets are under way until the first training is done.
+    """
+    newest = state.newest
+    if newest is None:
+        if are_settled and state.n_training_labels > 0 and not campaign.synchronous:
+            room = room_for_choices(state, campaign, slots)
+            yield from choose(state, campaign, room=room, cost=cost)
+        return
+    is_amid_a_round = state.is_training() or state.n_unanswered or state.n_new_labels > 0
+    if campaign.synchronous and is_amid_a_round:
+        return
+    judging = judge_key(state.index, newest.version)
+    is_stale = state.is_open(judging) and state.pool.has_unjudged(newest.version)
+    if is_stale:
+        yield Judging(version=newest.version)
+    room = room_for_choices(state, campaign, slots)
+    if state.climbs:
+        # The judgement of all that waits takes the place of a sweep.
+        if state.is_judged:
+            yield from choose(state, campaign, room=room, cost=cost)
+        return
+    begun = [s for s in state.sweeps if s.version == newest.version]
+    done = [s for s in begun if s.is_complete]
+    is_sweeping = not done or len(begun) > len(done)
+    if is_sweeping:
+        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+    is_amid = is_sweeping or state.tasks_in_flight or is_stale
+    if campaign.synchronous and is_amid:
+        return
+    if campaign.grow and done and _is_certain(done[-1], campaign.grow.uncertain_share):
+        yield from grow(state, campaign)
+    choices = choose(state, campaign, room=room, cost=cost)
+    yield from choices
+    if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
+        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+
+
+def _is_certain(sweep: Sweep, share: float) -> bool:
+    """Say whether a sweep found few uncertain structures; one that judged none says nothing."""
+    return sweep.judged > 0 and sweep.uncertain_share <= share
+
+
+def grow(state: RungState, campaign: Campaign) -> list[Action]:
+    """Look for new molecules, once with each committee."""
+    if campaign.grow is None or state.climbs or state.newest is None:
+        return []
+    version = state.newest.version
+    return [Growing(version=version)] if state.is_open(grow_key(state.index, version)) else []
+
+
+def sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -> Iterator[Action]:
+    """Ask for tasks that are open; no more at once than keep twice the workers busy."""
+    room = 2 * explorers - sum(key.startswith("sample-") for key in state.tasks_in_flight)
+    for task in tasks:
+        if room <= 0:
+            return
+        if state.is_open(task.key):
+            room -= 1
+            yield Sampling(task=task)
+
+
+def _sweep(
+    state: RungState, campaign: Campaign, version: int, *, number: int, explorers: int
+) -> Iterator[Action]:
+    explored = (m.molecule_id for m in state.molecules if m.has_starts and not m.held_out)
+    tasks = (
+        task
+        for molecule_id in explored
+        for task in sample_tasks(
+            campaign, state.index, "explore", molecule_id, version=version, sweep=number
+        )
+    )
+    yield from sampling(state, tasks, explorers=explorers)

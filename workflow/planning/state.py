@@ -1,0 +1,154 @@
+"""What the plan is told of a rung."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from chemistry.records.structure import Structure
+from workflow.planning.keys import judge_key
+from workflow.run.store.records import Purpose, Sweep, Training
+from workflow.run.store.waiting import Pool
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculeState:
+    """A molecule as the plan sees it.
+
+    Attributes
+    ----------
+    held_out : bool
+        Whether it is only tested on.
+    has_starts : bool
+        Whether it has conformers.
+    has_grown : bool
+        Whether it came from the pool: then it is explored, but has no part in the first sets.
+    """
+
+    molecule_id: str
+    held_out: bool
+    has_starts: bool
+    has_grown: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RungState:
+    """What the store knows of a rung, and what is under way.
+
+    Attributes
+    ----------
+    index : int
+        Of the rung in the campaign. All but the first climb: their candidates are what the rung
+        below has labelled, and nothing is explored.
+    has_inherited : bool
+        Whether a climbing rung has taken its candidates over.
+    molecules : tuple of MoleculeState
+    finished_tasks, tasks_in_flight : frozenset of str
+        Keys of sampling, training and judging tasks; of finished ones, those with no committee and
+        those with the newest.
+    labels_in_flight, checks_in_flight : frozenset of str
+        structure_ids of labels and of second opinions.
+    n_large_in_flight : int
+        How many of these are in the larger pool and take no slot of the others.
+    waiting : Counter of (purpose, molecule_id)
+        Candidates that nobody has chosen.
+    pool : Pool
+        They themselves.
+    chosen : Counter of (purpose, molecule_id)
+        Structures chosen for labelling so far, labelled or not.
+    chosen_by_newest : Counter of molecule_id
+        Of the active and random ones, those chosen since the last training.
+    to_label : tuple of Structure
+        Chosen, with neither label nor failure; those in flight included.
+    to_check : tuple of Structure
+        Their labels wait for a second opinion; those in flight included.
+    first_to_label : Counter of purpose
+        How many of them are of the initial and of the held-out set.
+    n_training_labels : int
+        Labels that a training started now would see.
+    n_labels, n_failures, n_quarantined : int
+        Labels that are used, that could not be made, and that a quality gate refused, for any
+        purpose.
+    n_lost : int
+        Tasks that this launch has lost with their processes and tried again.
+    label_cpu_hours : float
+    trainings : tuple of Training
+        In order of version.
+    sweeps : tuple of Sweep
+        In order of version and number.
+    may_grow : bool
+        Whether there may be molecules in the pool of which the newest committee is not certain.
+    """
+
+    index: int
+    has_inherited: bool
+    molecules: tuple[MoleculeState, ...]
+    finished_tasks: frozenset[str]
+    tasks_in_flight: frozenset[str]
+    labels_in_flight: frozenset[str]
+    checks_in_flight: frozenset[str]
+    n_large_in_flight: int
+    waiting: Counter[tuple[Purpose, str]]
+    pool: Pool
+    chosen: Counter[tuple[Purpose, str]]
+    chosen_by_newest: Counter[str]
+    to_label: tuple[Structure, ...]
+    to_check: tuple[Structure, ...]
+    first_to_label: Counter[Purpose]
+    n_training_labels: int
+    n_labels: int
+    n_failures: int
+    n_quarantined: int
+    n_lost: int
+    label_cpu_hours: float
+    trainings: tuple[Training, ...]
+    sweeps: tuple[Sweep, ...]
+    may_grow: bool = False
+
+    @property
+    def climbs(self) -> bool:
+        """Whether there is a rung below."""
+        return self.index > 0
+
+    @property
+    def newest(self) -> Training | None:
+        """The last training, if there was one."""
+        return self.trainings[-1] if self.trainings else None
+
+    @property
+    def n_new_labels(self) -> int:
+        """Labels that the newest committee has not seen."""
+        return self.n_training_labels - (self.newest.n_labels if self.newest else 0)
+
+    @property
+    def n_chosen(self) -> int:
+        """Structures chosen to be trained on: what the label budget counts."""
+        return sum(n for (purpose, _), n in self.chosen.items() if purpose != "held_out")
+
+    @property
+    def n_waiting(self) -> int:
+        """Candidates that nobody has chosen."""
+        return self.waiting.total()
+
+    @property
+    def n_under_way(self) -> int:
+        """Labels and second opinions that are being computed, but in the larger pool."""
+        return len(self.labels_in_flight) + len(self.checks_in_flight) - self.n_large_in_flight
+
+    @property
+    def n_unanswered(self) -> int:
+        """Labels and second opinions that are wanted and not there yet."""
+        return len(self.to_label) + len(self.to_check)
+
+    def is_open(self, key: str) -> bool:
+        """Say whether a task is neither finished nor under way."""
+        return key not in self.finished_tasks and key not in self.tasks_in_flight
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the newest committee has judged what waits, or there is nothing to judge."""
+        if self.newest is None:
+            return False
+        return judge_key(self.index, self.newest.version) in self.finished_tasks
+
+    def is_training(self) -> bool:
+        """Say whether a training is under way."""
+        return any(key.startswith("train-") for key in self.tasks_in_flight)

@@ -1,0 +1,50 @@
+"""When a rung is done, and when going on is pointless: pure functions."""
+
+from workflow.planning.state import RungState
+from workflow.settings.campaign import FailureBudget, Rung
+
+
+def stop_reason(state: RungState, rung: Rung) -> str | None:
+    """Say why a rung needs no more labels; None while it does."""
+    budget, stop = rung.budget, rung.stop
+    if state.n_chosen >= budget.labels:
+        return f"label budget spent ({budget.labels})"
+    if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
+        return f"CPU budget spent ({budget.cpu_hours:g} h)"
+    if stop.trainings is not None and len(state.trainings) >= stop.trainings:
+        return f"{stop.trainings} trainings done"
+    errors = (state.newest.errors if state.newest else None) or {}
+    for name, bound, unit in (
+        ("energy_mae_kcal_mol", stop.energy_mae_kcal_mol, "kcal/mol"),
+        ("force_mae_kcal_mol_angstrom", stop.force_mae_kcal_mol_angstrom, "kcal/mol/Å"),
+    ):
+        error = errors.get(name)  # None: a level without forces has no force error
+        if bound is not None and error is not None and error <= bound:
+            return f"held-out error reached ({error:.3g} <= {bound:g} {unit})"
+    return _certain(state, rung)
+
+
+def _certain(state: RungState, rung: Rung) -> str | None:
+    """Say whether the last sweeps found next to nothing uncertain, and no molecule is left."""
+    if state.may_grow:
+        return None
+    bound, k = rung.stop.uncertain_share, rung.stop.sweeps
+    last = [sweep for sweep in state.sweeps if sweep.is_complete][-k:]
+    if bound is None or len(last) < k:
+        return None
+    if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):
+        return f"at most {bound:.1%} of the explored structures over the threshold, {k} times"
+    return None
+
+
+def failure_reason(state: RungState, budget: FailureBudget) -> str | None:
+    """Say why going on is pointless; None while it is not."""
+    if state.n_lost > budget.lost_tasks:
+        return f"{state.n_lost} tasks were lost with their processes in this launch"
+    bad = state.n_failures + state.n_quarantined
+    tried = state.n_labels + bad
+    if bad > budget.tolerated and bad > budget.share * tried:
+        return f"{bad} of {tried} labels failed or were refused"
+    if any(sweep.is_complete and sweep.is_broken for sweep in state.sweeps[-1:]):
+        return "none of the last explorations could be carried out"
+    return None

@@ -1,0 +1,183 @@
+"""`rung climb-report`: what climbing was worth, on the held-out labels of the highest rung.
+
+All ways learn the same labels from the same committee below, with the same seed and settings, and
+are held against the same held-out labels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from chemistry.errors import InputError
+from chemistry.records.label import LabelledStructure
+from chemistry.records.level import find_level
+from chemistry.records.potential import Potential
+from chemistry.units import KCAL_MOL_PER_EV
+from model.architectures.ani.checkpoint import load_committee
+from model.architectures.ani.training.transfer import MODES, climb, shifted
+from model.evaluation import Errors, held_out_errors
+from workflow.planning.keys import derive_seed
+from workflow.run.folder import RunFolder
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+
+WAYS: Mapping[str, str] = {
+    "below": "the rung below, atoms shifted",
+    "scratch": "direct training",
+    "full": "transfer, all weights",
+    "freeze": "transfer, layers 1 and 3 frozen",
+    "delta": "delta learning",
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Way:
+    """How one way of climbing did.
+
+    Attributes
+    ----------
+    name : str
+        A key of the table of ways: "below" or a transfer mode.
+    errors : Errors
+    conformer_mae_kcal_mol : float or None
+        Mean absolute error of energy differences between all pairs of geometries of a molecule.
+    """
+
+    name: str
+    errors: Errors
+    conformer_mae_kcal_mol: float | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClimbReport:
+    """All ways from one rung to the next, side by side."""
+
+    below: str
+    level: str
+    n_labels: int
+    n_held_out: int
+    ways: tuple[Way, ...]
+
+
+def climb_report(run: Path) -> ClimbReport:
+    """Train every way of climbing to the highest rung that has labels.
+
+    Raises
+    ------
+    InputError
+        The run has not climbed, or the highest rung has no held-out labels.
+    """
+    folder = RunFolder(run)
+    with Store.open(folder.store, read_only=True) as store:
+        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
+        rungs = store.trained_rungs()
+        if not rungs or rungs[-1] == 0:
+            raise InputError(
+                f"{run} has not climbed: give its campaign a second rung, and `rung launch` "
+                "goes on to it"
+            )
+        rung = rungs[-1]
+        level = find_level(campaign.rungs[rung].level)
+        data = store.labelled(rung, level.level_id, held_out=False)
+        held_out = store.labelled(rung, level.level_id, held_out=True)
+        below = load_committee(folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version))
+    if not held_out:
+        raise InputError(f"{run} has no held-out labels at {level.name}")
+    seed = derive_seed(campaign, "train")
+    committees: dict[str, Potential] = {"below": shifted(below, data, level)}
+    for mode in MODES:
+        committees[mode] = climb(
+            data, campaign.train, mode=mode, level=level, seed=seed, below=below
+        ).result.committee
+    return ClimbReport(
+        below=below.level_name,
+        level=level.name,
+        n_labels=len(data),
+        n_held_out=len(held_out),
+        ways=tuple(_way(name, committee, held_out) for name, committee in committees.items()),
+    )
+
+
+def _way(name: str, committee: Potential, held_out: Sequence[LabelledStructure]) -> Way:
+    errors = held_out_errors(committee, held_out)
+    assert errors is not None, "the held-out set is not empty"
+    return Way(name=name, errors=errors, conformer_mae_kcal_mol=conformer_mae(committee, held_out))
+
+
+def conformer_mae(potential: Potential, data: Sequence[LabelledStructure]) -> float | None:
+    """Return the mean absolute error of relative energies within molecules, kcal/mol.
+
+    Over all pairs of geometries of the same molecule; None where no molecule has two.
+    """
+    predictions = potential.predict([row.structure for row in data])
+    missing: dict[str, list[float]] = {}
+    for row, prediction in zip(data, predictions, strict=True):
+        error = (prediction.energy - row.label.energy) * KCAL_MOL_PER_EV
+        missing.setdefault(row.structure.molecule_id, []).append(error)
+    pairs = [abs(a - b) for errors in missing.values() for a, b in combinations(errors, 2)]
+    return float(np.mean(pairs)) if pairs else None
+
+
+def report_screen(report: ClimbReport) -> RenderableType:
+    """Return the comparison as a table."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("way")
+    for heading in ("energy MAE\nkcal/mol", "energy RMSE\nkcal/mol", "conformers MAE\nkcal/mol"):
+        table.add_column(heading, justify="right")
+    best = min(report.ways, key=lambda way: way.errors.energy_mae_kcal_mol)
+    for way in report.ways:
+        values = (
+            way.errors.energy_mae_kcal_mol,
+            way.errors.energy_rmse_kcal_mol,
+            way.conformer_mae_kcal_mol,
+        )
+        shown = ["-" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(WAYS[way.name], *shown, style="bold" if way is best else "")
+    title = (
+        f"Climbing from {report.below} to {report.level}: {report.n_labels} labels, "
+        f"errors on {report.n_held_out} held-out ones"
+    )
+    return Group(Text(title, style="italic"), table)
+
+
+def save_report(report: ClimbReport, path: Path) -> None:
+    """Write the comparison as JSON."""
+    path.write_bytes(TypeAdapter(ClimbReport).dump_json(report, indent=2))
+
+
+def read_report(path: Path) -> ClimbReport | None:
+    """Read what `save_report` wrote; None where there is nothing of use."""
+    try:
+        return TypeAdapter(ClimbReport).validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
+
+
+def save_plot(report: ClimbReport, path: Path) -> None:
+    """Draw the comparison as bars."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure = Figure(figsize=(7.0, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        names = [WAYS[way.name] for way in report.ways]
+        places = np.arange(len(names))
+        total = [way.errors.energy_mae_kcal_mol for way in report.ways]
+        relative = [way.conformer_mae_kcal_mol or 0.0 for way in report.ways]
+        axes.barh(places - 0.2, total, height=0.4, label="total energies", color="#1f5f8b")
+        axes.barh(places + 0.2, relative, height=0.4, label="conformers", color="#e0a33e")
+        axes.set_yticks(places, names)
+        axes.invert_yaxis()
+        axes.set_xlabel("mean absolute error, kcal/mol")
+        axes.set_title(f"{report.below} to {report.level} with {report.n_labels} labels")
+        axes.legend(frameon=False)
+        figure.savefig(path)

@@ -1,0 +1,115 @@
+"""Read from a run folder what its report tells of; nothing is written."""
+
+import json
+import time
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+
+from chemistry.records.label import LabelledStructure
+from chemistry.records.potential import Prediction
+from model.architectures.ani.checkpoint import load_committee
+from workflow.planning.keys import train_key
+from workflow.report.climb_report import read_report
+from workflow.report.page.records import Origin, Predicted, RungReport, RunReport
+from workflow.report.summary import RungSummary, launch_spans, summarize
+from workflow.run.folder import RunFolder, stored_campaign
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+
+_MOST_HELD_OUT = 2000
+_MOST_TRAINED_ON = 600
+
+
+def read_run(folder: RunFolder) -> RunReport:
+    """Read a run and predict its held-out structures.
+
+    Raises
+    ------
+    StoreError
+        The folder has no readable store.
+    """
+    summary = summarize(folder)
+    with Store.open(folder.store, read_only=True) as store:
+        campaign = stored_campaign(store)
+        tasks = [(key, kind, cost) for key, kind, _, cost in store.tasks()]
+        ends = [cost.finished_at for _, _, cost in tasks]
+        hours = list(accumulate(cost.cpu_seconds / 3600.0 for _, _, cost in tasks))
+        trained_at = {key: cost.finished_at for key, kind, cost in tasks if kind == "train"}
+        versions = folder.path / "versions.json"
+        return RunReport(
+            campaign=campaign,
+            summary=summary,
+            molecules=tuple(store.molecules()),
+            rungs=tuple(
+                _rung(store, folder, campaign, i, rung, (trained_at, ends, hours))
+                for i, rung in enumerate(summary.rungs)
+            ),
+            tasks=tuple((kind, cost) for _, kind, cost in tasks),
+            spans=tuple(launch_spans(store)),
+            unusable=tuple(store.unusable()),
+            climb=read_report(folder.climb_report),
+            versions=json.loads(versions.read_text()) if versions.exists() else {},
+            written_at=time.time(),
+        )
+
+
+def _rung(
+    store: Store,
+    folder: RunFolder,
+    campaign: Campaign,
+    index: int,
+    summary: RungSummary,
+    clock: tuple[dict[str, float], Sequence[float], Sequence[float]],
+) -> RungReport:
+    trained_at, ends, hours = clock
+    until = [trained_at.get(train_key(index, t.version)) for t in summary.trainings]
+    held_out, before, trained_on = _predicted(store, folder, index, summary)
+    return RungReport(
+        planned=campaign.rungs[index],
+        n_held_out_planned=campaign.held_out_structures(index),
+        summary=summary,
+        # Its task may be committed a moment after the training.
+        cpu_hours_at=tuple(
+            hours[-1] if end is None else hours[bisect_right(ends, end) - 1] for end in until
+        ),
+        label_cpu_seconds=store.label_cpu_seconds(index),
+        origins=tuple(
+            Origin(sampler=sampler, molecule_id=molecule, purpose=purpose, n_labels=n)
+            for sampler, molecule, purpose, n in store.label_origins(index)
+        ),
+        held_out=held_out,
+        held_out_before=before,
+        trained_on=trained_on,
+    )
+
+
+def _predicted(
+    store: Store, folder: RunFolder, index: int, summary: RungSummary
+) -> tuple[Predicted | None, tuple[Prediction, ...], Predicted | None]:
+    """Return held-out structures by the newest and the first committee, and training ones."""
+    if not summary.trainings:
+        return None, (), None
+    n_held_out = summary.labels["held_out"]
+    level_id = summary.level.level_id
+    # Structure ids are hashes: the first of them are drawn by lot.
+    held_out = store.labelled(index, level_id, held_out=True, most=_MOST_HELD_OUT)
+    trained_on = store.labelled(index, level_id, held_out=False, most=_MOST_TRAINED_ON)
+    newest = folder.checkpoint(index, summary.trainings[-1].version)
+    first = folder.checkpoint(index, summary.trainings[0].version)
+    if not newest.exists():
+        return None, (), None
+    committee = load_committee(newest)
+
+    def predicted(rows: list[LabelledStructure], n_all: int) -> Predicted | None:
+        found = committee.predict([row.structure for row in rows])
+        return Predicted(rows=tuple(rows), predictions=tuple(found), n_all=n_all) if rows else None
+
+    before = []
+    if first != newest and first.exists() and held_out:
+        before = load_committee(first).predict([row.structure for row in held_out])
+    return (
+        predicted(held_out, n_held_out),
+        tuple(before),
+        predicted(trained_on, summary.labels.total() - n_held_out),
+    )

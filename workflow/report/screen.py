@@ -1,0 +1,234 @@
+"""What a person sees in the terminal: the summary of a run as tables."""
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from workflow.report.summary import RungSummary, RunSummary
+from workflow.run.folder import RunFolder
+from workflow.run.store.records import Training, Unusable
+
+STAGE_NAMES = {
+    "sample": "exploring",
+    "label": "labels",
+    "check": "second opinions",
+    "train": "training",
+    "judge": "judging",
+    "grow": "new molecules",
+}
+
+
+_ERROR_NAMES = (
+    "energy_mae_kcal_mol",
+    "energy_rmse_kcal_mol",
+    "force_mae_kcal_mol_angstrom",
+    "force_rmse_kcal_mol_angstrom",
+)
+_ERROR_HEADINGS = (
+    "energy MAE\nkcal/mol",
+    "energy RMSE\nkcal/mol",
+    "force MAE\nkcal/mol/Å",
+    "force RMSE\nkcal/mol/Å",
+)
+
+
+def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
+    """Return the whole summary: what `rung status` prints."""
+    parts: list[RenderableType] = [_headline(summary)]
+    for rung in summary.rungs:
+        parts += [Text(), _labels_line(rung)]
+        if rung.trainings:
+            parts += [
+                _trainings_table(rung),
+                *_molecules_table(summary, rung),
+                *_reliability_table(rung),
+            ]
+    parts += [Text(), _cost_table(summary), *_diary(summary), _paths(summary, folder)]
+    return Group(*parts)
+
+
+def failures_screen(labels: Sequence[Unusable]) -> RenderableType:
+    """Return the labels that failed or were refused: what `rung status --failures` prints."""
+    if not labels:
+        return Text("no label failed, none was refused")
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("structure", "molecule", "level", "kind", "tries", "what happened"):
+        table.add_column(heading, overflow="fold")
+    for label in labels:
+        steps = f" (took {', '.join(label.attempts)})" if label.attempts else ""
+        table.add_row(
+            label.structure_id,
+            label.molecule_name,
+            label.level_name,
+            label.kind,
+            str(label.tries),
+            Text(label.message + steps),
+        )
+    return _titled(f"labels that failed or were refused: {len(labels)}", table)
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """Return a console; in a pipe its lines are wide enough not to be folded."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=200)
+
+
+def save_picture(screen: RenderableType, path: Path, *, title: str) -> None:
+    """Save a screen as an SVG picture of a terminal."""
+    console = Console(record=True, width=120, file=io.StringIO(), force_terminal=True)
+    console.print(screen)
+    console.save_svg(str(path), title=title)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them: "42 s", "3 min 05 s", "2 h 10 min"."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 100:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def _headline(summary: RunSummary) -> Text:
+    state = f"finished: {summary.finished}" if summary.finished else "not finished"
+    n_grown = sum(molecule.has_grown for molecule in summary.molecules)
+    molecules = f"{len(summary.molecules)} molecules"
+    if n_grown:
+        molecules += f" ({n_grown} of them from the pool)"
+    return Text.assemble(
+        (summary.name, "bold"), f"  {molecules}, {duration(summary.wall_seconds)}, {state}"
+    )
+
+
+def _diary(summary: RunSummary) -> list[RenderableType]:
+    """Return what happened last beside labels and trainings; nothing where nothing did."""
+    lost = [f"{n} tries lost ({kind}) and repeated" for kind, n in summary.lost.items()]
+    lines = [Text("; ".join(lost))] if lost else []
+    for at, _, text in summary.events:
+        when = datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M")
+        lines.append(Text.assemble((f"{when}  ", "dim"), text.strip().splitlines()[-1]))
+    return [*lines, Text()] if lines else []
+
+
+def _labels_line(rung: RungSummary) -> Text:
+    made = ", ".join(
+        f"{n} {purpose.replace('_', '-')}" for purpose, n in sorted(rung.labels.items())
+    )
+    failed = rung.failures.total()
+    why = f" ({', '.join(f'{n} {kind}' for kind, n in rung.failures.items())})" if failed else ""
+    return Text.assemble(
+        (rung.level.name, "bold cyan"),
+        f"  labels made: {rung.labels.total()}" + (f" ({made})" if made else ""),
+        f"; failed: {failed}{why}; under way: {rung.to_label}; waiting: {rung.waiting}",
+    )
+
+
+def _trainings_table(rung: RungSummary) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD)
+    headings = (
+        *_ERROR_HEADINGS,
+        "RMSE /\nsigma",
+        "threshold\nkcal/mol",
+        "uncertain\nwhen exploring",
+    )
+    for heading in ("training", "labels", *headings):
+        table.add_column(heading, justify="right")
+    for training, threshold in zip(rung.trainings, rung.thresholds, strict=True):
+        sweep = rung.first_sweep(training.version)
+        table.add_row(
+            str(training.version),
+            str(training.n_labels),
+            *errors_shown(training.errors),
+            _calibration_factor(training),
+            f"{threshold.rho_kcal_mol:.3f}",
+            f"{sweep.uncertain_share:.0%} of {sweep.judged}" if sweep else "-",
+        )
+    return _titled("Held-out error by training", table)
+
+
+def errors_shown(errors: Mapping[str, Any] | None) -> list[str]:
+    """Return MAE and RMSE of energies and of forces as text, "-" where there is none."""
+    found = [None if errors is None else errors.get(name) for name in _ERROR_NAMES]
+    return ["-" if value is None else f"{value:.2f}" for value in found]
+
+
+def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableType]:
+    """Return the newest errors by molecule, if there is more than one."""
+    errors = rung.trainings[-1].errors
+    if errors is None or len(errors.get("by_molecule", {})) < 2:
+        return []
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("molecule")
+    for heading in ("held out", *_ERROR_HEADINGS):
+        table.add_column(heading, justify="right")
+    for molecule in summary.molecules:
+        found = errors["by_molecule"].get(molecule.molecule_id)
+        if found is not None:
+            name = f"{molecule.name} (only tested on)" if molecule.held_out else molecule.name
+            table.add_row(name, str(found["n_structures"]), *errors_shown(found))
+    title = f"Held-out error of training {rung.trainings[-1].version} by molecule"
+    return [_titled(title, table)]
+
+
+def _calibration_factor(training: Training) -> str:
+    factor = (training.errors or {}).get("calibration_factor")
+    return "-" if factor is None else f"{factor:.2f}"
+
+
+def _reliability_table(rung: RungSummary) -> list[RenderableType]:
+    """Return the newest committee's errors by its disagreement; nothing for a single member."""
+    training = rung.trainings[-1]
+    calibration = (training.errors or {}).get("calibration")
+    if calibration is None:
+        return []
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("held out", "sigma\nkcal/mol", "energy RMSE\nkcal/mol", "RMSE /\nsigma"):
+        table.add_column(heading, justify="right")
+    for found in calibration["bins"]:
+        sigma, rmse = found["sigma_kcal_mol"], found["rmse_kcal_mol"]
+        ratio = f"{rmse / sigma:.2f}" if sigma > 0 else "-"
+        table.add_row(str(found["n_structures"]), f"{sigma:.3f}", f"{rmse:.3f}", ratio)
+    rank = calibration["rank_correlation"]
+    title = (
+        f"Error by disagreement of training {training.version}, both over the square root of the "
+        f"number of atoms"
+    ) + (f"; rank correlation {rank:.2f}" if rank is not None else "")
+    return [_titled(title, table)]
+
+
+def _cost_table(summary: RunSummary) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("stage", "tasks", "CPU time", "worker time"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for kind, stage in summary.stages.items():
+        table.add_row(
+            STAGE_NAMES[kind],
+            str(stage.tasks),
+            duration(stage.cpu_seconds),
+            duration(stage.wall_seconds),
+        )
+    busy = "-" if summary.busy_share is None else f"{summary.busy_share:.0%}"
+    return _titled(f"Cost by stage; workers busy until the last label: {busy}", table)
+
+
+def _titled(title: str, table: Table) -> RenderableType:
+    # A table's own title would be folded to the width of the table.
+    return Group(Text(title, style="italic"), table)
+
+
+def _paths(summary: RunSummary, folder: RunFolder) -> Text:
+    lines = [f"run folder  {folder.path}"]
+    trained = [rung.trainings[-1] for rung in summary.rungs if rung.trainings]
+    if trained:
+        lines.append(f"potential   {folder.path / trained[-1].checkpoint}")
+    lines += [f"export      {path}" for path in sorted(folder.exports.glob("*"))]
+    return Text("\n".join(lines))

@@ -1,0 +1,167 @@
+"""What a run has done so far, read from its store: for `rung status` and the end of a launch."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.potential import Threshold
+from workflow.planning.thresholds import threshold_of
+from workflow.run.folder import RunFolder, stored_campaign
+from workflow.run.state import rung_state
+from workflow.run.store.records import Purpose, StageCost, Sweep, Training
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+
+_EVENTS = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoleculeName:
+    """What people call a molecule, whether it is only tested on, whether it is from the pool."""
+
+    molecule_id: str
+    name: str
+    held_out: bool
+    has_grown: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RungSummary:
+    """What one rung has done so far.
+
+    Attributes
+    ----------
+    labels : Counter of Purpose
+    failures : Counter of FailureKind
+        "suspect": refused by a quality gate.
+    trainings : tuple of Training
+    thresholds : tuple of Threshold
+        Of the committee of each.
+    sweeps : tuple of Sweep
+    waiting : int
+        Candidates that nobody chose yet.
+    to_label : int
+        Chosen, not yet labelled.
+    """
+
+    level: LevelOfTheory
+    labels: Counter[Purpose]
+    failures: Counter[str]
+    trainings: tuple[Training, ...]
+    thresholds: tuple[Threshold, ...]
+    sweeps: tuple[Sweep, ...]
+    waiting: int
+    to_label: int
+
+    def first_sweep(self, version: int) -> Sweep | None:
+        """Return the first complete sweep with a committee: comparable from one to the next."""
+        found = (s for s in self.sweeps if s.version == version and s.is_complete)
+        return next(found, None)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunSummary:
+    """What a run has done so far.
+
+    Attributes
+    ----------
+    finished : str or None
+        Why it ended; None while it has not.
+    stages : dict of task kind to StageCost
+    lost : Counter of kind
+        Tries that were lost and repeated.
+    events : tuple of (float, str, str)
+        The last entries of the diary: seconds since 1970, kind, text.
+    busy_share : float or None
+        Worker time in tasks over worker time there was, until the last label; None before one.
+    wall_seconds : float
+        Of all launches together.
+    """
+
+    name: str
+    finished: str | None
+    molecules: tuple[MoleculeName, ...]
+    rungs: tuple[RungSummary, ...]
+    stages: dict[str, StageCost]
+    lost: Counter[str]
+    events: tuple[tuple[float, str, str], ...]
+    busy_share: float | None
+    wall_seconds: float
+
+
+def summarize(folder: RunFolder) -> RunSummary:
+    """Read the summary of a run, from what the store has counted: as fast for millions of labels.
+
+    Raises
+    ------
+    StoreError
+        The folder has no readable store.
+    """
+    with Store.open(folder.store, read_only=True) as store:
+        campaign = stored_campaign(store)
+        spans = launch_spans(store)
+        grown = store.grown_molecules().molecule_ids
+        return RunSummary(
+            name=campaign.name,
+            finished=store.meta("finished"),
+            molecules=tuple(
+                MoleculeName(
+                    molecule_id=molecule_id,
+                    name=name,
+                    held_out=held_out,
+                    has_grown=molecule_id in grown,
+                )
+                for molecule_id, name, held_out in store.molecule_names()
+            ),
+            rungs=tuple(_rung(store, campaign, i) for i in range(len(campaign.rungs))),
+            stages=_stages(store),
+            lost=store.count_losses(),
+            events=tuple(store.events(last=_EVENTS)),
+            busy_share=_busy_share(store, spans),
+            wall_seconds=sum(end - start for start, end, _ in spans),
+        )
+
+
+def _rung(store: Store, campaign: Campaign, index: int) -> RungSummary:
+    level = find_level(campaign.rungs[index].level)
+    state = rung_state(store, campaign, index, level)
+    return RungSummary(
+        level=level,
+        labels=store.count_labels(index),
+        failures=store.count_unusable(level.level_id),
+        trainings=state.trainings,
+        thresholds=tuple(threshold_of(campaign.select, t) for t in state.trainings),
+        sweeps=state.sweeps,
+        waiting=state.n_waiting,
+        to_label=state.n_unanswered,
+    )
+
+
+def _stages(store: Store) -> dict[str, StageCost]:
+    nothing = StageCost(tasks=0, cpu_seconds=0.0, wall_seconds=0.0)
+    found = store.stages()
+    always = {
+        name: found.get(name, nothing) for name in ("sample", "label", "check", "train", "judge")
+    }
+    return always | ({"grow": found["grow"]} if "grow" in found else {})
+
+
+def launch_spans(store: Store) -> list[tuple[float, float, int]]:
+    """Return (start, end, slots) of each launch; a killed one ended with its last task."""
+    launches = store.launches()
+    starts = [start for start, _, _ in launches]
+    return [
+        (start, end if end is not None else store.last_end_within(start, bound) or start, slots)
+        for (start, end, slots), bound in zip(launches, [*starts[1:], math.inf], strict=False)
+    ]
+
+
+def _busy_share(store: Store, spans: list[tuple[float, float, int]]) -> float | None:
+    """Return worker time in tasks over worker time there was, until the last label ended."""
+    last = store.last_end("label")
+    if last is None:
+        return None
+    available = sum(slots * max(0.0, min(end, last) - start) for start, end, slots in spans)
+    wall = sum(stage.wall_seconds for stage in store.stages().values())
+    return (wall - store.busy_seconds_after(last)) / available if available else None

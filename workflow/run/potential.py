@@ -1,0 +1,37 @@
+"""Where a potential comes from: a checkpoint, a run, or a published ensemble."""
+
+from pathlib import Path
+
+from chemistry.errors import InputError
+from model.architectures.ani.checkpoint import load_committee
+from model.architectures.ani.committee import Committee
+from model.architectures.ani.neurochem import read_neurochem
+from workflow.run.folder import RunFolder, checkpoint_name
+from workflow.run.store.store import Store
+
+
+def read_potential(path: Path) -> tuple[Path, Committee]:
+    """Read a potential and say which file or folder it is of.
+
+    Parameters
+    ----------
+    path : Path
+        A checkpoint, a run folder (its newest committee) or a folder with a published ensemble.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or the run has not trained a committee yet.
+    """
+    if path.is_dir() and any(path.glob("*.params")):
+        return path, read_neurochem(path)
+    file = _newest_checkpoint(path) if path.is_dir() else path
+    return file, load_committee(file)
+
+
+def _newest_checkpoint(run: Path) -> Path:
+    with Store.open(RunFolder(run).store, read_only=True) as store:
+        rungs = store.trained_rungs()
+        if not rungs:
+            raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
+        return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)

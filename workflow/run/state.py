@@ -1,0 +1,164 @@
+"""Read from the store what the plan needs to know of a rung."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import Structure
+from workflow.planning.cost import PowerLaw, fit_cost
+from workflow.planning.keys import inherit_key, sample_tasks
+from workflow.planning.state import MoleculeState, RungState
+from workflow.run.store.records import Purpose, Sweep
+from workflow.run.store.store import Store
+from workflow.settings.campaign import Campaign
+from workflow.work.orders import LabelOrder, Order
+
+
+def rung_state(
+    store: Store,
+    campaign: Campaign,
+    index: int,
+    level: LevelOfTheory,
+    *,
+    under_way: Mapping[str, Order] | None = None,
+    n_lost: int = 0,
+) -> RungState:
+    """Return the state of a rung: all from the store but what is under way and was lost."""
+    trainings = tuple(store.trainings(index))
+    version = trainings[-1].version if trainings else 0
+    finished = store.finished_tasks(index) | store.finished_tasks(index, version)
+    tally = store.tally(index)
+    grown = store.grown_molecules()
+    molecules = _molecules(store, campaign, grown.molecule_ids)
+    to_label = store.to_label(index)
+    labels = [order for order in (under_way or {}).values() if isinstance(order, LabelOrder)]
+    labelled = _by_purpose(tally, "labelled")
+    return RungState(
+        index=index,
+        has_inherited=inherit_key(index) in finished,
+        molecules=molecules,
+        finished_tasks=finished,
+        tasks_in_flight=frozenset(under_way or ()),
+        labels_in_flight=frozenset(o.structure.structure_id for o in labels if not o.is_second),
+        checks_in_flight=frozenset(o.structure.structure_id for o in labels if o.is_second),
+        n_large_in_flight=sum(order.is_large for order in labels),
+        waiting=_by_molecule(tally, ("waiting",)),
+        pool=store.pool(index),
+        chosen=_by_molecule(tally, ("chosen", "labelled", "failed", "quarantined")),
+        chosen_by_newest=store.chosen_by(index, version),
+        to_label=_structures(store, [structure_id for structure_id, _ in to_label], labels),
+        to_check=tuple(store.second_opinions_due(level.level_id)),
+        first_to_label=Counter(p for _, p in to_label if p in ("initial", "held_out")),
+        n_training_labels=sum(n for purpose, n in labelled.items() if purpose != "held_out"),
+        n_labels=labelled.total(),
+        n_failures=_by_purpose(tally, "failed").total(),
+        n_quarantined=_by_purpose(tally, "quarantined").total(),
+        n_lost=n_lost,
+        label_cpu_hours=store.label_cpu_seconds(index) / 3600.0,
+        trainings=trainings,
+        sweeps=sweeps(store, campaign, index, molecules),
+        may_grow=campaign.grow is not None
+        and index == 0
+        and not (version and grown.exhausted_by == version),
+    )
+
+
+def _structures(
+    store: Store, structure_ids: Sequence[str], under_way: Iterable[LabelOrder]
+) -> tuple[Structure, ...]:
+    """Return structures by their ids; those that are under way are in memory already."""
+    known = {order.structure.structure_id: order.structure for order in under_way}
+    missing = [structure_id for structure_id in structure_ids if structure_id not in known]
+    known |= {structure.structure_id: structure for structure in store.structures(missing)}
+    return tuple(known[structure_id] for structure_id in structure_ids)
+
+
+Tally: TypeAlias = Counter[tuple[str, Purpose, str]]
+
+
+def _by_purpose(tally: Tally, status: str) -> Counter[Purpose]:
+    counts: Counter[Purpose] = Counter()
+    for (found, purpose, _), n in tally.items():
+        if found == status:
+            counts[purpose] += n
+    return counts
+
+
+def _by_molecule(tally: Tally, statuses: tuple[str, ...]) -> Counter[tuple[Purpose, str]]:
+    counts: Counter[tuple[Purpose, str]] = Counter()
+    for (status, purpose, molecule_id), n in tally.items():
+        if status in statuses:
+            counts[purpose, molecule_id] += n
+    return counts
+
+
+def cost_model(store: Store, level: LevelOfTheory) -> PowerLaw:
+    """Fit the cost of a label at a level to those that the store has."""
+    return fit_cost(store.cost_moments(level.level_id))
+
+
+def _molecules(
+    store: Store, campaign: Campaign, grown: Collection[str]
+) -> tuple[MoleculeState, ...]:
+    """Return the molecules that can be worked on: not those for which no conformer was found."""
+    with_starts = store.molecules_with_starts()
+    states = [
+        MoleculeState(
+            molecule_id=molecule_id,
+            held_out=held_out,
+            has_starts=molecule_id in with_starts,
+            has_grown=molecule_id in grown,
+        )
+        for molecule_id, _, held_out in store.molecule_names()
+    ]
+    if all(state.has_starts for state in states):
+        return tuple(states)
+    finished = store.finished_tasks(0)
+    return tuple(
+        state
+        for state in states
+        if state.has_starts
+        or any(
+            task.key not in finished
+            for task in sample_tasks(campaign, 0, "start", state.molecule_id)
+        )
+    )
+
+
+def sweeps(
+    store: Store, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+) -> tuple[Sweep, ...]:
+    """Return what the explorations of a rung have found, by committee and sweep.
+
+    On a rung that climbs, each judgement of all that waits is a sweep.
+    """
+    if index > 0:
+        return _judgements(store, index)
+    explored = sum(m.has_starts and not m.held_out for m in molecules)
+    return tuple(
+        Sweep(
+            version=found["version"],
+            number=found["number"],
+            judged=found["judged"],
+            over_threshold=found["over_threshold"],
+            is_complete=found["tasks"] >= explored * len(campaign.explore),
+            is_broken=found["broken"] == found["tasks"],
+        )
+        for found in store.sweeps(index)
+    )
+
+
+def _judgements(store: Store, index: int) -> tuple[Sweep, ...]:
+    return tuple(
+        Sweep(
+            version=detail["version"],
+            number=0,
+            judged=detail["judged"],
+            over_threshold=detail["over_threshold"],
+            is_complete=True,
+            is_broken=detail["is_broken"],
+        )
+        for _, _, detail, _ in store.tasks("judge")
+        if detail["rung"] == index
+    )

@@ -1,0 +1,135 @@
+"""Records to rows of the store and back, without loss: pure functions."""
+
+import json
+import sqlite3
+from typing import Any
+
+import numpy as np
+
+from chemistry.records.label import Label, LabelFailure, Provenance
+from chemistry.records.structure import FloatArray, IntArray, Origin, Structure
+from workflow.run.store.records import Candidate, Training
+
+
+def blob(array: FloatArray | None) -> bytes | None:
+    """Return the bytes of an array as little-endian float64."""
+    return None if array is None else np.ascontiguousarray(array, dtype="<f8").tobytes()
+
+
+def _floats(data: bytes, shape: tuple[int, ...]) -> FloatArray:
+    return np.frombuffer(data, dtype="<f8").reshape(shape).astype(np.float64)
+
+
+def integers(data: bytes) -> IntArray:
+    """Return the integers of a blob."""
+    return np.frombuffer(data, dtype="<i8").astype(np.int64)
+
+
+def structure_row(structure: Structure, *, is_start: bool) -> tuple[Any, ...]:
+    """Return the values of the table `structures`, in the order of its columns."""
+    return (
+        structure.structure_id,
+        structure.molecule_id,
+        structure.atomic_numbers.astype("<i8").tobytes(),
+        blob(structure.positions),
+        structure.charge,
+        structure.multiplicity,
+        structure.origin.sampler,
+        structure.origin.parent_id,
+        structure.origin.seed,
+        int(is_start),
+    )
+
+
+def structure_from(row: sqlite3.Row) -> Structure:
+    """Return the structure of a row that holds the columns of the table `structures`."""
+    structure = Structure(
+        atomic_numbers=integers(row["atomic_numbers"]),
+        positions=_floats(row["positions"], (-1, 3)),
+        charge=row["charge"],
+        multiplicity=row["multiplicity"],
+        molecule_id=row["molecule_id"],
+        origin=Origin(sampler=row["sampler"], parent_id=row["parent_id"], seed=row["seed"]),
+    )
+    # Known already: to hash all distances again would take five times as long as the rest.
+    vars(structure)["structure_id"] = row["structure_id"]
+    return structure
+
+
+def label_row(label: Label) -> tuple[Any, ...]:
+    """Return the values of the first columns of the table `labels`, in their order."""
+    return (
+        label.structure_id,
+        label.level_id,
+        label.energy,
+        blob(label.forces),
+        blob(label.dipole),
+        json.dumps(dict(label.components)),
+        json.dumps(dict(label.diagnostics)),
+        json.dumps(vars(label.provenance)),
+        label.provenance.cpu_seconds,
+    )
+
+
+def label_from(row: sqlite3.Row) -> Label:
+    """Return the label of a row that holds the columns of the table `labels`."""
+    provenance = json.loads(row["provenance"])
+    provenance["attempts"] = tuple(provenance["attempts"])
+    return Label(
+        structure_id=row["structure_id"],
+        level_id=row["level_id"],
+        energy=row["energy"],
+        forces=None if row["forces"] is None else _floats(row["forces"], (-1, 3)),
+        dipole=None if row["dipole"] is None else _floats(row["dipole"], (3,)),
+        components=json.loads(row["components"]),
+        diagnostics=json.loads(row["diagnostics"]),
+        provenance=Provenance(**provenance),
+    )
+
+
+def failure_row(failure: LabelFailure) -> tuple[Any, ...]:
+    """Return the values of the table `failures`, in the order of its columns."""
+    return (
+        failure.structure_id,
+        failure.level_id,
+        failure.kind,
+        failure.message,
+        json.dumps(failure.attempts),
+        failure.cpu_seconds,
+    )
+
+
+def failure_from(row: sqlite3.Row) -> LabelFailure:
+    """Return the failure of a row of the table `failures`."""
+    return LabelFailure(
+        structure_id=row["structure_id"],
+        level_id=row["level_id"],
+        kind=row["kind"],
+        message=row["message"],
+        attempts=tuple(json.loads(row["attempts"])),
+        cpu_seconds=row["cpu_seconds"],
+    )
+
+
+def candidate_from(row: sqlite3.Row) -> Candidate:
+    """Return the candidate of a row that joins `candidates` with `structures`."""
+    return Candidate(
+        structure=structure_from(row),
+        purpose=row["purpose"],
+        rho_kcal_mol=row["rho_kcal_mol"],
+        force_sigma_kcal_mol_angstrom=row["force_sigma_kcal_mol_angstrom"],
+        energy_ev=row["energy_ev"],
+        judged_by=row["judged_by"],
+        reason=row["reason"],
+    )
+
+
+def training_from(row: sqlite3.Row) -> Training:
+    """Return the training of a row of the table `trainings`."""
+    return Training(
+        version=row["version"],
+        checkpoint=row["checkpoint"],
+        n_labels=row["n_labels"],
+        errors=None if row["errors"] is None else json.loads(row["errors"]),
+        history=json.loads(row["history"]),
+    )

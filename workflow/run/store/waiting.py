@@ -1,0 +1,167 @@
+"""The candidates that nobody has chosen yet: asked for what is needed, never read as a whole.
+
+There may be millions of them, and a plan is made many times a second.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from workflow.run.store import rows
+from workflow.run.store.records import Candidate, Purpose
+
+_IDS_AT_ONCE = 500
+
+
+class Pool(Protocol):
+    """Waiting candidates of a rung. "Trainable" are all but those of held-out trajectories."""
+
+    def offers(self, purpose: Purpose, molecule_id: str) -> Sequence[Candidate]:
+        """Return all that was sampled of a molecule for a purpose, by structure_id."""
+        ...
+
+    def drawn(self, n: int, *, seed: int) -> Sequence[Candidate]:
+        """Return up to `n` trainable candidates, by lot."""
+        ...
+
+    def uncertain(
+        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+    ) -> Sequence[Candidate]:
+        """Return up to `n` trainable candidates over the threshold, the farthest over it first.
+
+        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
+        """
+        ...
+
+    def has_unjudged(self, version: int) -> bool:
+        """Say whether there are trainable candidates that `version` has not judged."""
+        ...
+
+    def to_judge(self, n: int, version: int) -> Sequence[Candidate]:
+        """Return up to `n` trainable ones that `version` has not judged.
+
+        First those that nobody has judged, then the most uncertain.
+        """
+        ...
+
+    def count_over(self) -> int:
+        """Count the trainable candidates over the threshold."""
+        ...
+
+
+class StoredPool:
+    """The waiting candidates in a store."""
+
+    def __init__(
+        self, all_rows: Callable[..., list[Any]], cursor: Callable[..., Iterator[Any]], rung: int
+    ) -> None:
+        self._all = all_rows
+        self._cursor = cursor
+        self._rung = rung
+
+    def offers(self, purpose: Purpose, molecule_id: str) -> list[Candidate]:
+        """See `Pool`."""
+        found = self._all(
+            "SELECT * FROM candidates INDEXED BY candidates_by_status"
+            " JOIN structures USING (structure_id) WHERE rung = ?"
+            " AND status = 'waiting' AND candidates.molecule_id = ? AND purpose = ?"
+            " ORDER BY structure_id",
+            self._rung,
+            molecule_id,
+            purpose,
+        )
+        return [rows.candidate_from(row) for row in found]
+
+    def drawn(self, n: int, *, seed: int) -> list[Candidate]:
+        """See `Pool`. Ids are hashes: those that follow a number drawn by lot are a fair sample."""
+        lot = np.random.default_rng(seed).bytes(10).hex()
+        halves = (("structure_id >= ?", lot), ("structure_id < ?", lot))
+        found = self._first_ids(n, halves, index="waiting_by_id", order="structure_id")
+        return self._candidates(found)
+
+    def uncertain(
+        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+    ) -> list[Candidate]:
+        """See `Pool`."""
+        taken = Counter(already)
+        ids: list[str] = []
+        for structure_id, molecule_id in self._cursor(
+            "SELECT structure_id, molecule_id FROM candidates INDEXED BY waiting_by_excess"
+            " WHERE rung = ? AND status = 'waiting' AND excess > 1 AND purpose != 'held_out'"
+            " ORDER BY excess DESC, structure_id",
+            self._rung,
+        ):
+            if len(ids) == n:
+                break
+            if taken[molecule_id] < most_of_a_molecule:
+                taken[molecule_id] += 1
+                ids.append(structure_id)
+        return self._candidates(ids)
+
+    def has_unjudged(self, version: int) -> bool:
+        """See `Pool`."""
+        return any(
+            self._all(
+                "SELECT 1 FROM candidates INDEXED BY waiting_by_judge"
+                " WHERE rung = ? AND status = 'waiting' AND purpose != 'held_out'"
+                f" AND {condition} LIMIT 1",
+                self._rung,
+                *values,
+            )
+            for condition, values in (("judged_by IS NULL", ()), ("judged_by < ?", (version,)))
+        )
+
+    def to_judge(self, n: int, version: int) -> list[Candidate]:
+        """See `Pool`."""
+        groups = [
+            (f"judged_by IS NOT ? AND {of_group}", version)
+            for of_group in ("excess IS NULL", "excess IS NOT NULL")
+        ]
+        order = "excess DESC, structure_id"
+        found = self._first_ids(n, groups, index="waiting_by_excess", order=order)
+        return self._candidates(found)
+
+    def count_over(self) -> int:
+        """See `Pool`."""
+        found = self._all(
+            "SELECT count(*) FROM candidates WHERE rung = ? AND status = 'waiting'"
+            " AND excess > 1 AND purpose != 'held_out'",
+            self._rung,
+        )
+        return int(found[0][0])
+
+    def _first_ids(
+        self, n: int, groups: Sequence[tuple[str, str | int]], *, index: str, order: str
+    ) -> list[str]:
+        """Return up to `n` trainable ones of groups, (condition, its value), one after the other.
+
+        A query for each, that an index answers: SQLite would read all to sort them in one.
+        """
+        ids: list[str] = []
+        for condition, value in groups:
+            found = self._all(
+                f"SELECT structure_id FROM candidates INDEXED BY {index}"
+                f" WHERE rung = ? AND status = 'waiting' AND {condition}"
+                f" AND purpose != 'held_out' ORDER BY {order} LIMIT ?",
+                self._rung,
+                value,
+                n - len(ids),
+            )
+            ids += [row[0] for row in found]
+        return ids
+
+    def _candidates(self, ids: Sequence[str]) -> list[Candidate]:
+        """Return candidates in the order of their ids as given."""
+        known: dict[str, Candidate] = {}
+        for first in range(0, len(ids), _IDS_AT_ONCE):
+            part = ids[first : first + _IDS_AT_ONCE]
+            found = self._all(
+                "SELECT * FROM candidates JOIN structures USING (structure_id) WHERE rung = ?"
+                f" AND structure_id IN ({', '.join('?' * len(part))})",
+                self._rung,
+                *part,
+            )
+            known.update((row["structure_id"], rows.candidate_from(row)) for row in found)
+        return [known[structure_id] for structure_id in ids]

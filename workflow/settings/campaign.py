@@ -1,0 +1,243 @@
+"""The science file: what a campaign is about, as strict pydantic models.
+
+Nothing here says where the work runs: that is the machine file, `workflow/settings/backend.py`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
+
+from chemistry.gates import Gates
+from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
+from model.settings import TrainingSettings, TransferMode
+from workflow.settings.cluster_settings import ClusterSettings
+from workflow.settings.growth import Growth
+from workflow.settings.yaml_file import StrictModel, read_yaml_model
+
+ExportFormat = Literal[
+    "extxyz", "mace", "ani-hdf5", "torchani", "deepmd", "qcschema", "parquet", "ase-db"
+]
+
+
+class MoleculeEntry(StrictModel):
+    """One molecule, or a file of them."""
+
+    smiles: str | None = Field(None, description="SMILES of one molecule; quote it in YAML.")
+    file: Path | None = Field(
+        None, description="A .smi, .sdf, .xyz or .extxyz file, relative to the campaign file."
+    )
+    skip_bad: bool = Field(
+        False, description="Leave out entries of the file that cannot be used, instead of refusing."
+    )
+    name: str | None = Field(None, description="How people call it; default: the SMILES.")
+    charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
+    multiplicity: int | None = Field(
+        None, ge=1, description="2S + 1; default: as the SMILES or file says."
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.smiles is None) == (self.file is None):
+            raise ValueError("a molecule needs either `smiles` or `file`")
+        return self
+
+
+def _smiles_shorthand(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("YAML reads an unquoted NO or ON as a truth value: quote the SMILES")
+    return {"smiles": value} if isinstance(value, str) else value
+
+
+MoleculeField = Annotated[
+    MoleculeEntry,
+    BeforeValidator(_smiles_shorthand, json_schema_input_type=str | MoleculeEntry),
+]
+
+
+class Budget(StrictModel):
+    """What a rung may spend; it stops at whichever comes first."""
+
+    labels: int = Field(200, ge=1, description="Labels for training, the initial ones included.")
+    cpu_hours: float | None = Field(None, gt=0, description="CPU hours of all labels of the rung.")
+
+
+class StopRules(StrictModel):
+    """When a rung is good enough; each rule that is set can end it."""
+
+    uncertain_share: float | None = Field(
+        0.02, ge=0, le=1, description="Share of explored structures over the threshold, at most."
+    )
+    sweeps: int = Field(
+        2, ge=1, description="Successive sweeps of exploration that must meet uncertain_share."
+    )
+    energy_mae_kcal_mol: float | None = Field(
+        None, gt=0, description="Held-out MAE of total energies to reach."
+    )
+    force_mae_kcal_mol_angstrom: float | None = Field(
+        None, gt=0, description="Held-out force MAE to reach."
+    )
+    trainings: int | None = Field(None, ge=1, description="Trainings at most.")
+
+
+class Rung(StrictModel):
+    """One level of theory with its own loop, budget and stop rules."""
+
+    level: str = Field(description="A named level (wb97x/6-31g*, gfn2-xtb) or functional/basis.")
+    engine: str | None = Field(None, description="pyscf, tblite, …; default: the level's own.")
+    initial_labels: int = Field(
+        40, ge=2, description="Labels before the first training, spread evenly over the molecules."
+    )
+    labels_per_training: int = Field(
+        30, ge=1, description="New labels after which the committee is trained again."
+    )
+    held_out_structures: int | None = Field(
+        None, ge=2, description="Default: as many as held_out.structures."
+    )
+    transfer: TransferMode = Field(
+        "freeze",
+        description="How the committee climbs to this rung from the one below; the first rung has "
+        "none below. freeze: first and third layer of each network stay (ANI-1ccx); full: all "
+        "weights move; delta: the correction is learned on its own; scratch: nothing is carried "
+        "over; auto: all four are tried, the one with the least held-out error is kept.",
+    )
+    budget: Budget = Budget()
+    stop: StopRules = StopRules()
+
+    @model_validator(mode="after")
+    def _budget_covers_the_initial_set(self) -> Self:
+        if self.initial_labels > self.budget.labels:
+            raise ValueError(
+                f"initial_labels ({self.initial_labels}) exceeds budget.labels "
+                f"({self.budget.labels}), which includes them: lower the one or raise the other"
+            )
+        return self
+
+
+class HeldOut(StrictModel):
+    """The set that judges the potential: labelled once, never trained on."""
+
+    structures: int = Field(
+        40, ge=2, description="Structures, from trajectories of their own, over all molecules."
+    )
+    molecules: tuple[str, ...] = Field(
+        (), description="Names of molecules that are only tested on, never trained on."
+    )
+
+
+class Selection(StrictModel):
+    """Which explored structures deserve a label."""
+
+    threshold_kcal_mol: PositiveFloat | Literal["adaptive"] = Field(
+        "adaptive",
+        description="On the committee's energy disagreement / sqrt(atoms); ANI-1x had 0.23. "
+        "adaptive: from the committee's errors on the held-out set, anew with each training.",
+    )
+    error_quantile: float = Field(
+        0.9,
+        ge=0.1,
+        le=0.95,
+        description="Adaptive: a structure is uncertain where its expected error is larger than "
+        "that of this share of the held-out ones …",
+    )
+    accuracy_kcal_mol: PositiveFloat = Field(
+        0.1, description="… and larger than this, both over sqrt(atoms)."
+    )
+    force_threshold_kcal_mol_angstrom: float | None = Field(
+        None, gt=0, description="On the largest force disagreement of an atom; none: not used."
+    )
+    random_share: float = Field(
+        0.1, ge=0, le=1, description="Share of labels picked at random, against blind spots."
+    )
+    molecule_share: float = Field(
+        0.5, gt=0, le=1, description="Share of the labels between two trainings one molecule gets."
+    )
+
+
+class FailureBudget(StrictModel):
+    """How much may go wrong before a launch stops."""
+
+    share: float = Field(
+        0.5, gt=0, le=1, description="Share of the labels that may fail or be refused by a gate."
+    )
+    tolerated: int = Field(
+        9, ge=0, description="So many failed or refused labels of a rung stop nothing."
+    )
+    lost_tasks: int = Field(
+        100,
+        ge=0,
+        description="Tasks whose process or worker may be lost in one launch; they are repeated.",
+    )
+
+
+class Campaign(StrictModel):
+    """A campaign: molecules, rungs of levels of theory, and how to explore, choose and learn."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="Name of the run folder."
+    )
+    seed: int = Field(1, ge=0, description="Every random choice derives from it.")
+    molecules: tuple[MoleculeField, ...] = Field(min_length=1)
+    rungs: tuple[Rung, ...] = Field(min_length=1, description="From cheap to gold.")
+    held_out: HeldOut = HeldOut()
+    conformers: Conformers = Conformers()
+    bootstrap: Literal["gfn2-xtb", "mmff94"] = Field(
+        "gfn2-xtb",
+        description="Potential that explores before there is a committee; for molecules that "
+        "mmff94 does not cover it is gfn2-xtb in any case.",
+    )
+    initial: tuple[AnySampler, ...] = Field(
+        (NormalModes(), LangevinDynamics(steps=500, trajectories=2, frames=10), TorsionScans()),
+        min_length=1,
+        description="Samplers of the initial and the held-out set.",
+    )
+    explore: tuple[AnySampler, ...] = Field(
+        (NormalModes(), LangevinDynamics(), TorsionScans()),
+        min_length=1,
+        description="Samplers that explore with the committee.",
+    )
+    clusters: ClusterSettings | None = Field(
+        None, description="Dimers or small clusters of the molecules join the campaign."
+    )
+    grow: Growth | None = Field(
+        None, description="Take new molecules from a pool when those there are learned."
+    )
+    select: Selection = Selection()
+    train: TrainingSettings = TrainingSettings()
+    gates: Gates = Field(Gates(), description="Which labels are worth training on.")
+    failures: FailureBudget = FailureBudget()
+    exports: tuple[ExportFormat, ...] = Field(
+        ("extxyz", "ani-hdf5"), description="Formats of the data set written at the end."
+    )
+    license: str | None = Field(
+        None, description="Licence of the data set, an SPDX identifier, for its data card."
+    )
+    synchronous: bool = Field(
+        False, description="Classical rounds: explore, then label, then train; reproducible."
+    )
+
+    def held_out_structures(self, rung: int) -> int:
+        """Return how many structures judge the potential of a rung."""
+        return self.rungs[rung].held_out_structures or self.held_out.structures
+
+
+def read_campaign(path: Path) -> Campaign:
+    """Read a campaign file; molecule files in it become absolute paths.
+
+    Raises
+    ------
+    InputError
+        One sentence that names the file, the field, what is wrong and what to do.
+    """
+    campaign = read_yaml_model(path, Campaign)
+    entries = tuple(
+        entry
+        if entry.file is None
+        else entry.model_copy(update={"file": (path.parent / entry.file).resolve()})
+        for entry in campaign.molecules
+    )
+    found: dict[str, object] = {"molecules": entries}
+    if campaign.grow is not None:
+        pool = (path.parent / campaign.grow.pool).resolve()
+        found["grow"] = campaign.grow.model_copy(update={"pool": pool})
+    return campaign.model_copy(update=found)

@@ -1,0 +1,1 @@
+"""What workers do, from an order to its result."""

@@ -1,0 +1,264 @@
+"""What happens on a worker: an order is carried out once, in a process of its own, and kept.
+
+Pure functions compute (`compute`); around them stand the spool, so that nothing is computed twice
+or lost, and isolation, so that limits hold.
+"""
+
+import os
+import socket
+import time
+from dataclasses import asdict
+from importlib import import_module
+from pathlib import Path
+
+from chemistry.engines import find_engine
+from chemistry.engines.base import Resources
+from chemistry.errors import InputError, StoreError
+from chemistry.records.label import FailureKind, Label, LabelFailure
+from chemistry.records.level import find_level
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential
+from chemistry.sampling.base import Offer
+from workflow.run.store.records import Cost, Judgement
+from workflow.work.orders import (
+    GrowOrder,
+    JudgeOrder,
+    LabelOrder,
+    Order,
+    PotentialSource,
+    SampleOrder,
+    TrainOrder,
+)
+from workflow.work.results import (
+    Answer,
+    Broken,
+    Judged,
+    Offered,
+    Sampled,
+    TaskResult,
+    Trained,
+    result_spool,
+)
+from workflow.work.system.disk import disk_errors_explained
+from workflow.work.system.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.work.training_set import read_labelled
+
+_JUDGED_AT_ONCE = 256
+
+
+def work(run_folder: Path, key: str, order: Order, threads: int, limits: Limits) -> None:
+    """Carry out an order unless its result is in the spool already, and leave the result there.
+
+    Raises
+    ------
+    StoreError
+        The disk is full or the spool cannot be written: there is no result.
+    """
+    _preload(order)
+    result_spool(run_folder).compute_once(key, lambda: _isolated(order, threads, limits))
+
+
+def _isolated(order: Order, threads: int, limits: Limits) -> TaskResult:
+    started_at = time.time()
+    outcome = run_isolated(compute, order, threads, limits.memory_gb, limits=limits)
+    cost = Cost(
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+        started_at=started_at,
+        finished_at=time.time(),
+        cpu_seconds=outcome.usage.cpu_seconds,
+    )
+    match outcome:
+        case Finished():
+            if isinstance(outcome.value, StoreError):
+                raise outcome.value
+            return TaskResult(answer=outcome.value, cost=cost)
+        case Died():
+            answer = _failed(order, outcome.kind, outcome.message, cost.cpu_seconds)
+        case Raised():
+            answer = _failed(order, "infrastructure", outcome.traceback.strip(), cost.cpu_seconds)
+    return TaskResult(answer=answer, cost=cost)
+
+
+def _failed(
+    order: Order, kind: FailureKind, message: str, cpu_seconds: float
+) -> LabelFailure | Broken:
+    if isinstance(order, LabelOrder):
+        return LabelFailure(
+            structure_id=order.structure.structure_id,
+            level_id=order.level.level_id,
+            kind=kind,
+            message=f"structure {order.structure.structure_id}: {message}",
+            cpu_seconds=cpu_seconds,
+        )
+    return Broken(kind=kind, message=message)
+
+
+def _preload(order: Order) -> None:
+    """Import here what the order needs, so that each child starts in milliseconds.
+
+    Imports do not compute: no thread pool is started that a fork would break.
+    """
+    match order:
+        case LabelOrder():
+            find_engine(order.engine)
+        case SampleOrder():
+            import_module("chemistry.geometries.embedding")
+            import_module("chemistry.geometries.torsions")
+            has_committee = isinstance(order.potential, Path)
+            import_module(
+                "model.architectures.ani.committee" if has_committee else "chemistry.engines.tblite"
+            )
+        case _:
+            import_module("model.architectures.ani.committee")
+
+
+def compute(order: Order, threads: int, memory_gb: float) -> Answer | StoreError:
+    """Carry out an order; only bugs raise.
+
+    A full disk says nothing of the order: it is returned for the caller to raise, so that the
+    campaign stops and the order is carried out by the next launch.
+    """
+    try:
+        with disk_errors_explained(Path.cwd()):
+            return _compute(order, threads, memory_gb)
+    except InputError as error:
+        return _failed(order, "input", str(error), cpu_seconds=0.0)
+    except StoreError as error:
+        return error
+
+
+def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
+    match order:
+        case LabelOrder():
+            return _label(order, threads, memory_gb)
+        case SampleOrder():
+            return _sample(order, threads)
+        case TrainOrder():
+            return _train(order)
+        case JudgeOrder():
+            return _judge(order)
+        case GrowOrder():
+            from model.architectures.ani.checkpoint import load_committee
+            from workflow.work.find_molecules import grow
+
+            return grow(order, load_committee(order.checkpoint))
+
+
+def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:
+    resources = Resources(threads=threads, memory_gb=memory_gb, scratch=Path.cwd())
+    engine = find_engine(order.engine)(order.level, resources)
+    return engine.label(order.structure, is_second=order.is_second)
+
+
+def _sample(order: SampleOrder, threads: int) -> Sampled:
+    sample = order.sampler.sample(
+        order.molecule,
+        order.starts,
+        load_potential(order.potential, order.molecule, threads),
+        seed=order.seed,
+        threshold=order.threshold,
+    )
+    # A bootstrap potential is alone: it cannot disagree.
+    has_committee = isinstance(order.potential, Path)
+    offers = [_offered(offer, has_committee=has_committee) for offer in sample.offers]
+    return Sampled(
+        offers=tuple(offers),
+        judged=sample.judged,
+        over_threshold=sample.over_threshold,
+        rejected=sample.rejected,
+    )
+
+
+def _offered(offer: Offer, *, has_committee: bool) -> Offered:
+    p = offer.prediction if has_committee else None
+    return Offered(
+        structure=offer.structure,
+        rho_kcal_mol=None if p is None else p.rho_kcal_mol,
+        force_sigma_kcal_mol_angstrom=None if p is None else p.force_sigma_kcal_mol_angstrom,
+        reason=offer.reason,
+        energy_ev=None if p is None else p.energy,
+    )
+
+
+def load_potential(source: PotentialSource, molecule: Molecule, threads: int) -> Potential:
+    """Return a bootstrap potential by name, or the committee of a checkpoint.
+
+    For a molecule that MMFF94 does not cover it is GFN2-xTB in any case.
+    """
+    if isinstance(source, Path):
+        from model.architectures.ani.checkpoint import load_committee
+
+        return load_committee(source)
+    from chemistry.engines.potential import EnginePotential
+    from chemistry.geometries.force_field import MMFF94, mmff94_covers
+
+    if source == "mmff94" and mmff94_covers(molecule):
+        return MMFF94(molecule)
+    level = find_level("gfn2-xtb")
+    return EnginePotential(find_engine("tblite")(level, Resources(threads=threads)))
+
+
+def _train(order: TrainOrder) -> Trained:
+    from model.architectures.ani.checkpoint import load_committee, save_committee
+    from model.architectures.ani.training.train import train_committee
+    from model.architectures.ani.training.transfer import climb
+    from model.evaluation import held_out_errors
+
+    data = read_labelled(order.training_set)
+    held_out = read_labelled(order.held_out)
+    start = None if order.start is None else load_committee(order.start)
+    transfer: dict[str, object] = {}
+    if start is not None and order.transfer is not None:
+        climbed = climb(
+            data,
+            order.settings,
+            mode=order.transfer,
+            level=order.level,
+            seed=order.seed,
+            below=start,
+            held_out=held_out,
+        )
+        result = climbed.result
+        transfer = {"transfer": climbed.mode, "tried": dict(climbed.tried)}
+    else:
+        result = train_committee(
+            data,
+            order.settings,
+            elements=order.elements,
+            level=order.level,
+            seed=order.seed,
+            start=start,
+        )
+    errors = held_out_errors(result.committee, held_out)
+    calibration = None if errors is None else errors.calibration
+    save_committee(result.committee.calibrated(calibration), order.checkpoint)
+    return Trained(
+        n_labels=len(data),
+        errors=None if errors is None else asdict(errors),
+        history={
+            "members": [asdict(member) for member in result.members],
+            "n_with_forces": result.n_with_forces,
+            "notes": list(result.notes),
+            "seconds": result.seconds,
+            **transfer,
+        },
+    )
+
+
+def _judge(order: JudgeOrder) -> Judged:
+    from model.architectures.ani.checkpoint import load_committee
+
+    committee = load_committee(order.checkpoint)
+    found = []
+    for first in range(0, len(order.structures), _JUDGED_AT_ONCE):
+        structures = order.structures[first : first + _JUDGED_AT_ONCE]
+        for structure, p in zip(structures, committee.predict(structures), strict=True):
+            found.append(
+                Judgement(
+                    structure_id=structure.structure_id,
+                    rho_kcal_mol=p.rho_kcal_mol,
+                    force_sigma=p.force_sigma_kcal_mol_angstrom,
+                    energy_ev=p.energy,
+                )
+            )
+    return Judged(judgements=tuple(found))

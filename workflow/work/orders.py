@@ -1,0 +1,115 @@
+"""What workers are asked to do, as picklable records.
+
+An order holds all that it needs; big things (a training set, a committee) come as paths. How it is
+carried out stands in `compute.py`, so that the driver loads none of the heavy libraries.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Threshold
+from chemistry.records.structure import Structure
+from chemistry.sampling import AnySampler
+from model.settings import TrainingSettings, TransferMode
+from workflow.settings.growth import Growth
+
+PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
+"""A bootstrap potential by name, or the checkpoint of a committee."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LabelOrder:
+    """Compute one label.
+
+    Attributes
+    ----------
+    is_second : bool
+        Whether it is a second opinion: from another initial guess, looking for lower solutions.
+    is_large : bool
+        Whether an earlier try has shown that it needs the larger pool.
+    """
+
+    structure: Structure
+    level: LevelOfTheory
+    engine: str
+    is_second: bool = False
+    is_large: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SampleOrder:
+    """Let one sampler look for structures of one molecule."""
+
+    molecule: Molecule
+    starts: tuple[Structure, ...]
+    sampler: AnySampler
+    potential: PotentialSource
+    threshold: Threshold | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainOrder:
+    """Train a committee.
+
+    Attributes
+    ----------
+    training_set, held_out : Path
+        Files of `workflow.work.training_set`.
+    start : Path or None
+        Checkpoint of the committee to go on from.
+    transfer : TransferMode or None
+        How, if `start` is of another level; None if it is of the same.
+    checkpoint : Path
+        Where the new committee is written.
+    elements : tuple of int
+        Atomic numbers that the committee shall know, whether or not the data have them yet.
+    """
+
+    training_set: Path
+    held_out: Path
+    settings: TrainingSettings
+    level: LevelOfTheory
+    elements: tuple[int, ...]
+    seed: int
+    start: Path | None
+    transfer: TransferMode | None
+    checkpoint: Path
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class JudgeOrder:
+    """Ask a committee how much it disagrees on structures."""
+
+    structures: tuple[Structure, ...]
+    checkpoint: Path
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class GrowOrder:
+    """Look for new molecules in a pool.
+
+    Attributes
+    ----------
+    growth : Growth
+    elements : tuple of int
+        Atomic numbers that new molecules may have.
+    known : frozenset of molecule_id
+        Molecules that the campaign has.
+    checkpoint : Path
+        Of the committee that judges.
+    threshold : Threshold
+    """
+
+    growth: Growth
+    elements: tuple[int, ...]
+    known: frozenset[str]
+    checkpoint: Path
+    threshold: Threshold
+    seed: int
+
+
+Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder

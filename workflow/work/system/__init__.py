@@ -1,0 +1,1 @@
+"""What rung asks of the operating system: processes, limits, disks."""

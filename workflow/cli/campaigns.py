@@ -246,8 +246,9 @@ def report(
     Example: rung report runs/demo
     """
     from workflow.report.page import follow_run, write_report
-    from workflow.report.watch import KILLED, was_killed
+    from workflow.report.watch import KILLED
     from workflow.run.folder import RunFolder
+    from workflow.run.launches import was_killed
 
     folder = RunFolder(run)
     for path in follow_run(folder) if follow else [write_report(folder)]:

@@ -163,7 +163,7 @@ def test_no_process_outlives_its_driver(
     assert driver.leaves_nothing(), [p.cmdline() for p in driver.others()]
 
 
-@pytest.mark.parametrize("victim", ["worker", "manager", "leash"])
+@pytest.mark.parametrize("victim", ["worker", "manager", "supervisor"])
 def test_a_task_that_lost_its_worker_is_tried_again(
     run: Callable[[str], Driver], victim: str
 ) -> None:
@@ -191,9 +191,9 @@ with start_workers(one, folder / "run") as workers:
     worker = psutil.Process(int(tries()[0]))
     manager = worker.parent()
     assert manager is not None
-    leash = manager.parent()
-    assert leash is not None
-    {"worker": worker, "manager": manager, "leash": leash}[victim].kill()
+    supervisor = manager.parent()
+    assert supervisor is not None
+    {"worker": worker, "manager": manager, "supervisor": supervisor}[victim].kill()
     driver.until(lambda: len(tries()) == 2)
     (driver.folder / "go").touch()
     assert driver.ends() == 0, driver.output

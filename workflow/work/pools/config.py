@@ -20,9 +20,9 @@ from workflow.settings.backend import Backend, Role
 from workflow.settings.pools.base import ClusterPool
 from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
 from workflow.work.lost_tries import LOSSES_OF_A_POISON_TASK
-from workflow.work.pools.leash import NOBODY, this_process
 from workflow.work.pools.providers import ThisMachine, cluster_provider
 from workflow.work.pools.python_file import executor_of_file
+from workflow.work.pools.supervision import NOBODY, this_process
 
 _LOOPBACK = "127.0.0.1"
 _PARSL = "parsl.executors.high_throughput"
@@ -83,7 +83,7 @@ def worker_environment(pool: Pool) -> str:
 
 
 def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputExecutor:
-    """Return Parsl's executor of a pool, its interchange and its workers on a leash."""
+    """Return Parsl's executor of a pool, its interchange and its workers, supervised."""
     pool = backend.pools[name]
     environment = worker_environment(pool)
     if isinstance(pool, PythonPool):
@@ -115,14 +115,19 @@ def _python() -> list[str]:
 
 
 def _interchange_command() -> list[str]:
-    leash = [*_python(), "workflow.work.pools.leash", "tie", this_process()]
-    return [*leash, *_python(), f"{_PARSL}.interchange"]
+    supervisor = [*_python(), "workflow.work.pools.supervision", "tie", this_process()]
+    return [*supervisor, *_python(), f"{_PARSL}.interchange"]
 
 
 def _worker_command(*, is_here: bool) -> str:
     # A driver on another machine cannot be watched: there, workers miss its heartbeat.
-    leash = [*_python(), "workflow.work.pools.leash", "hold", this_process() if is_here else NOBODY]
-    hold = shlex.join([*leash, *_python(), f"{_PARSL}.process_worker_pool"])
+    supervisor = [
+        *_python(),
+        "workflow.work.pools.supervision",
+        "hold",
+        this_process() if is_here else NOBODY,
+    ]
+    hold = shlex.join([*supervisor, *_python(), f"{_PARSL}.process_worker_pool"])
     return str(DEFAULT_LAUNCH_CMD).replace("process_worker_pool.py", hold, 1)
 
 

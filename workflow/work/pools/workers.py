@@ -18,9 +18,9 @@ from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.settings.backend import Backend, Role
 from workflow.work.pools.config import job_file, parsl_config, priority
 from workflow.work.pools.interchange import InterchangeLost, expect_interchange, watch_interchange
-from workflow.work.pools.leash import end_left_behind, run_on_leash
 from workflow.work.pools.providers import is_running
 from workflow.work.pools.schedulers import SCHEDULERS, cancel_left_over_jobs
+from workflow.work.pools.supervision import end_left_behind, run_supervised
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class ParslWorkers:
         pool = self._backend.pool_name(role)
         executor = self._kernel.executors[pool]
         future = self._kernel.submit(
-            run_on_leash,
+            run_supervised,
             app_args=(function, arguments),
             executors=[pool],
             cache=False,

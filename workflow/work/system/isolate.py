@@ -125,7 +125,7 @@ def run_isolated(
 
     KeyboardInterrupt and whatever else a signal handler raises in the caller ends the child and all
     that it started, then passes on. If the caller is killed, the kernel kills the child; what the
-    child had started, and its scratch folder, are left to `workflow/work/pools/leash.py`.
+    child had started, and its scratch folder, are left to `workflow/work/pools/supervision.py`.
     """
     root = scratch_root or os.environ.get(SCRATCH_VARIABLE)
     try:

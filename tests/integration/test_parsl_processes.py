@@ -319,6 +319,41 @@ except CampaignFailed as error:
     assert driver.leaves_nothing()
 
 
+@pytest.mark.parametrize(
+    ("command", "reported"),
+    [
+        ("sleep 600", "has written nothing"),
+        ("echo no route to host >&2; sleep 600", "the last start said: no route to host"),
+    ],
+    ids=["silent", "with words"],
+)
+def test_workers_that_never_answer_are_reported_soon(
+    run: Callable[[str], Driver], command: str, reported: str
+) -> None:
+    driver = run(
+        f"""
+import workflow.work.pools.watch_start as watch_start
+import workflow.work.pools.config as parsl_config
+watch_start.PATIENCE_SECONDS = 2.0
+parsl_config.worker_environment = lambda pool: {command!r}
+import threading
+heard = threading.Event()
+
+def report(text):
+    tell(text)
+    heard.set()
+
+with start_workers(one, folder / "run", report) as workers:
+    workers.submit("label", abs, -3)
+    heard.wait(30)
+"""
+    )
+    assert driver.ends(60) == 0, driver.output
+    assert driver.told.startswith("no worker of pool `main` has answered for 2 s: ")
+    assert reported in driver.told
+    assert driver.leaves_nothing()
+
+
 def test_roles_run_in_their_pools(run: Callable[[str], Driver]) -> None:
     driver = run(
         """

@@ -123,7 +123,7 @@ def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
     try:
         with (
             _sigterm_as_interrupt(),
-            start_workers(backend, folder.path) as workers,
+            start_workers(backend, folder.path, progress.said) as workers,
             Refresher(folder, progress) as observer,
         ):
             driver = Driver(store, campaign, backend, folder, workers, observer)

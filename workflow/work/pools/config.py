@@ -42,13 +42,16 @@ def priority(role: Role, expected_seconds: float) -> float:
 
 
 def parsl_config(backend: Backend, run_folder: Path) -> Config:
-    """Return Parsl's configuration of the pools that a backend's roles need."""
+    """Return Parsl's configuration of the pools that a backend's roles need.
+
+    The path to the run folder is one that a shell takes as it is (`shell_safe`).
+    """
     names = dict.fromkeys(map(backend.pool_name, backend.roles_in_use))
     return Config(
         executors=[_executor(name, backend, run_folder) for name in names],
         retries=LOSSES_OF_A_POISON_TASK - 1,
         retry_handler=_retry_cost,
-        run_dir=str((run_folder / "logs" / "parsl").resolve()),
+        run_dir=str(run_folder.absolute() / "logs" / "parsl"),
         # "htex_auto_scale" cancels queued jobs whenever there are fewer tasks than slots.
         strategy="simple",
         strategy_period=0.1,
@@ -128,6 +131,9 @@ def _worker_command(*, is_here: bool) -> str:
         this_process() if is_here else NOBODY,
     ]
     hold = shlex.join([*supervisor, *_python(), f"{_PARSL}.process_worker_pool"])
+    # Parsl fills in the command's fields in two rounds: a brace in the path of Python is no field.
+    for brace in "{}":
+        hold = hold.replace(brace, 4 * brace)
     return str(DEFAULT_LAUNCH_CMD).replace("process_worker_pool.py", hold, 1)
 
 

@@ -1,5 +1,6 @@
 """Workers: the started pools of a backend, which run functions and promise their results."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,14 @@ from parsl.jobs.errors import TooManyJobFailuresError
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.settings.backend import Backend, Role
+from workflow.settings.pools.base import ClusterPool
 from workflow.work.pools.config import job_file, parsl_config, priority
 from workflow.work.pools.interchange import InterchangeLost, expect_interchange, watch_interchange
 from workflow.work.pools.providers import is_running
 from workflow.work.pools.schedulers import SCHEDULERS, cancel_left_over_jobs
+from workflow.work.pools.shell_safe import shell_safe
 from workflow.work.pools.supervision import end_left_behind, run_supervised
+from workflow.work.pools.watch_start import watch_start
 
 T = TypeVar("T")
 
@@ -82,10 +86,17 @@ class ParslWorkers:
         return "".join(f" (job {job}: {scheduler.explained(job)})" for job in jobs)
 
 
+def _to_stderr(text: str) -> None:
+    print(f"rung: {text}", file=sys.stderr)
+
+
 @contextmanager
-def start_workers(backend: Backend, run_folder: Path) -> Iterator[ParslWorkers]:
+def start_workers(
+    backend: Backend, run_folder: Path, report: Callable[[str], None] = _to_stderr
+) -> Iterator[ParslWorkers]:
     """Start the pools of a backend; on leaving, however that happens, end all their processes.
 
+    Where no worker of a pool answers, `report` is called once, in another thread, with the reason.
     Call it from the main thread: the kernel ends them when the thread that started them ends. To
     leave on SIGTERM, let a handler of it raise SystemExit.
 
@@ -96,6 +107,14 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[ParslWorkers]:
     CampaignFailed
         Parsl cannot be started.
     """
+    is_shared = any(isinstance(pool, ClusterPool) for pool in backend.pools.values())
+    with shell_safe(run_folder, is_shared=is_shared) as safe_folder:
+        yield from _started(backend, safe_folder, report)
+
+
+def _started(
+    backend: Backend, run_folder: Path, report: Callable[[str], None]
+) -> Iterator[ParslWorkers]:
     cancel_left_over_jobs(job_file(run_folder))
     try:
         config = parsl_config(backend, run_folder)
@@ -110,6 +129,9 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[ParslWorkers]:
     is_closing = threading.Event()
     for executor in executors:
         threading.Thread(target=watch_interchange, args=(executor, is_closing), daemon=True).start()
+        threading.Thread(
+            target=watch_start, args=(executor, is_closing, report), daemon=True
+        ).start()
     try:
         yield ParslWorkers(kernel, backend)
     finally:

@@ -55,7 +55,7 @@ class ByKind:
 
     def _one_of(self, outside: Sequence[type[BaseModel]]) -> TypeAdapter[Any]:
         ours = [self.registry[kind] for kind in self.registry.ours]
-        models: Any = Union[(*ours, *outside)]  # noqa: UP007 - known only now
+        models: Any = Union[(*ours, *outside)]
         return TypeAdapter(Annotated[models, Field(discriminator="kind")])
 
     def _from_outside(self, kind: str) -> type[BaseModel]:

@@ -7,7 +7,7 @@ import pytest
 
 from chemistry.errors import InputError
 from workflow.settings.backend import Backend, read_backend
-from workflow.settings.pools.kinds import Pool, SlurmPool
+from workflow.settings.pools.sge import Pool, SlurmPool
 from workflow.settings.templates import backend_text, write_templates
 from workflow.settings.templates.partitions import Partition, read_partitions
 

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from chemistry.names import nearest
 from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
+from workflow.settings.pools.sge import LocalPool, Pool, PythonPool
 from workflow.settings.walltime import Walltime, walltime_seconds
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 

@@ -19,7 +19,7 @@ from chemistry.errors import InputError
 from workflow.run.store.records import LOSSES_OF_A_POISON_TASK
 from workflow.settings.backend import Backend, Role
 from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
+from workflow.settings.pools.sge import LocalPool, Pool, PythonPool
 from workflow.work.pools.leash import NOBODY, this_process
 from workflow.work.pools.providers import ThisMachine, cluster_provider
 from workflow.work.pools.python_file import executor_of_file

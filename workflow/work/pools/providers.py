@@ -30,7 +30,7 @@ from parsl.providers.errors import ExecutionProviderException
 from chemistry.errors import InputError
 from chemistry.names import nearest
 from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import (
+from workflow.settings.pools.sge import (
     HTCondorPool,
     KubernetesPool,
     LsfPool,

@@ -1,13 +1,13 @@
 """The machine files that `rung init --backend` writes, with what Slurm's sinfo says."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from chemistry.errors import InputError
 from workflow.settings.backend import Backend, read_backend
-from workflow.settings.pools.sge import Pool, SlurmPool
+from workflow.settings.pools import POOLS
+from workflow.settings.pools.slurm import SlurmPool
 from workflow.settings.templates import backend_text, write_templates
 from workflow.settings.templates.partitions import Partition, read_partitions
 
@@ -25,9 +25,7 @@ def _read(tmp_path: Path, text: str) -> Backend:
     return read_backend(file)
 
 
-@pytest.mark.parametrize(
-    "kind", [k.model_fields["kind"].default for k in get_args(get_args(Pool)[0])]
-)
+@pytest.mark.parametrize("kind", POOLS)
 def test_every_kind_of_pool_has_a_valid_template(tmp_path: Path, kind: str) -> None:
     backend = _read(tmp_path, backend_text(kind, []))
     assert backend.pool("label").kind == kind

@@ -11,8 +11,10 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 from pydantic import Field, StringConstraints, model_validator
 
 from chemistry.names import nearest
+from workflow.settings.pools import Pool
 from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.sge import LocalPool, Pool, PythonPool
+from workflow.settings.pools.local import LocalPool
+from workflow.settings.pools.python import PythonPool
 from workflow.settings.walltime import Walltime, walltime_seconds
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 

@@ -20,7 +20,7 @@ from workflow.work.pools.config import job_file, parsl_config, priority
 from workflow.work.pools.interchange import InterchangeLost, expect_interchange, watch_interchange
 from workflow.work.pools.leash import end_left_behind, run_on_leash
 from workflow.work.pools.providers import is_running
-from workflow.work.pools.schedulers import SCHEDULERS, cancel_left_over_jobs
+from workflow.work.pools.schedulers import cancel_left_over_jobs, explained, scheduler_of
 
 T = TypeVar("T")
 
@@ -75,11 +75,11 @@ class Workers:
         Each is written " (job 17: PENDING Resources)".
         """
         pool = self._backend.pool_name(role)
-        scheduler = SCHEDULERS.get(self._backend.pools[pool].kind)
+        scheduler = scheduler_of(self._backend.pools[pool].kind)
         if scheduler is None:
             return ""
         jobs = list(self._kernel.executors[pool].job_ids_to_block)
-        return "".join(f" (job {job}: {scheduler.explained(job)})" for job in jobs)
+        return "".join(f" (job {job}: {explained(scheduler, job)})" for job in jobs)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class ByKind:
         self, _: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         """Return what editors and messages know of the field: all kinds that there are."""
-        outside = [self._from_outside(kind) for kind in self.registry.outside()]
+        outside = [self._from_outside(kind) for kind in self.registry.outside]
         return handler(self._one_of(outside).core_schema)
 
     def _validated(self, value: Any) -> Any:
@@ -62,12 +62,12 @@ class ByKind:
         model = self.registry[kind]
         if not (isinstance(model, type) and issubclass(model, self.base)):
             raise PluginNotLoaded(
-                f"{self.registry.what} {kind} ({self.registry.outside()[kind].value}) is not "
+                f"{self.registry.what} {kind} ({self.registry.outside[kind].value}) is not "
                 f"derived from {self.base.__module__}.{self.base.__name__}"
             )
         if model.model_fields["kind"].default != kind:
             raise PluginNotLoaded(
-                f"{self.registry.what} {kind} ({self.registry.outside()[kind].value}) calls "
+                f"{self.registry.what} {kind} ({self.registry.outside[kind].value}) calls "
                 "itself otherwise: its `kind` and the name of its entry point must be the same"
             )
         return model

@@ -1,6 +1,7 @@
 """Plug-ins of one kind by name: ours by import path, those of other packages by entry point."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
@@ -33,22 +34,23 @@ class Registry(Mapping[str, PluginT]):
         self.ours = dict(ours)
 
     def __getitem__(self, name: str) -> PluginT:
-        place = self.ours.get(name) or self.outside()[name].value
+        place = self.ours.get(name) or self.outside[name].value
         found: PluginT = load(place, f"{self.what} {name}")
         return found
 
     def __iter__(self) -> Iterator[str]:
         yield from self.ours
-        yield from self.outside()
+        yield from self.outside
 
     def __len__(self) -> int:
-        return len(self.ours) + len(self.outside())
+        return len(self.ours) + len(self.outside)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.ours or name in self.outside()
+        return name in self.ours or name in self.outside
 
+    @cached_property
     def outside(self) -> dict[str, EntryPoint]:
-        """Return what other packages add, in order of name."""
+        """What other packages add, in order of name."""
         found = sorted(entry_points(group=self.group), key=lambda entry: entry.name)
         return {entry.name: entry for entry in found if entry.name not in self.ours}
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
 from chemistry.gates import Gates
+from chemistry.plugin_fields import ByName
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from model.settings import TrainingSettings, TransferMode
 from workflow.settings.cluster_settings import ClusterSettings
@@ -128,6 +129,12 @@ class HeldOut(StrictModel):
 class Selection(StrictModel):
     """Which explored structures deserve a label."""
 
+    by: Annotated[str, ByName(registry="workflow.planning.selectors:SELECTORS")] = Field(
+        "uncertain_per_cost",
+        description="How they are picked from the candidates. uncertain_per_cost: those over the "
+        "threshold, by how far per CPU second of their label, spread over the geometries; random: "
+        "any, to compare with.",
+    )
     threshold_kcal_mol: PositiveFloat | Literal["adaptive"] = Field(
         "adaptive",
         description="On the committee's energy disagreement / sqrt(atoms); ANI-1x had 0.23. "

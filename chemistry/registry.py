@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chemistry.errors import InputError, PluginNotLoaded
 from chemistry.names import nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 PluginT = TypeVar("PluginT")
 
@@ -49,8 +51,10 @@ class Registry(Mapping[str, PluginT]):
         return name in self.ours or name in self.outside
 
     @cached_property
-    def outside(self) -> dict[str, EntryPoint]:
+    def outside(self) -> "dict[str, EntryPoint]":
         """What other packages add, in order of name."""
+        from importlib.metadata import entry_points  # slow to import, and seldom needed
+
         found = sorted(entry_points(group=self.group), key=lambda entry: entry.name)
         return {entry.name: entry for entry in found if entry.name not in self.ours}
 

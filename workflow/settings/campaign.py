@@ -16,9 +16,7 @@ from workflow.settings.cluster_settings import ClusterSettings
 from workflow.settings.growth import Growth
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
-ExportFormat = Literal[
-    "extxyz", "mace", "ani-hdf5", "torchani", "deepmd", "qcschema", "parquet", "ase-db"
-]
+ExportFormat = Annotated[str, ByName(registry="workflow.datasets.export.formats:EXPORTERS")]
 
 
 class MoleculeEntry(StrictModel):

@@ -1,10 +1,13 @@
 """The machine files that `rung init --backend` writes, with what Slurm's sinfo says."""
 
+import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from chemistry.errors import InputError
+from workflow.cli import app
 from workflow.settings.backend import Backend, read_backend
 from workflow.settings.pools import POOLS
 from workflow.settings.pools.slurm import SlurmPool
@@ -63,3 +66,9 @@ def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no backend `slrum`: did you mean `slurm`"):
         write_templates(tmp_path / "new", "slrum")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_help_of_init_names_every_kind() -> None:
+    help_of_init = typer.main.get_command(app).commands["init"].params  # type: ignore[attr-defined]
+    [said] = [p.help for p in help_of_init if p.name == "backend"]
+    assert set(re.findall(r"\w+", said)) - {"or"} == set(POOLS.ours)

@@ -54,7 +54,8 @@ from model.architectures.ani.training.transfer import climb
 from model.settings import TrainingSettings
 from workflow.planning.cost import PowerLaw
 from workflow.planning.records import Candidate
-from workflow.planning.selection import choose_even, choose_random, choose_uncertain
+from workflow.planning.selection import choose_even, choose_random
+from workflow.planning.selectors.uncertain_per_cost import choose_uncertain
 from workflow.planning.thresholds import threshold_of
 from workflow.settings.campaign import Selection
 from workflow.work.training_set import read_labelled, write_labelled

@@ -24,7 +24,7 @@ _USE = """
 import os, sys
 from pathlib import Path
 from workflow.settings.backend import Backend
-from workflow.settings.pools.kinds import LocalPool
+from workflow.settings.pools.local import LocalPool
 from workflow.work.pools.workers import start_workers
 
 folder = Path(sys.argv[1])

@@ -22,7 +22,8 @@ from chemistry.records.level import find_level
 from chemistry.records.structure import Origin, Structure
 from chemistry.units import EV_PER_HARTREE
 from workflow.campaign.driver import Driver
-from workflow.datasets.export import EXPORTERS, write_export
+from workflow.datasets.export.formats import EXPORTERS
+from workflow.datasets.export.write import write_export
 from workflow.datasets.import_data import describe_import, import_data
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import Store

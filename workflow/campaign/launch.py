@@ -35,7 +35,7 @@ def launch_campaign(
             progress.said(f"skipped {error}")
         _drive(run, backend, progress)
         # Not earlier: its formats take a second to import, which no worker should wait for.
-        from workflow.datasets.export import write_exports
+        from workflow.datasets.export.write import write_exports
 
         write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder

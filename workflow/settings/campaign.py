@@ -9,15 +9,14 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
 from chemistry.gates import Gates
+from chemistry.plugin_fields import ByName
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.sampling.clusters import Contact
 from model.settings import TrainingSettings, TransferMode
 from workflow.settings.growth import GrowSettings
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
-ExportFormat = Literal[
-    "extxyz", "mace", "ani-hdf5", "torchani", "deepmd", "qcschema", "parquet", "ase-db"
-]
+ExportFormat = Annotated[str, ByName(registry="workflow.datasets.export.formats:EXPORTERS")]
 
 
 class MoleculeEntry(StrictModel):
@@ -141,6 +140,12 @@ class ClusterSettings(StrictModel):
 class Selection(StrictModel):
     """Which explored structures deserve a label."""
 
+    by: Annotated[str, ByName(registry="workflow.planning.selectors:SELECTORS")] = Field(
+        "uncertain_per_cost",
+        description="How they are picked from the candidates. uncertain_per_cost: those over the "
+        "threshold, by how far per CPU second of their label, spread over the geometries; random: "
+        "any, to compare with.",
+    )
     threshold_kcal_mol: PositiveFloat | Literal["adaptive"] = Field(
         "adaptive",
         description="On the committee's energy disagreement / sqrt(atoms); ANI-1x had 0.23. "

@@ -17,8 +17,9 @@ from parsl.providers import LocalProvider
 
 from chemistry.errors import InputError
 from workflow.settings.backend import Backend, Role
-from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
+from workflow.settings.pools.base import ClusterPool, TaskPool
+from workflow.settings.pools.local import LocalPool
+from workflow.settings.pools.python import PythonPool
 from workflow.work.lost_tries import LOSSES_OF_A_POISON_TASK
 from workflow.work.pools.providers import ThisMachine, cluster_provider
 from workflow.work.pools.python_file import executor_of_file
@@ -59,7 +60,7 @@ def parsl_config(backend: Backend, run_folder: Path) -> Config:
     )
 
 
-def worker_environment(pool: Pool) -> str:
+def worker_environment(pool: TaskPool) -> str:
     """Return the shell lines that run before a pool's workers.
 
     They see the packages of this environment and nothing of the current folder or PYTHONPATH. The
@@ -96,6 +97,12 @@ def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputEx
         executor.interchange_launch_cmd = _interchange_command()
         executor.launch_cmd = _worker_command(is_here=isinstance(provider, LocalProvider))
         return executor
+    if isinstance(pool, LocalPool):
+        own = _on_this_machine(pool, environment)
+    elif isinstance(pool, ClusterPool):
+        own = _on_cluster(name, pool, backend, environment, run_folder)
+    else:
+        raise TypeError(f"nothing says how workers of kind {pool.kind} are started")
     return HighThroughputExecutor(
         label=name,
         encrypted=True,  # else other users could send the workers something to run
@@ -104,11 +111,7 @@ def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputEx
         block_error_handler=windowed_error_handler,
         interchange_launch_cmd=_interchange_command(),
         launch_cmd=_worker_command(is_here=isinstance(pool, LocalPool)),
-        **(
-            _on_this_machine(pool, environment)
-            if isinstance(pool, LocalPool)
-            else _on_cluster(name, pool, backend, environment, run_folder)
-        ),
+        **own,
     )
 
 

@@ -21,7 +21,7 @@ from workflow.settings.pools.base import ClusterPool
 from workflow.work.pools.config import job_file, parsl_config, priority
 from workflow.work.pools.interchange import InterchangeLost, expect_interchange, watch_interchange
 from workflow.work.pools.providers import is_running
-from workflow.work.pools.schedulers import SCHEDULERS, cancel_left_over_jobs
+from workflow.work.pools.schedulers import cancel_left_over_jobs, explained, scheduler_of
 from workflow.work.pools.shell_safe import shell_safe
 from workflow.work.pools.supervision import end_left_behind, run_supervised
 from workflow.work.pools.watch_start import watch_start
@@ -79,11 +79,11 @@ class ParslWorkers:
         Each is written " (job 17: PENDING Resources)".
         """
         pool = self._backend.pool_name(role)
-        scheduler = SCHEDULERS.get(self._backend.pools[pool].kind)
+        scheduler = scheduler_of(self._backend.pools[pool].kind)
         if scheduler is None:
             return ""
         jobs = list(self._kernel.executors[pool].job_ids_to_block)
-        return "".join(f" (job {job}: {scheduler.explained(job)})" for job in jobs)
+        return "".join(f" (job {job}: {explained(scheduler, job)})" for job in jobs)
 
 
 def _to_stderr(text: str) -> None:

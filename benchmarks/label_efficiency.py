@@ -48,7 +48,7 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.units import KCAL_MOL_PER_EV
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.training.train import train_committee
 from model.architectures.ani.training.transfer import climb
 from model.settings import TrainingSettings
@@ -240,7 +240,9 @@ class Point:
     worst_force: float
 
 
-def errors(committee: Committee, test: Sequence[LabelledStructure]) -> tuple[float, float, float]:
+def errors(
+    committee: AniCommittee, test: Sequence[LabelledStructure]
+) -> tuple[float, float, float]:
     """Return energy MAE, force MAE and the mean of the worst hundredth of force errors.
 
     In kcal/mol and kcal/mol/Å, of atoms' force vectors.
@@ -278,7 +280,7 @@ def learn(way: str, seed: int, course: Course) -> list[Point]:
     cost = PowerLaw()
     chosen = [row.structure.structure_id for row in course.first(seed)]
     below = trained(list(pool.values()), course, GFN2, seed, None) if way == "climb" else None
-    committee: Committee | None = None
+    committee: AniCommittee | None = None
     points: list[Point] = []
     while True:
         rows = course.labels(pool[i] for i in chosen)
@@ -316,14 +318,14 @@ def trained(
     course: Course,
     level: LevelOfTheory,
     seed: int,
-    start: Committee | None,
-) -> Committee:
+    start: AniCommittee | None,
+) -> AniCommittee:
     return train_committee(
         rows, course.settings, elements=ELEMENTS, level=level, seed=seed, start=start
     ).committee
 
 
-def judged(structures: Sequence[Structure], committee: Committee) -> list[Candidate]:
+def judged(structures: Sequence[Structure], committee: AniCommittee) -> list[Candidate]:
     return [
         Candidate(
             structure=structure,

@@ -12,7 +12,7 @@ from model.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from model.architectures.ani.checkpoint import load_committee, save_committee
-    from model.architectures.ani.committee import Committee
+    from model.architectures.ani.committee import AniCommittee as Committee
     from model.architectures.ani.training.train import train_committee
     from model.calculator import CommitteeCalculator
     from model.evaluation import held_out_errors
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Committee": "model.architectures.ani.committee",
+    "AniCommittee": "model.architectures.ani.committee",
     "CommitteeCalculator": "model.calculator",
     "held_out_errors": "model.evaluation",
     "load_committee": "model.architectures.ani.checkpoint",

@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator, all_changes
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
 from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee as Committee
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types

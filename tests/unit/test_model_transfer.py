@@ -47,7 +47,7 @@ def taught(below, mode, data, held_out=()):
 
 def test_frozen_layers_stay_bit_for_bit_and_the_others_move(below):
     after = taught(below, "freeze", gold(20, seed=5)).result.committee
-    moves = free_weights(below.architecture, (0, 2)).bool()
+    moves = free_weights(below.shape, (0, 2)).bool()
     old, new = below.networks.weights, after.networks.weights
     assert torch.equal(old[:, ~moves], new[:, ~moves])
     assert not torch.equal(old[:, moves], new[:, moves])

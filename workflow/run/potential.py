@@ -4,7 +4,7 @@ from pathlib import Path
 
 from chemistry.errors import InputError
 from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee as Committee
 from model.architectures.ani.neurochem import read_neurochem
 from workflow.run.folder import RunFolder, checkpoint_name
 from workflow.run.store.store import Store

@@ -41,15 +41,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from chemistry.errors import InputError
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import Layer, StackedNetworks
+from model.architectures.ani.shape import AniShape
 
 _KEY = "rung_committee"  # one entry, as safetensors writes several in no certain order
 _VERSION = 1
 
 
-def save_committee(committee: Committee, path: Path) -> None:
+def save_committee(committee: AniCommittee, path: Path) -> None:
     """Write a committee; the file is whole or absent, whatever happens."""
     tensors = {"self_energies": torch.from_numpy(committee.self_energies_ev.copy())}
     for number, layers in zip(committee.elements, committee.networks.layers, strict=True):
@@ -59,7 +59,7 @@ def save_committee(committee: Committee, path: Path) -> None:
             tensors[f"{name}.bias"] = layer.bias.squeeze(1).contiguous()
     document = {
         "version": _VERSION,
-        "architecture": committee.architecture.model_dump(mode="json"),
+        "architecture": committee.shape.model_dump(mode="json"),
         "level_id": committee.level_id,
         "level_name": committee.level_name,
         "record": dict(committee.record),
@@ -75,7 +75,7 @@ def save_committee(committee: Committee, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_committee(path: Path) -> Committee:
+def load_committee(path: Path) -> AniCommittee:
     """Read a committee.
 
     Raises
@@ -107,27 +107,27 @@ def load_committee(path: Path) -> Committee:
         raise InputError(f"{path} is not a whole committee: {error}") from error
 
 
-def _assemble(document: Any, tensors: dict[str, Tensor]) -> Committee:
-    architecture = Architecture.model_validate(document["architecture"])
+def _assemble(document: Any, tensors: dict[str, Tensor]) -> AniCommittee:
+    shape = AniShape.model_validate(document["architecture"])
     parts, layers = [], []
-    for number, hidden in zip(architecture.elements, architecture.hidden_sizes, strict=True):
+    for number, hidden in zip(shape.elements, shape.hidden_sizes, strict=True):
         for index in range(len(hidden) + 1):
             name = f"{chemical_symbols[number]}.{index}"
             layers.append(Layer(weight=tensors[f"{name}.weight"], bias=tensors[f"{name}.bias"]))
             parts += [layers[-1].weight.flatten(1), layers[-1].bias.flatten(1)]
-    networks = StackedNetworks(architecture=architecture, weights=torch.cat(parts, dim=1))
+    networks = StackedNetworks(shape=shape, weights=torch.cat(parts, dim=1))
     expected = [layer for element in networks.layers for layer in element]
     for layer, wanted in zip(layers, expected, strict=True):
         if (layer.weight.shape, layer.bias.shape) != (
             wanted.weight.shape,
             wanted.bias.squeeze(1).shape,
         ):
-            raise ValueError("the shapes of its weights do not fit its architecture")
-    if tensors["self_energies"].shape != (len(architecture.elements),):
+            raise ValueError("the shapes of its weights do not fit its layers")
+    if tensors["self_energies"].shape != (len(shape.elements),):
         raise ValueError("it needs one self-energy for each element")
     if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
         raise ValueError("some of its weights are not finite numbers")
-    return Committee(
+    return AniCommittee(
         networks=networks,
         self_energies_ev=tensors["self_energies"].double().numpy(),
         level_id=document["level_id"],

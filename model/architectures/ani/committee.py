@@ -1,4 +1,4 @@
-"""Committee: a potential whose members disagree where they have not been taught."""
+"""AniCommittee: a potential whose members disagree where they have not been taught."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -10,7 +10,6 @@ import torch
 from chemistry.errors import InputError
 from chemistry.records.potential import Prediction
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.architecture import Architecture
 from model.architectures.ani.descriptor.batch import (
     ATOMS_AT_ONCE,
     ATOMS_AT_ONCE_FOR_MEANS,
@@ -22,6 +21,7 @@ from model.architectures.ani.forces import energies_and_forces, energies_and_mea
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.replicas import CommitteeReplicas
 from model.architectures.ani.restriction import restrict
+from model.architectures.ani.shape import AniShape
 from model.calibration import Calibration
 from model.self_energies import element_counts
 
@@ -52,7 +52,7 @@ class MeanPrediction:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Committee:
+class AniCommittee:
     """Members that share descriptor and self-energies; a `chemistry.records.potential.Potential`.
 
     Attributes
@@ -70,30 +70,30 @@ class Committee:
     level_id: str
     level_name: str
     record: Mapping[str, Any] = field(default_factory=dict)
-    _restricted: dict[tuple[int, ...], "Committee"] = field(
+    _restricted: dict[tuple[int, ...], "AniCommittee"] = field(
         default_factory=dict, init=False, repr=False
     )
 
     @property
-    def architecture(self) -> Architecture:
+    def shape(self) -> AniShape:
         """Elements, symmetry functions and layer sizes."""
-        return self.networks.architecture
+        return self.networks.shape
 
     @property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that it knows."""
-        return self.architecture.elements
+        return self.shape.elements
 
     @property
     def n_members(self) -> int:
         """Number of members."""
         return self.networks.n_members
 
-    def to(self, dtype: torch.dtype) -> "Committee":
+    def to(self, dtype: torch.dtype) -> "AniCommittee":
         """Return the same committee computing in another precision."""
         return replace(self, networks=self.networks.to(dtype))
 
-    def first(self, members: int) -> "Committee":
+    def first(self, members: int) -> "AniCommittee":
         """Return the committee of the first members alone."""
         weights = self.networks.weights[:members].clone()
         return replace(self, networks=replace(self.networks, weights=weights))
@@ -133,12 +133,12 @@ class Committee:
         smaller = self.restricted_to(structure.atomic_numbers.tolist())
         return CommitteeReplicas(committee=smaller, structure=structure)
 
-    def calibrated(self, calibration: Calibration | None) -> "Committee":
+    def calibrated(self, calibration: Calibration | None) -> "AniCommittee":
         """Return the same committee whose record says how its errors go with its disagreement."""
         found = None if calibration is None else asdict(calibration)
         return replace(self, record={**self.record, "calibration": found})
 
-    def restricted_to(self, elements: Collection[int]) -> "Committee":
+    def restricted_to(self, elements: Collection[int]) -> "AniCommittee":
         """Return a committee of the same energies that knows only these elements, some of its own.
 
         The last few are kept, so that dynamics need not make them at each step.
@@ -184,7 +184,7 @@ class Committee:
         for chunk in chunks(structures, atoms_at_once):
             batch = AtomBatch.of(chunk, self.elements)
             with torch.no_grad():
-                surroundings = environments(batch, self.architecture, self.networks.weights.dtype)
+                surroundings = environments(batch, self.shape, self.networks.weights.dtype)
                 energies, forces = compute(self.networks, batch, surroundings)
             members = (
                 energies.numpy() + element_counts(chunk, self.elements) @ self.self_energies_ev

@@ -23,7 +23,7 @@ from model.architectures.ani.forces import energies_and_mean_forces, energies_an
 from model.self_energies import element_counts
 
 if TYPE_CHECKING:
-    from model.architectures.ani.committee import Committee
+    from model.architectures.ani.committee import AniCommittee
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,13 +32,13 @@ class CommitteeReplicas:
 
     Attributes
     ----------
-    committee : Committee
+    committee : AniCommittee
         Most work is saved with one that knows no elements but the molecule's.
     structure : Structure
         One geometry of the molecule.
     """
 
-    committee: "Committee"
+    committee: "AniCommittee"
     structure: Structure
     _layouts: dict[int, AtomBatch] = field(default_factory=dict, init=False)  # by geometries
 
@@ -82,9 +82,7 @@ class CommitteeReplicas:
         counts = element_counts([self.structure], committee.elements)
         own_energy = float((counts @ committee.self_energies_ev)[0])
         with torch.no_grad():
-            surroundings = environments(
-                batch, committee.architecture, committee.networks.weights.dtype
-            )
+            surroundings = environments(batch, committee.shape, committee.networks.weights.dtype)
             if weigh is None:
                 energies, forces = energies_and_mean_forces(committee.networks, batch, surroundings)
             else:

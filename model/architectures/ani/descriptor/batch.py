@@ -26,7 +26,7 @@ class AtomBatch:
     ----------
     positions : (A, 3) float64, Å
     species : (A,) int64
-        Index into the architecture's elements, ascending.
+        Index into the shape's elements, ascending.
     owner : (A,) int64
         Index of the structure of each atom; within a structure and element, atoms keep their order.
     place : (A,) int64

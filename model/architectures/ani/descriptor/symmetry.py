@@ -11,7 +11,7 @@ from math import cos, log, pi, sin
 import torch
 from torch import Tensor
 
-from model.architectures.ani.architecture import SymmetryFunctions
+from model.architectures.ani.shape import SymmetryFunctions
 
 _COSINE_SCALE = 0.95
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
@@ -21,6 +20,7 @@ from model.architectures.ani.forces import (
     differentiable_energies_and_forces,
 )
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class Targets:
     forces: Sequence[FloatArray]
 
     @classmethod
-    def of(cls, rows: Sequence[LabelledStructure], baseline: Committee | None) -> "Targets":
+    def of(cls, rows: Sequence[LabelledStructure], baseline: AniCommittee | None) -> "Targets":
         """Return the labels, less what the baseline's members predict."""
         energies = np.array([[row.label.energy for row in rows]])
         forces = [
@@ -158,8 +158,8 @@ def cut(
 class EnvironmentCache:
     """Environments of minibatches: kept up to a memory budget, computed anew past it."""
 
-    def __init__(self, architecture: Architecture, budget_gb: float) -> None:
-        self._architecture = architecture
+    def __init__(self, shape: AniShape, budget_gb: float) -> None:
+        self._shape = shape
         self._left = budget_gb * 1e9
         self._kept: dict[int, FixedEnvironments] = {}
         self.is_full = False
@@ -168,7 +168,7 @@ class EnvironmentCache:
         key = id(batch.atoms)
         if key in self._kept:
             return self._kept[key]
-        found = environments(batch.atoms, self._architecture, torch.float32).fixed()
+        found = environments(batch.atoms, self._shape, torch.float32).fixed()
         if found.n_bytes <= self._left:
             self._left -= found.n_bytes
             self._kept[key] = found

@@ -14,11 +14,11 @@ from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import check_structures
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.neurochem import read_neurochem
+from model.architectures.ani.shape import AniShape
 from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
 from model.architectures.ani.training.offsets import refit_offsets
 from model.architectures.ani.training.trainer import MemberHistory, Trainer
@@ -33,7 +33,7 @@ class TrainingResult:
 
     Attributes
     ----------
-    committee : Committee
+    committee : AniCommittee
     members : tuple of MemberHistory
     n_structures, n_with_forces : int
         Size of the training set.
@@ -43,7 +43,7 @@ class TrainingResult:
         Wall time.
     """
 
-    committee: Committee
+    committee: AniCommittee
     members: tuple[MemberHistory, ...]
     n_structures: int
     n_with_forces: int
@@ -61,13 +61,13 @@ class TransferPlan:
         Layers of each network whose weights do not move, counted from 0.
     learning_rate_factor : float or None
         Multiplies the learning rate; None takes the settings' factor of a warm start.
-    baseline : Committee or None
+    baseline : AniCommittee or None
         Only the difference to it is learned: member m learns what is missing from its member m.
     """
 
     frozen_layers: tuple[int, ...] = ()
     learning_rate_factor: float | None = None
-    baseline: Committee | None = None
+    baseline: AniCommittee | None = None
 
 
 SAME_LEVEL = TransferPlan()
@@ -81,7 +81,7 @@ def train_committee(
     elements: Sequence[int],
     level: LevelOfTheory,
     seed: int,
-    start: Committee | None = None,
+    start: AniCommittee | None = None,
     plan: TransferPlan = SAME_LEVEL,
 ) -> TrainingResult:
     """Train a committee on labelled structures.
@@ -98,7 +98,7 @@ def train_committee(
         Atomic numbers that the committee shall know, whether or not the data have them.
     level : LevelOfTheory
     seed : int
-    start : Committee or None
+    start : AniCommittee or None
         Go on from its weights, with its elements; None starts from random weights, or from the
         published ones that the settings name.
     plan : TransferPlan
@@ -117,12 +117,12 @@ def train_committee(
             plan = replace(plan, learning_rate_factor=settings.pretrained.learning_rate_factor)
     rows = sorted(data, key=lambda row: row.structure.structure_id)
     networks = _first_networks(settings, elements, seed, start)
-    _check(rows, level, networks.architecture.elements)
+    _check(rows, level, networks.shape.elements)
     structures = [row.structure for row in rows]
     folds = assign_folds(structures, members=settings.members, folds=settings.folds, seed=seed)
     whole = Targets.of(rows, plan.baseline)
-    self_energies = _self_energies(structures, whole, networks.architecture.elements, start)
-    counts = element_counts(structures, networks.architecture.elements)
+    self_energies = _self_energies(structures, whole, networks.shape.elements, start)
+    counts = element_counts(structures, networks.shape.elements)
     targets = whole.shifted(counts @ self_energies)
     trainer = Trainer(
         networks,
@@ -130,11 +130,11 @@ def train_committee(
             rows,
             targets,
             ~folds.validates,
-            networks.architecture.elements,
+            networks.shape.elements,
             batch_size=settings.batch_size,
             seed=seed,
         ),
-        _validation(rows, targets, folds, networks.architecture.elements),
+        _validation(rows, targets, folds, networks.shape.elements),
         settings,
         max_epochs=_max_epochs(settings, start),
         learning_rate=_learning_rate(settings, start, plan),
@@ -149,7 +149,7 @@ def train_committee(
             f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
             f"anew in each epoch: raise train.cache_memory_gb"
         )
-    committee = Committee(
+    committee = AniCommittee(
         networks=networks,
         self_energies_ev=self_energies,
         level_id=level.level_id,
@@ -187,7 +187,7 @@ def _self_energies(
     structures: Sequence[Structure],
     targets: Targets,
     elements: Sequence[int],
-    start: Committee | None,
+    start: AniCommittee | None,
 ) -> FloatArray:
     """Fit self-energies to what the networks to start from leave open."""
     energies = targets.energies.mean(axis=0)
@@ -197,7 +197,7 @@ def _self_energies(
     return start.self_energies_ev + fit_self_energies(structures, missing, elements)
 
 
-def _max_epochs(settings: TrainingSettings, start: Committee | None) -> int:
+def _max_epochs(settings: TrainingSettings, start: AniCommittee | None) -> int:
     """Return fewer epochs where a committee goes on learning."""
     if start is None:
         return settings.max_epochs
@@ -205,7 +205,7 @@ def _max_epochs(settings: TrainingSettings, start: Committee | None) -> int:
 
 
 def _learning_rate(
-    settings: TrainingSettings, start: Committee | None, plan: TransferPlan
+    settings: TrainingSettings, start: AniCommittee | None, plan: TransferPlan
 ) -> float:
     if start is None:
         return settings.learning_rate
@@ -229,7 +229,7 @@ def _validation(
     return parts
 
 
-def _published(settings: PretrainedSettings, members: int) -> Committee:
+def _published(settings: PretrainedSettings, members: int) -> AniCommittee:
     """Return the first members of a published ensemble."""
     committee = read_neurochem(settings.path)
     if committee.n_members < members:
@@ -259,7 +259,7 @@ def _check(
 
 
 def _first_networks(
-    settings: TrainingSettings, elements: Sequence[int], seed: int, start: Committee | None
+    settings: TrainingSettings, elements: Sequence[int], seed: int, start: AniCommittee | None
 ) -> StackedNetworks:
     """Return the networks that training starts from, one member after the other seeded."""
     if start is not None:
@@ -275,12 +275,12 @@ def _first_networks(
                 f"ask for {settings.members}"
             )
         return start.networks
-    architecture = Architecture.published(
+    shape = AniShape.published(
         tuple(elements),
         {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()},
     )
     seeds = np.random.SeedSequence([seed]).spawn(settings.members)
-    return StackedNetworks.random(architecture, [int(s.generate_state(1)[0]) for s in seeds])
+    return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 
 
 def _atomic_number(symbol: str) -> int:

@@ -61,14 +61,14 @@ class Trainer:
         learning_rate: float,
         frozen_layers: Sequence[int],
     ) -> None:
-        self.architecture = networks.architecture
+        self.shape = networks.shape
         self.batches = batches
         self.validation = validation
         self.settings = settings
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
-        self.moves = free_weights(networks.architecture, frozen_layers) if frozen_layers else None
-        self.environments = EnvironmentCache(networks.architecture, settings.cache_memory_gb)
+        self.moves = free_weights(networks.shape, frozen_layers) if frozen_layers else None
+        self.environments = EnvironmentCache(networks.shape, settings.cache_memory_gb)
         self.weights = networks.weights.clone()
         # One parameter a member, a view of its row: a member that has stopped gets no gradient.
         self.rows = [torch.nn.Parameter(row) for row in self.weights]
@@ -106,7 +106,7 @@ class Trainer:
             )
             for m in members
         )
-        return StackedNetworks(architecture=self.architecture, weights=self.best), histories
+        return StackedNetworks(shape=self.shape, weights=self.best), histories
 
     def _rate(self) -> float:
         """Return the learning rate of this step: a short warm-up, then a straight line down."""
@@ -115,7 +115,7 @@ class Trainer:
 
     def _step(self, batch: Minibatch, running: Sequence[int]) -> None:
         weights = self.weights.detach().requires_grad_()
-        networks = StackedNetworks(architecture=self.architecture, weights=weights)
+        networks = StackedNetworks(shape=self.shape, weights=weights)
         losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
         # Members do not see each other: the gradient of the sum is each member's own.
         share = batch.learns / batch.learns.sum(1, keepdim=True).clamp(min=1)
@@ -142,7 +142,7 @@ class Trainer:
         if batch is None:
             return math.nan
         weights = self.average[member : member + 1]
-        networks = StackedNetworks(architecture=self.architecture, weights=weights)
+        networks = StackedNetworks(shape=self.shape, weights=weights)
         with torch.no_grad():
             losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
         return float(losses.mean())

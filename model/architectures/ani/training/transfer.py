@@ -19,9 +19,9 @@ from torch import Tensor
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 from model.architectures.ani.training.train import TrainingResult, TransferPlan, train_committee
 from model.evaluation import held_out_errors
 from model.self_energies import fit_self_energies
@@ -58,7 +58,7 @@ def climb(
     mode: TransferMode,
     level: LevelOfTheory,
     seed: int,
-    below: Committee,
+    below: AniCommittee,
     held_out: Sequence[LabelledStructure] = (),
 ) -> Climb:
     """Teach a committee of one level of theory the labels of another.
@@ -72,7 +72,7 @@ def climb(
         "auto" tries all and keeps the one with the least held-out energy MAE.
     level : LevelOfTheory
     seed : int
-    below : Committee
+    below : AniCommittee
     held_out : sequence of LabelledStructure
         All at `level`; what "auto" decides by.
 
@@ -98,7 +98,7 @@ def _climb(
     mode: TransferMode,
     level: LevelOfTheory,
     seed: int,
-    below: Committee,
+    below: AniCommittee,
 ) -> TrainingResult:
     start, plan = None, TransferPlan()
     if mode in ("full", "freeze"):
@@ -117,13 +117,15 @@ def _climb(
     return result
 
 
-def _energy_mae(committee: Committee, held_out: Sequence[LabelledStructure]) -> float:
+def _energy_mae(committee: AniCommittee, held_out: Sequence[LabelledStructure]) -> float:
     errors = held_out_errors(committee, held_out)
     assert errors is not None, "the held-out set is not empty"
     return errors.energy_mae_kcal_mol
 
 
-def shifted(below: Committee, data: Sequence[LabelledStructure], level: LevelOfTheory) -> Committee:
+def shifted(
+    below: AniCommittee, data: Sequence[LabelledStructure], level: LevelOfTheory
+) -> AniCommittee:
     """Return a committee whose self-energies alone are refitted to another level.
 
     What a potential of the level below says of the level above once the arbitrary energies of the
@@ -141,21 +143,21 @@ def shifted(below: Committee, data: Sequence[LabelledStructure], level: LevelOfT
     )
 
 
-def add_committees(below: Committee, correction: Committee) -> Committee:
+def add_committees(below: AniCommittee, correction: AniCommittee) -> AniCommittee:
     """Return the sum of two committees as one: its networks hold both side by side.
 
     Member m is member m of the one plus member m of the other. Raises ValueError where elements,
     symmetry functions or numbers of members differ.
     """
     a, b = below.networks, correction.networks
-    first, second = a.architecture, b.architecture
+    first, second = a.shape, b.shape
     if (
         first.elements != second.elements
         or first.symmetry_functions != second.symmetry_functions
         or a.n_members != b.n_members
     ):
         raise ValueError("only committees of the same elements, features and size can be added")
-    architecture = Architecture(
+    shape = AniShape(
         elements=first.elements,
         hidden_sizes=tuple(
             tuple(x + y for x, y in zip(p, q, strict=True))
@@ -171,8 +173,8 @@ def add_committees(below: Committee, correction: Committee) -> Committee:
             weight = _side_by_side(one.weight, other.weight, first=k == 0, last=k == last)
             bias = one.bias + other.bias if k == last else torch.cat([one.bias, other.bias], dim=2)
             parts += [weight.flatten(1), bias.flatten(1)]
-    return Committee(
-        networks=StackedNetworks(architecture=architecture, weights=torch.cat(parts, dim=1)),
+    return AniCommittee(
+        networks=StackedNetworks(shape=shape, weights=torch.cat(parts, dim=1)),
         self_energies_ev=below.self_energies_ev + correction.self_energies_ev,
         level_id=correction.level_id,
         level_name=correction.level_name,

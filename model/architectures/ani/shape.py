@@ -47,7 +47,7 @@ class SymmetryFunctions(BaseModel):
         return len(self.angular_shifts_angstrom) * len(self.angular_sections_radian)
 
 
-class Architecture(BaseModel):
+class AniShape(BaseModel):
     """Elements, symmetry functions and layer sizes: with the weights, all of a committee.
 
     Attributes
@@ -83,8 +83,8 @@ class Architecture(BaseModel):
     @classmethod
     def published(
         cls, elements: Sequence[int], hidden_sizes: Mapping[int, tuple[int, ...]] | None = None
-    ) -> "Architecture":
-        """Return the ANI-1x architecture for these elements (atomic numbers, any order).
+    ) -> "AniShape":
+        """Return the shape of ANI-1x for these elements (atomic numbers, any order).
 
         `hidden_sizes` replaces the published layers of the elements that it names.
         """

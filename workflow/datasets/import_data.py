@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.readers.recognition import Recogniser
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
@@ -18,7 +19,6 @@ from workflow.datasets.labelled_files import FileLabel, read_labels
 from workflow.planning.records import Purpose
 from workflow.run.opened import opened_run
 from workflow.settings.campaign import Campaign
-from workflow.settings.yaml_file import nearest
 
 _ROWS_AT_ONCE = 500
 # Neighbours in a file of unknown origin are taken for frames of one trajectory.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.records.level import find_level
 from workflow.datasets.export.base import Exporter
 from workflow.datasets.export.card import Tally, card_path, write_card
@@ -21,7 +22,6 @@ from workflow.datasets.export.self_energies import fit_self_energies, minus_self
 from workflow.run.store.records import ExportRow
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
-from workflow.settings.yaml_file import nearest
 from workflow.work.system.disk import disk_errors_explained
 
 EXPORTERS: Final[dict[str, Exporter]] = {

@@ -7,10 +7,10 @@ from pathlib import Path
 from string import Template
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.templates.partitions import Partition, find_partitions
-from workflow.settings.yaml_file import nearest
 
 _USUAL = Partition(name="main", is_default=True, limit_hours=24, cores=16, memory_gb=64, nodes=1)
 _MEMORY_OF_A_TASK_GB = 4.0

@@ -28,6 +28,7 @@ from parsl.providers.cluster_provider import ClusterProvider
 from parsl.providers.errors import ExecutionProviderException
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from workflow.settings.pools.base import ClusterPool
 from workflow.settings.pools.kinds import (
     HTCondorPool,
@@ -38,7 +39,6 @@ from workflow.settings.pools.kinds import (
     SlurmPool,
 )
 from workflow.settings.walltime import hours_minutes_seconds, walltime_seconds
-from workflow.settings.yaml_file import nearest
 from workflow.work.pools.schedulers import COMMAND_SECONDS, SCHEDULERS, note_job, require_scheduler
 
 _POLLING_SECONDS = 10

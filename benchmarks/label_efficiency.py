@@ -48,10 +48,8 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.units import KCAL_MOL_PER_EV
-from model.architectures.ani.committee import AniCommittee
-from model.architectures.ani.training.train import train_committee
-from model.architectures.ani.training.transfer import climb
-from model.settings import TrainingSettings
+from model import Committee, TrainingRequest, climb, train_committee
+from model.architectures.ani.settings import AniSettings
 from workflow.planning.cost import PowerLaw
 from workflow.planning.records import Candidate
 from workflow.planning.selection import choose_even, choose_random, choose_uncertain
@@ -185,9 +183,9 @@ class Course:
         return 7 if self.is_cheap else 8
 
     @property
-    def settings(self) -> TrainingSettings:
+    def settings(self) -> AniSettings:
         """How each committee is trained."""
-        return TrainingSettings(members=self.members, folds=self.members)
+        return AniSettings(members=self.members, folds=self.members)
 
     def labels(self, rows: Iterable[LabelledStructure]) -> list[LabelledStructure]:
         """Label structures that have a GFN2-xTB label; without those that fail."""
@@ -240,9 +238,7 @@ class Point:
     worst_force: float
 
 
-def errors(
-    committee: AniCommittee, test: Sequence[LabelledStructure]
-) -> tuple[float, float, float]:
+def errors(committee: Committee, test: Sequence[LabelledStructure]) -> tuple[float, float, float]:
     """Return energy MAE, force MAE and the mean of the worst hundredth of force errors.
 
     In kcal/mol and kcal/mol/Å, of atoms' force vectors.
@@ -280,17 +276,21 @@ def learn(way: str, seed: int, course: Course) -> list[Point]:
     cost = PowerLaw()
     chosen = [row.structure.structure_id for row in course.first(seed)]
     below = trained(list(pool.values()), course, GFN2, seed, None) if way == "climb" else None
-    committee: AniCommittee | None = None
+    committee: Committee | None = None
     points: list[Point] = []
     while True:
         rows = course.labels(pool[i] for i in chosen)
         if below is None:
             committee = trained(rows, course, course.level, seed, committee)
         else:
-            climbed = climb(
-                rows, course.settings, mode="full", level=course.level, seed=seed, below=below
+            request = TrainingRequest(
+                data=rows,
+                settings=course.settings,
+                elements=ELEMENTS,
+                level=course.level,
+                seed=seed,
             )
-            committee = climbed.result.committee
+            committee = climb(request, below, "full").result.committee
         energy, force, worst = errors(committee, test)
         points.append(
             Point(
@@ -318,14 +318,14 @@ def trained(
     course: Course,
     level: LevelOfTheory,
     seed: int,
-    start: AniCommittee | None,
-) -> AniCommittee:
+    start: Committee | None,
+) -> Committee:
     return train_committee(
         rows, course.settings, elements=ELEMENTS, level=level, seed=seed, start=start
     ).committee
 
 
-def judged(structures: Sequence[Structure], committee: AniCommittee) -> list[Candidate]:
+def judged(structures: Sequence[Structure], committee: Committee) -> list[Candidate]:
     return [
         Candidate(
             structure=structure,

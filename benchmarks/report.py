@@ -19,7 +19,7 @@ from exports import made_up, smiles_of
 
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import LevelOfTheory, find_level
-from model.architectures.ani.checkpoint import save_committee
+from model import save_committee
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape

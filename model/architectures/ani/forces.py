@@ -112,7 +112,7 @@ def _evaluate(
         )
     ]
     atomic = torch.cat([done.energies for done in passes], dim=1)
-    energies = torch.zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
+    energies = atomic.new_zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
     energies.index_add_(1, batch.owner, atomic.double())
     return energies, passes
 

@@ -73,9 +73,14 @@ class StackedNetworks:
         """Views of the weights, by element and layer."""
         return split_layers(self.shape, self.weights)
 
-    def to(self, dtype: torch.dtype) -> "StackedNetworks":
-        """Return the same networks in another precision."""
-        return replace(self, weights=self.weights.to(dtype))
+    @property
+    def device(self) -> torch.device:
+        """Where they compute."""
+        return self.weights.device
+
+    def to(self, target: torch.dtype | torch.device) -> "StackedNetworks":
+        """Return the same networks in another precision, or on another device."""
+        return replace(self, weights=self.weights.to(target))
 
 
 def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:
@@ -87,10 +92,12 @@ def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:
     return result
 
 
-def free_weights(shape: AniShape, frozen_layers: Sequence[int]) -> Tensor:
+def free_weights(
+    shape: AniShape, frozen_layers: Sequence[int], device: torch.device | None = None
+) -> Tensor:
     """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1."""
     parts = [
-        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers))
+        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers), device=device)
         for sizes in layer_sizes(shape)
         for index, (inputs, outputs) in enumerate(sizes)
     ]

@@ -18,7 +18,7 @@ def restrict(networks: StackedNetworks, elements: Sequence[int]) -> StackedNetwo
     """Return networks that know these elements (atomic numbers, some of those known) alone."""
     shape = networks.shape
     kept = [i for i, number in enumerate(shape.elements) if number in set(elements)]
-    columns = _kept_features(shape, kept)
+    columns = _kept_features(shape, kept).to(networks.device)
     weights = []
     for index in kept:
         first, *others = networks.layers[index]

@@ -78,7 +78,7 @@ class Environments:
         pairs = self.pairs
         radial = PairJacobian.of(
             pairs,
-            blocks_of_element=torch.arange(n_elements)[:, None],
+            blocks_of_element=torch.arange(n_elements, device=self.features.device)[:, None],
             n_blocks=n_elements,
             derivatives=pairs.direction[:, :, None] * self.radial_slopes[:, None, :],
         )
@@ -94,7 +94,7 @@ class Environments:
             by_pair.index_add_(0, side * n_elements + pairs.element[other], half)
         angular = PairJacobian.of(
             pairs,
-            blocks_of_element=torch.tensor(self.shape.pair_table),
+            blocks_of_element=torch.tensor(self.shape.pair_table, device=self.features.device),
             n_blocks=self.shape.n_element_pairs,
             derivatives=by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
             .transpose(1, 2)

@@ -96,19 +96,24 @@ class Minibatch:
         targets: Targets,
         chosen: npt.NDArray[np.int64],
         learns: npt.NDArray[np.bool_],
-        elements: Sequence[int],
+        networks: StackedNetworks,
     ) -> "Minibatch":
-        """Collect some of the structures; `learns` is (M, S)."""
-        atoms = AtomBatch.of([rows[i].structure for i in chosen], elements)
-        has_forces = torch.tensor([float(rows[i].label.forces is not None) for i in chosen])
-        forces = torch.from_numpy(np.concatenate([targets.forces[i] for i in chosen], axis=1))
+        """Collect some of the structures where the networks are; `learns` is (M, S)."""
+        device = networks.device
+        atoms = AtomBatch.of([rows[i].structure for i in chosen], networks.shape.elements, device)
+        has_forces = torch.tensor(
+            [float(rows[i].label.forces is not None) for i in chosen], device=device
+        )
+        forces = torch.from_numpy(
+            np.concatenate([targets.forces[i] for i in chosen], axis=1, dtype=np.float32)
+        ).to(device)
         return cls(
             atoms=atoms,
-            energies=torch.from_numpy(targets.energies[:, chosen]),
-            forces=forces.float()[:, torch.argsort(atoms.place)],
+            energies=torch.from_numpy(targets.energies[:, chosen]).to(device),
+            forces=forces[:, torch.argsort(atoms.place)],
             has_forces=has_forces[atoms.owner],
-            n_atoms=torch.tensor(atoms.sizes, dtype=torch.float32),
-            learns=torch.from_numpy(learns[:, chosen]).float(),
+            n_atoms=torch.tensor(atoms.sizes, dtype=torch.float32, device=device),
+            learns=torch.from_numpy(learns[:, chosen]).float().to(device),
         )
 
     def of_member(self, member: int) -> "Minibatch":
@@ -144,7 +149,7 @@ def cut(
     rows: Sequence[LabelledStructure],
     targets: Targets,
     learns: npt.NDArray[np.bool_],
-    elements: Sequence[int],
+    networks: StackedNetworks,
     *,
     batch_size: int,
     seed: int,
@@ -152,7 +157,7 @@ def cut(
     """Cut structures into minibatches of nearly equal size, at random."""
     order = np.random.default_rng(seed).permutation(len(rows))
     parts = np.array_split(order, math.ceil(len(rows) / batch_size))
-    return [Minibatch.of(rows, targets, part, learns, elements) for part in parts]
+    return [Minibatch.of(rows, targets, part, learns, networks) for part in parts]
 
 
 class EnvironmentCache:

@@ -33,5 +33,5 @@ def refit_offsets(
     networks = replace(committee.networks, weights=weights)
     offsets = fit_self_energies(structures, (energies_ev - known).T, committee.elements)
     for layers, of_members in zip(networks.layers, offsets, strict=True):
-        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members)
+        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members).to(networks.device)
     return replace(committee, networks=networks)

@@ -2,36 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from model.architectures.ani.network import StackedNetworks, free_weights
+from model.architectures.ani.settings import AniSettings
 from model.architectures.ani.training.minibatch import EnvironmentCache, Minibatch
-from model.settings import TrainingSettings
+from model.protocol import MemberHistory
 
 _WARM_UP_SHARE = 0.05
 _LAST_RATE_SHARE = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberHistory:
-    """How one member's training went.
-
-    Attributes
-    ----------
-    best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0: the weights that it started from.
-        Without early stopping the last one.
-    epochs : int
-        Epochs until it stopped.
-    validation_loss : tuple of float
-        On its own part of the data, after each epoch; NaN for a member that has none.
-    """
-
-    best_epoch: int
-    epochs: int
-    validation_loss: tuple[float, ...]
 
 
 class Trainer:
@@ -44,7 +24,7 @@ class Trainer:
     batches : sequence of Minibatch
     validation : sequence of (Minibatch or None)
         Of each member alone; None where it has nothing to validate on.
-    settings : TrainingSettings
+    settings : AniSettings
     max_epochs : int
     learning_rate : float
     frozen_layers : sequence of int
@@ -55,7 +35,7 @@ class Trainer:
         networks: StackedNetworks,
         batches: Sequence[Minibatch],
         validation: Sequence[Minibatch | None],
-        settings: TrainingSettings,
+        settings: AniSettings,
         *,
         max_epochs: int,
         learning_rate: float,
@@ -67,7 +47,9 @@ class Trainer:
         self.settings = settings
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
-        self.moves = free_weights(networks.shape, frozen_layers) if frozen_layers else None
+        self.moves = (
+            free_weights(networks.shape, frozen_layers, networks.device) if frozen_layers else None
+        )
         self.environments = EnvironmentCache(networks.shape, settings.cache_memory_gb)
         self.weights = networks.weights.clone()
         # One parameter a member, a view of its row: a member that has stopped gets no gradient.

@@ -1,0 +1,82 @@
+"""Ani: committees of ANI networks, as an architecture. What computes is imported when used."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from chemistry.errors import InputError
+from model.architectures.ani.settings import NAME, AniSettings
+from model.checkpoint import Checkpoint
+from model.protocol import Architecture, Committee, TrainingRequest, TrainingResult
+
+if TYPE_CHECKING:
+    from model.architectures.ani.committee import AniCommittee
+
+
+class Ani(Architecture):
+    """Smith, Isayev, Roitberg, doi:10.1039/C6SC05720A; climbing as ANI-1ccx and in other ways."""
+
+    name = NAME
+    settings = AniSettings
+    ways: ClassVar[Mapping[str, str]] = {
+        "scratch": "direct training",
+        "full": "transfer, all weights",
+        "freeze": "transfer, layers 1 and 3 frozen",
+        "delta": "delta learning",
+    }
+    default_way = "freeze"
+    devices = ("cpu", "cuda")
+
+    def train(
+        self, request: TrainingRequest, start: Committee | None = None
+    ) -> "TrainingResult[AniCommittee]":
+        """Train all members at once; as `Architecture.train`."""
+        from model.architectures.ani.training.train import train_committee
+
+        return train_committee(request, start=None if start is None else _own(start))
+
+    def climb(
+        self, request: TrainingRequest, below: Committee, way: str
+    ) -> "TrainingResult[AniCommittee]":
+        """Learn labels of another level; as `Architecture.climb`."""
+        from model.architectures.ani.training.transfer import climb
+
+        return climb(request, _own(below), way)
+
+    def shifted(self, request: TrainingRequest, below: Committee) -> "AniCommittee":
+        """Refit the self-energies alone."""
+        from model.architectures.ani.training.transfer import shifted
+
+        return shifted(_own(below), request.data, request.level)
+
+    def load(self, checkpoint: Checkpoint, device: str) -> "AniCommittee":
+        """Return the committee of a checkpoint."""
+        from model.architectures.ani.committee import AniCommittee
+
+        return AniCommittee.of(checkpoint, device)
+
+    def is_published(self, folder: Path) -> bool:
+        """Say whether a folder is a NeuroChem one."""
+        return any(folder.glob("*.params"))
+
+    def read_published(self, folder: Path) -> "AniCommittee":
+        """Read the NeuroChem folders of the ANI authors."""
+        from model.architectures.ani.neurochem import read_neurochem
+
+        return read_neurochem(folder)
+
+    def preload(self) -> None:
+        """Import torch and what stands on it."""
+        import_module("model.architectures.ani.training.transfer")
+
+
+def _own(committee: Committee) -> "AniCommittee":
+    from model.architectures.ani.committee import AniCommittee
+
+    if not isinstance(committee, AniCommittee):
+        raise InputError(
+            f"the committee of {committee.level_name} to start from is not of architecture ani: "
+            f"start a run of its own"
+        )
+    return committee

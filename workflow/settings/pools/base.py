@@ -3,7 +3,7 @@
 import math
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
@@ -25,7 +25,14 @@ class TaskPool(StrictModel):
 
     kind: str
     cores_per_task: int = Field(default=1, ge=1, description="Threads of one task.")
-    memory_per_task_gb: float = Field(default=4.0, gt=0, description="Hard limit of one task.")
+    memory_per_task_gb: float = Field(
+        default=4.0, gt=0, description="Hard limit of one task; not of one that uses a GPU."
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where trainings and explorations of this pool compute with a committee; only "
+        "cpu is tested. A cluster's pool of cuda also needs gpus_per_node.",
+    )
 
     @property
     @abstractmethod

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chemistry.records.potential import Prediction
-from workflow.report.climb_report import WAYS, ClimbReport
+from workflow.report.climb_report import ClimbReport
 from workflow.report.page.plot import COLORS, Figure, axis, typed
 from workflow.report.page.records import RungReport, RunReport
 from workflow.report.page.section import Section, section_of_figures
@@ -173,7 +173,7 @@ def _disagreements(predictions: Sequence[Prediction]) -> "np.typing.NDArray[np.f
 
 def ways_of_climbing(report: ClimbReport) -> Figure:
     """Return transfer, direct training and delta learning side by side."""
-    names = [WAYS[way.name] for way in report.ways]
+    names = [report.titles[way.name] for way in report.ways]
     total = [way.errors.energy_mae_kcal_mol for way in report.ways]
     traces = [
         {"type": "bar", "orientation": "h", "y": names, "x": x, "name": name}

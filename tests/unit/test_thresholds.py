@@ -1,6 +1,9 @@
 """The threshold of a committee: a number, or what its held-out errors make it."""
 
+from dataclasses import replace
+
 import pytest
+from error_examples import CALIBRATION, errors
 
 from chemistry.records.potential import Threshold
 from workflow.planning.records import Training
@@ -12,11 +15,14 @@ def trained(**calibration) -> Training:
     found = {
         "n_structures": 40,
         "factor": 2.0,
-        "error_shares": [0.5, 0.9],
-        "error_quantiles_kcal_mol": [0.3, 0.8],
+        "error_shares": (0.5, 0.9),
+        "error_quantiles_kcal_mol": (0.3, 0.8),
     } | calibration
     return Training(
-        version=1, checkpoint="c", n_labels=9, errors={"calibration": found}, history={}
+        version=1,
+        checkpoint="c",
+        n_labels=9,
+        errors=errors(calibration=replace(CALIBRATION, **found)),
     )
 
 
@@ -47,10 +53,10 @@ def test_an_adaptive_one_is_the_disagreement_that_lets_expect_the_error_aimed_at
     "training",
     [
         None,
-        Training(version=1, checkpoint="c", n_labels=9, errors=None, history={}),
+        Training(version=1, checkpoint="c", n_labels=9, errors=None),
         trained(n_structures=9),
         trained(factor=0.0),
-        trained(error_shares=None),
+        trained(error_shares=(), error_quantiles_kcal_mol=()),
     ],
     ids=["no-committee", "no-held-out-set", "too-few", "no-error", "of-an-older-version"],
 )

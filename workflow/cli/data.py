@@ -67,7 +67,7 @@ def export(
     from workflow.datasets.export.card import card_path
     from workflow.datasets.export.choice import ExportChoice, parse_condition
     from workflow.run.folder import RunFolder
-    from workflow.run.store.store import Store
+    from workflow.run.store.store import StoreReader
 
     exporter = find_exporter(format_)
     choice = ExportChoice(
@@ -80,7 +80,7 @@ def export(
         license=license_,
     )
     folder = RunFolder(run)
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         path = output or folder.exports / f"{run.resolve().name}{exporter.suffix}"
         count = write_export(store, format_, path, choice)
     typer.echo(f"wrote {count} labels to {path}, and what they are to {card_path(path)}")

@@ -26,7 +26,7 @@ from model.architectures.ani.training.transfer import MODES, climb, shifted
 from model.evaluation import Errors, held_out_errors
 from workflow.planning.keys import derive_seed
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 
 WAYS: Mapping[str, str] = {
@@ -76,9 +76,9 @@ def climb_report(run: Path) -> ClimbReport:
         The run has not climbed, or the highest rung has no held-out labels.
     """
     folder = RunFolder(run)
-    with Store.open(folder.store, read_only=True) as store:
-        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
-        rungs = store.trained_rungs()
+    with StoreReader.open(folder.store) as store:
+        campaign = Campaign.model_validate_json(store.diary.fact("campaign") or "")
+        rungs = store.trainings.rungs()
         if not rungs or rungs[-1] == 0:
             raise InputError(
                 f"{run} has not climbed: give its campaign a second rung, and `rung launch` "
@@ -86,9 +86,11 @@ def climb_report(run: Path) -> ClimbReport:
             )
         rung = rungs[-1]
         level = find_level(campaign.rungs[rung].level)
-        data = store.labelled(rung, level.level_id, held_out=False)
-        held_out = store.labelled(rung, level.level_id, held_out=True)
-        below = load_committee(folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version))
+        data = store.labels.labelled(rung, level.level_id, held_out=False)
+        held_out = store.labels.labelled(rung, level.level_id, held_out=True)
+        below = load_committee(
+            folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
+        )
     if not held_out:
         raise InputError(f"{run} has no held-out labels at {level.name}")
     seed = derive_seed(campaign, "train")

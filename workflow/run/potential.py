@@ -7,7 +7,7 @@ from model.architectures.ani.checkpoint import load_committee
 from model.architectures.ani.committee import Committee
 from model.architectures.ani.neurochem import read_neurochem
 from workflow.run.folder import RunFolder, checkpoint_name
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 
 def read_potential(path: Path) -> tuple[Path, Committee]:
@@ -30,8 +30,8 @@ def read_potential(path: Path) -> tuple[Path, Committee]:
 
 
 def _newest_checkpoint(run: Path) -> Path:
-    with Store.open(RunFolder(run).store, read_only=True) as store:
-        rungs = store.trained_rungs()
+    with StoreReader.open(RunFolder(run).store) as store:
+        rungs = store.trainings.rungs()
         if not rungs:
             raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
-        return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)
+        return run / checkpoint_name(rungs[-1], store.trainings.all(rungs[-1])[-1].version)

@@ -7,7 +7,6 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
+from model.history import TrainingHistory
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,
@@ -208,7 +208,7 @@ def _train(order: TrainOrder) -> Trained:
     data = read_labelled(order.training_set)
     held_out = read_labelled(order.held_out)
     start = None if order.start is None else load_committee(order.start)
-    transfer: dict[str, object] = {}
+    transfer, tried = None, dict[str, float]()
     if start is not None and order.transfer is not None:
         climbed = climb(
             data,
@@ -220,7 +220,7 @@ def _train(order: TrainOrder) -> Trained:
             held_out=held_out,
         )
         result = climbed.result
-        transfer = {"transfer": climbed.mode, "tried": dict(climbed.tried)}
+        transfer, tried = climbed.mode, {str(way): mae for way, mae in climbed.tried.items()}
     else:
         result = train_committee(
             data,
@@ -235,14 +235,15 @@ def _train(order: TrainOrder) -> Trained:
     save_committee(result.committee.calibrated(calibration), order.checkpoint)
     return Trained(
         n_labels=len(data),
-        errors=None if errors is None else asdict(errors),
-        history={
-            "members": [asdict(member) for member in result.members],
-            "n_with_forces": result.n_with_forces,
-            "notes": list(result.notes),
-            "seconds": result.seconds,
-            **transfer,
-        },
+        errors=errors,
+        history=TrainingHistory(
+            members=result.members,
+            n_with_forces=result.n_with_forces,
+            notes=result.notes,
+            seconds=result.seconds,
+            transfer=transfer,
+            tried=tried,
+        ),
     )
 
 

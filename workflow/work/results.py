@@ -12,6 +12,8 @@ from chemistry.records.label import FailureKind, Label, LabelFailure
 from chemistry.records.molecule import Molecule
 from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
 from chemistry.records.structure import Origin, Structure
+from model.evaluation import Errors, errors_from_json, errors_to_json
+from model.history import TrainingHistory, history_from_json, history_to_json
 from workflow.work.label_json import label_from_json, label_to_json
 from workflow.work.spool import Spool
 
@@ -81,8 +83,8 @@ class Trained:
     """What a training says of itself; the committee lies in its checkpoint."""
 
     n_labels: int
-    errors: Mapping[str, Any] | None
-    history: Mapping[str, Any]
+    errors: Errors | None
+    history: TrainingHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,6 +225,23 @@ def _sampled_from_json(document: Any) -> Sampled:
     return Sampled(**{**document, "offers": offers})
 
 
+def _trained_to_json(trained: Trained) -> dict[str, Any]:
+    return {
+        "n_labels": trained.n_labels,
+        "errors": None if trained.errors is None else errors_to_json(trained.errors),
+        "history": history_to_json(trained.history),
+    }
+
+
+def _trained_from_json(document: Any) -> Trained:
+    errors = document["errors"]
+    return Trained(
+        n_labels=document["n_labels"],
+        errors=None if errors is None else errors_from_json(errors),
+        history=history_from_json(document["history"]),
+    )
+
+
 def _judged_to_json(judged: Judged) -> list[list[Any]]:
     return [[j.structure_id, j.rho_kcal_mol, j.force_sigma, j.energy_ev] for j in judged.judgements]
 
@@ -258,7 +277,7 @@ _CODECS: dict[type[Answer], _Codec] = {
     Label: ("label", label_to_json, label_from_json),
     LabelFailure: ("label_failure", label_to_json, label_from_json),
     Sampled: ("sampled", _sampled_to_json, _sampled_from_json),
-    Trained: ("trained", asdict, lambda document: Trained(**document)),
+    Trained: ("trained", _trained_to_json, _trained_from_json),
     Judged: ("judged", _judged_to_json, _judged_from_json),
     Grown: ("grown", _grown_to_json, _grown_from_json),
     Broken: ("broken", asdict, lambda document: Broken(**document)),

@@ -21,8 +21,9 @@ from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.neurochem import read_neurochem
 from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
 from model.architectures.ani.training.offsets import refit_offsets
-from model.architectures.ani.training.trainer import MemberHistory, Trainer
+from model.architectures.ani.training.trainer import Trainer
 from model.folds import Folds, assign_folds
+from model.history import MemberHistory
 from model.self_energies import element_counts, fit_self_energies
 from model.settings import PretrainedSettings, TrainingSettings
 

@@ -2,36 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from model.architectures.ani.network import StackedNetworks, free_weights
 from model.architectures.ani.training.minibatch import EnvironmentCache, Minibatch
+from model.history import MemberHistory
 from model.settings import TrainingSettings
 
 _WARM_UP_SHARE = 0.05
 _LAST_RATE_SHARE = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberHistory:
-    """How one member's training went.
-
-    Attributes
-    ----------
-    best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0: the weights that it started from.
-        Without early stopping the last one.
-    epochs : int
-        Epochs until it stopped.
-    validation_loss : tuple of float
-        On its own part of the data, after each epoch; NaN for a member that has none.
-    """
-
-    best_epoch: int
-    epochs: int
-    validation_loss: tuple[float, ...]
 
 
 class Trainer:

@@ -14,6 +14,7 @@ from chemistry.errors import StoreError
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.molecule import Molecule
+from chemistry.records.record_json import structure_from_json, structure_to_json
 from chemistry.records.structure import Origin, Structure
 from model.evaluation import MoleculeErrors
 from model.history import MemberHistory, TrainingHistory
@@ -29,8 +30,6 @@ from workflow.work.results import (
     TaskResult,
     Trained,
     result_spool,
-    structure_from_json,
-    structure_to_json,
 )
 from workflow.work.training_set import read_labelled, write_labelled
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from chemistry.records.level import find_level
+from chemistry.records.record_json import molecule_from_json, molecule_to_json
 from model.evaluation import errors_from_json, errors_to_json
 from model.history import history_from_json, history_to_json
 from workflow.planning.keys import SampleTask, derive_seed, kind_of, parse_key
@@ -79,6 +80,11 @@ def test_seeds_of_tasks_are_those_of_0_1_0(store):
     tasks = [parse_key(task.key) for task in store.tasks.all("sample")]
     assert starts
     assert starts == {derive_seed(campaign, t.key) for t in tasks if t.purpose == "start"}
+
+
+def test_molecules_are_written_as_they_were(store):
+    for (record,) in store.database.all("SELECT record FROM molecules"):
+        assert molecule_to_json(molecule_from_json(record)) == record
 
 
 def test_molecules_candidates_and_labels_are_all_there(store):

@@ -5,16 +5,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from chemistry.errors import StoreError
 from chemistry.records.label import FailureKind, Label, LabelFailure
 from chemistry.records.molecule import Molecule
-from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
-from chemistry.records.structure import Origin, Structure
+from chemistry.records.record_json import (
+    label_from_json,
+    label_to_json,
+    molecule_from_json,
+    molecule_to_json,
+    structure_from_json,
+    structure_to_json,
+)
+from chemistry.records.structure import Structure
 from model.evaluation import Errors, errors_from_json, errors_to_json
 from model.history import TrainingHistory, history_from_json, history_to_json
-from workflow.work.label_json import label_from_json, label_to_json
 from workflow.work.spool import Spool
 
 _SCHEMA_VERSION = 1
@@ -173,30 +177,6 @@ def _from_json(document: Any) -> TaskResult:
         raise ValueError(f"no schema version of a task's result: {schema!r}")
     decode = _DECODERS[document["type"]]
     return TaskResult(answer=decode(document["answer"]), cost=Cost(**document["cost"]))
-
-
-def structure_to_json(structure: Structure) -> dict[str, Any]:
-    """Return a structure as a JSON document."""
-    return {
-        "atomic_numbers": structure.atomic_numbers.tolist(),
-        "positions_angstrom": structure.positions.tolist(),
-        "charge": structure.charge,
-        "multiplicity": structure.multiplicity,
-        "molecule_id": structure.molecule_id,
-        "origin": asdict(structure.origin),
-    }
-
-
-def structure_from_json(document: Any) -> Structure:
-    """Read what `structure_to_json` made."""
-    return Structure(
-        atomic_numbers=np.array(document["atomic_numbers"], dtype=np.int64),
-        positions=np.array(document["positions_angstrom"], dtype=np.float64).reshape(-1, 3),
-        charge=document["charge"],
-        multiplicity=document["multiplicity"],
-        molecule_id=document["molecule_id"],
-        origin=Origin(**document["origin"]),
-    )
 
 
 def _sampled_to_json(sampled: Sampled) -> dict[str, Any]:

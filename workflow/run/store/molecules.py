@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chemistry.records.molecule import Molecule
-from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
+from chemistry.records.record_json import molecule_from_json, molecule_to_json
 from chemistry.records.structure import Structure
 from workflow.run.store import rows
 from workflow.run.store.database import Database, WritableDatabase

@@ -383,6 +383,18 @@ def test_readers_see_what_is_committed_while_the_writer_writes(tmp_path):
             reader.database.one("DELETE FROM meta")
 
 
+def test_a_reader_has_nothing_to_write_with(tmp_path):
+    path = tmp_path / "s"
+    with new_store(path) as writer, StoreReader.open(path) as reader:
+        assert vars(writer).keys() == vars(reader).keys()
+        for subject, of_writer in vars(writer).items():
+            of_reader = vars(reader)[subject]
+            assert isinstance(of_writer, type(of_reader))
+            assert set(dir(of_writer)) > set(dir(of_reader)), subject
+        assert not hasattr(reader.database, "write")
+        assert not hasattr(reader, "together")
+
+
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):
     path = tmp_path / "s"
     stranger = Structure(

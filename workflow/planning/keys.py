@@ -8,6 +8,7 @@ from workflow.settings.campaign import Campaign
 
 TaskKind: TypeAlias = Literal["sample", "label", "check", "train", "judge", "grow", "inherit"]
 """What a task does; the first word of its key."""
+_KINDS = frozenset(get_args(TaskKind))
 
 SamplePurpose: TypeAlias = Literal["start", "initial", "held_out", "explore"]
 
@@ -167,7 +168,7 @@ def parse_key(key: str) -> TaskKey:
 def kind_of(key: str) -> TaskKind:
     """Return what the task of a key does, without reading the rest of it."""
     kind = key.partition("-")[0]
-    if kind not in get_args(TaskKind):
+    if kind not in _KINDS:
         raise ValueError(f"{key!r} is the key of no task")
     return cast(TaskKind, kind)
 

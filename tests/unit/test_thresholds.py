@@ -6,6 +6,7 @@ import pytest
 from error_examples import CALIBRATION, errors
 
 from chemistry.records.potential import Threshold
+from model.evaluation import errors_from_json, errors_to_json
 from workflow.planning.records import Training
 from workflow.planning.thresholds import ANI_1X_KCAL_MOL, threshold_of
 from workflow.settings.campaign import Selection
@@ -62,3 +63,12 @@ def test_an_adaptive_one_is_the_disagreement_that_lets_expect_the_error_aimed_at
 )
 def test_where_too_little_is_known_it_is_that_of_ani_1x(training):
     assert threshold_of(Selection(), training).rho_kcal_mol == ANI_1X_KCAL_MOL
+
+
+def test_errors_that_the_first_versions_wrote_have_no_quantiles():
+    document = errors_to_json(errors(calibration=CALIBRATION))
+    assert errors_from_json(document) == errors(calibration=CALIBRATION)
+    for name in ("error_shares", "error_quantiles_kcal_mol"):
+        del document["calibration"][name]
+    bare = replace(CALIBRATION, error_shares=(), error_quantiles_kcal_mol=())
+    assert errors_from_json(document).calibration == bare

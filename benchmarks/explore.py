@@ -46,7 +46,7 @@ from workflow.campaign.observers.progress import Progress
 from workflow.planning.plan import plan
 from workflow.run.potential import read_potential
 from workflow.run.state import read_rung_state
-from workflow.run.store.store import Store
+from workflow.run.store.candidates import CandidateWriter
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import read_campaign
 
@@ -149,7 +149,7 @@ def choosing_share(file: Path) -> float:
     with (
         patch("workflow.campaign.driver.plan", timed(plan)),
         patch("workflow.campaign.driver.read_rung_state", timed(read_rung_state)),
-        patch.object(Store, "choose", timed(Store.choose)),
+        patch.object(CandidateWriter, "choose", timed(CandidateWriter.choose)),
         TemporaryDirectory() as folder,
     ):
         progress = Progress(Console(), campaign)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from exports import made_up, smiles_of
+from simulation import flat_errors
 
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import LevelOfTheory, find_level
@@ -35,12 +36,6 @@ _LABELS = 50_000
 _MOLECULES = 60
 _ELEMENTS = (1, 6, 7, 8, 9)
 _ROWS_AT_ONCE = 1000
-_ERRORS = (
-    "energy_mae_kcal_mol",
-    "energy_rmse_kcal_mol",
-    "force_mae_kcal_mol_angstrom",
-    "force_rmse_kcal_mol_angstrom",
-)
 _BROWSER = (
     "chromium",
     "--headless",
@@ -111,17 +106,17 @@ def make_run(path: Path, n_labels: int) -> RunFolder:
     folder = open_run(campaign, path)
     molecules = [molecule_from_smiles(one) for one in smiles]
     with Store.create(folder.store, campaign.model_dump_json()) as store:
-        store.add_molecules([(molecule, False) for molecule in molecules])
-        store.add_level(level)
+        store.molecules.add([(molecule, False) for molecule in molecules])
+        store.labels.add_level(level)
         rows = made_up(molecules, level, n_labels)
         for first in range(0, n_labels, _ROWS_AT_ONCE):
             batch = [next(rows) for _ in range(min(_ROWS_AT_ONCE, n_labels - first))]
-            store.import_labels(
+            store.labels.import_labels(
                 0,
                 [(row, "active" if i % 10 else "held_out") for i, row in enumerate(batch)],
                 "made up",
             )
-        with store._write() as db:
+        with store.database.write() as db:
             db.execute("INSERT INTO launches VALUES (0, ?, 32)", (n_labels / 32 * 12.5,))
             db.executemany(
                 "INSERT INTO tasks VALUES (?, 0, 'label', 0, '{}', ?, ?, ?, 12.0)",
@@ -134,14 +129,14 @@ def make_run(path: Path, n_labels: int) -> RunFolder:
             checkpoint = folder.checkpoint(0, version)
             save_committee(random_committee(level, version), checkpoint)
             end = n_labels / 32 * 12.5 * version / 2
-            store.commit_training(
+            store.trainings.commit(
                 f"train-0-{version}",
                 0,
                 Training(
                     version=version,
                     checkpoint=str(checkpoint),
                     n_labels=n_labels // 2 * version,
-                    errors=dict.fromkeys(_ERRORS, 1.0 / version),
+                    errors=flat_errors(1.0 / version),
                 ),
                 Cost(worker="node0:0", started_at=end - 60, finished_at=end, cpu_seconds=60.0),
             )

@@ -26,7 +26,7 @@ from model.evaluation import held_out_errors
 from model.self_energies import element_counts
 from workflow.report.climb_report import conformer_mae, way_titles
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 
 _MEASURES = ("energy", "conformers", "reactions")
@@ -39,12 +39,12 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, default=Path("transfer.svg"))
     arguments = parser.parse_args()
     folder = RunFolder(arguments.run)
-    with Store.open(folder.store, read_only=True) as store:
-        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
+    with StoreReader.open(folder.store) as store:
+        campaign = Campaign.model_validate_json(store.diary.fact("campaign") or "")
         level = find_level(campaign.rungs[1].level)
-        data = store.labelled(1, level.level_id, held_out=False)
-        held_out = store.labelled(1, level.level_id, held_out=True)
-        below = load_committee(folder.checkpoint(0, store.trainings(0)[-1].version))
+        data = store.labels.labelled(1, level.level_id, held_out=False)
+        held_out = store.labels.labelled(1, level.level_id, held_out=True)
+        below = load_committee(folder.checkpoint(0, store.trainings.all(0)[-1].version))
     sizes = [n for n in (4, 8, 12, 20, 28, 40, 60, 80) if n < len(data)] + [len(data)]
     print(
         f"{below.level_name} -> {level.name}; {len(held_out)} held-out labels, "

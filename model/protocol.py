@@ -16,6 +16,7 @@ from chemistry.records.potential import Prediction, Replicas
 from chemistry.records.structure import FloatArray, Structure
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
+from model.history import MemberHistory
 from model.settings import TrainingSettings
 
 
@@ -96,26 +97,6 @@ class Committee(Protocol):
 
 
 CommitteeT = TypeVar("CommitteeT", bound=Committee, covariant=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberHistory:
-    """How one member's training went.
-
-    Attributes
-    ----------
-    best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0: the weights that it started from.
-        Without early stopping the last one.
-    epochs : int
-        Epochs until it stopped.
-    validation_loss : tuple of float
-        On its own part of the data, after each epoch; NaN for a member that has none.
-    """
-
-    best_epoch: int
-    epochs: int
-    validation_loss: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,7 +9,7 @@ import pytest
 
 from chemistry.records.level import find_level
 from workflow.report.climb_report import climb_report
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 RUNG = Path(sys.executable).with_name("rung")
 
@@ -68,12 +68,12 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
         assert way in done.stdout
 
     run = tmp_path / "climb"
-    with Store.open(run / "store.sqlite", read_only=True) as store:
+    with StoreReader.open(run / "store.sqlite") as store:
         lower, upper = (find_level(name).level_id for name in ("gfn2-xtb", "hf/sto-3g"))
-        below = {r.structure.structure_id for r in store.labelled(0, lower, held_out=False)}
-        above = {r.structure.structure_id for r in store.labelled(1, upper, held_out=False)}
-        tried = [training.history["tried"] for training in store.trainings(1)]
-        kept = [training.history["transfer"] for training in store.trainings(1)]
+        below = {r.structure.structure_id for r in store.labels.labelled(0, lower, held_out=False)}
+        above = {r.structure.structure_id for r in store.labels.labelled(1, upper, held_out=False)}
+        tried = [training.history.tried for training in store.trainings.all(1)]
+        kept = [training.history.transfer for training in store.trainings.all(1)]
     assert len(above) == 12
     assert above < below
     assert all(set(t) == {"scratch", "full", "freeze", "delta"} for t in tried)

@@ -25,12 +25,12 @@ CAMPAIGN = Campaign.model_validate(
 def test_a_report_is_written_while_a_campaign_runs_and_when_it_has_ended(tmp_path):
     folder = open_run(CAMPAIGN, tmp_path / "run")
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store, locked(folder):
-        launch = store.begin_launch(2)
+        launch = store.diary.begin_launch(2)
         written = follow_run(folder)
         assert next(written) == folder.report
         assert "not finished" in folder.report.read_text(encoding="utf-8")
-        store.set_meta("finished", "label budget spent (200)")
-        store.end_launch(launch)
+        store.diary.set_fact("finished", "label budget spent (200)")
+        store.diary.end_launch(launch)
         assert next(written) == folder.report
         assert "label budget spent (200)" in folder.report.read_text(encoding="utf-8")
         assert list(written) == []
@@ -41,7 +41,7 @@ def test_a_report_is_written_while_a_campaign_runs_and_when_it_has_ended(tmp_pat
 def test_a_launch_that_was_killed_is_not_waited_for(tmp_path, monkeypatch, capsys):
     folder = open_run(CAMPAIGN, tmp_path / "run")
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store:
-        store.begin_launch(2)  # and never ended: nobody holds the folder
+        store.diary.begin_launch(2)  # and never ended: nobody holds the folder
     for command in (["report", str(folder.path), "--follow"], ["watch", str(folder.path)]):
         monkeypatch.setattr("sys.argv", ["rung", *command])
         with pytest.raises(SystemExit) as ended:

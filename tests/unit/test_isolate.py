@@ -239,6 +239,7 @@ def test_ctrl_c_in_the_caller_ends_the_child(tmp_path: Path) -> None:
     def interrupt() -> None:
         _wait_until(lambda: bool(children(os.getpid()) - others))
         pids.update(children(os.getpid()) - others)
+        time.sleep(0.5)  # what interrupts the hooks that Python runs after a fork is lost
         os.kill(os.getpid(), signal.SIGINT)
 
     helper = threading.Thread(target=interrupt)

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from error_examples import errors
+from listed_waiting import ListedWaiting
 
 from chemistry.records.structure import Origin, Structure
 from workflow.planning.actions import (
@@ -17,16 +19,16 @@ from workflow.planning.actions import (
     TrainingNow,
 )
 from workflow.planning.keys import (
+    GrowKey,
+    JudgeKey,
     SampleTask,
+    TrainKey,
     derive_seed,
-    grow_key,
-    judge_key,
+    parse_key,
     sample_tasks,
-    train_key,
 )
 from workflow.planning.plan import plan
 from workflow.planning.records import Candidate, Sweep, Training
-from workflow.planning.selection import excess
 from workflow.planning.state import MoleculeState, RungState
 from workflow.planning.stop_rules import failure_reason, stop_reason
 from workflow.planning.thresholds import threshold_of
@@ -120,7 +122,7 @@ def after_first_training(the_campaign: Campaign, **changes) -> RungState:
         keys(the_campaign, "start", "a")
         | keys(the_campaign, "initial", "a")
         | keys(the_campaign, "held_out", "a")
-        | {train_key(0, 1)}
+        | {TrainKey(rung=0, version=1).key}
     )
     fields = {
         "molecules": (molecule("a"),),
@@ -138,44 +140,6 @@ def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
     return Sweep(
         version=version, number=number, judged=judged, over_threshold=over, is_complete=complete
     )
-
-
-class ListedWaiting:
-    """Waiting candidates in a list, as `workflow.run.store.waiting.Pool` asks for them."""
-
-    def __init__(self, candidates, threshold) -> None:
-        self._all = sorted(candidates, key=lambda c: c.structure.structure_id)
-        self._trainable = [c for c in self._all if c.purpose != "held_out"]
-        self._threshold = threshold
-
-    def offers(self, purpose, molecule_id):
-        return [
-            c for c in self._all if (c.purpose, c.structure.molecule_id) == (purpose, molecule_id)
-        ]
-
-    def drawn(self, n, *, seed):
-        order = np.random.default_rng(seed).permutation(len(self._trainable))
-        return [self._trainable[i] for i in order[:n]]
-
-    def uncertain(self, n, *, most_of_a_molecule, already):
-        taken, found = Counter(already), []
-        for c in sorted(self._over(), key=lambda c: -excess(c, self._threshold)):
-            if len(found) < n and taken[c.structure.molecule_id] < most_of_a_molecule:
-                taken[c.structure.molecule_id] += 1
-                found.append(c)
-        return found
-
-    def has_unjudged(self, version):
-        return bool(self.to_judge(1, version))
-
-    def to_judge(self, n, version):
-        return [c for c in self._trainable if c.judged_by != version][:n]
-
-    def count_over(self):
-        return len(self._over())
-
-    def _over(self):
-        return [c for c in self._trainable if excess(c, self._threshold) > 1]
 
 
 def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s: float(len(s))):
@@ -429,7 +393,7 @@ def test_winding_down_waits_for_labels_trains_once_and_finishes():
     assert planned(replace(state, labels_in_flight=flying), the_campaign) == []
     labelled = replace(state, to_label=(), n_training_labels=8)
     assert planned(labelled, the_campaign) == [TrainingNow(version=2)]
-    training = replace(labelled, tasks_in_flight=frozenset({train_key(0, 2)}))
+    training = replace(labelled, tasks_in_flight=frozenset({TrainKey(rung=0, version=2).key}))
     assert planned(training, the_campaign) == []
     done = replace(labelled, trainings=trained(versions=2, n_labels=8))
     assert planned(done, the_campaign) == [Finishing(reason="label budget spent (8)")]
@@ -469,8 +433,8 @@ def test_a_budget_never_keeps_the_held_out_set_from_being_labelled(rung):
 
 
 def test_stop_rules_say_which_of_them_was_met():
-    errors = {"energy_mae_kcal_mol": 0.9, "force_mae_kcal_mol_angstrom": 1.9}
-    state = replace(EMPTY, trainings=trained(errors=errors), label_cpu_hours=1.0)
+    found = errors(energy_mae_kcal_mol=0.9, force_mae_kcal_mol_angstrom=1.9)
+    state = replace(EMPTY, trainings=trained(errors=found), label_cpu_hours=1.0)
 
     def reason(state: RungState, *, budget=None, **stop):
         rules = {"uncertain_share": None, **stop}
@@ -488,9 +452,9 @@ def test_stop_rules_say_which_of_them_was_met():
 
 def test_an_error_that_cannot_be_computed_meets_no_bound():
     """Of a level without forces there is no force error; of a first set without a test set none."""
-    errors = {"energy_mae_kcal_mol": 0.9, "force_mae_kcal_mol_angstrom": None}
+    found = errors(energy_mae_kcal_mol=0.9, force_mae_kcal_mol_angstrom=None)
     rung = campaign(rung={"stop": {"force_mae_kcal_mol_angstrom": 2.0}}).rungs[0]
-    assert stop_reason(replace(EMPTY, trainings=trained(errors=errors)), rung) is None
+    assert stop_reason(replace(EMPTY, trainings=trained(errors=found)), rung) is None
     assert stop_reason(replace(EMPTY, trainings=trained(errors=None)), rung) is None
 
 
@@ -558,7 +522,7 @@ def test_what_waits_is_judged_anew_after_each_training_but_not_the_held_out():
     fresh = replace(stale, waiting=waiting(3, rho=0.5) + waiting(2, purpose="held_out", first=9))
     assert not of_kind(Judging, planned(fresh, the_campaign))
     for key in ("tasks_in_flight", "finished_tasks"):
-        asked = replace(stale, **{key: getattr(stale, key) | {judge_key(0, 1)}})
+        asked = replace(stale, **{key: getattr(stale, key) | {JudgeKey(rung=0, version=1).key}})
         assert not of_kind(Judging, planned(asked, the_campaign))
 
 
@@ -610,8 +574,8 @@ def test_rounds_choose_all_at_once_when_a_sweep_is_over():
                 {SampleTask(rung=0, purpose="explore", molecule_id="a").key}
             )
         },
-        {"tasks_in_flight": frozenset({judge_key(0, 1)})},
-        {"tasks_in_flight": frozenset({train_key(0, 2)})},
+        {"tasks_in_flight": frozenset({JudgeKey(rung=0, version=1).key})},
+        {"tasks_in_flight": frozenset({TrainKey(rung=0, version=2).key})},
         {"to_label": (structure(77),)},
         {"n_training_labels": 5},
         # After a restart: the sweep is over, but the judgement of what waited before was lost.
@@ -643,7 +607,7 @@ def test_rounds_do_not_let_measured_times_choose():
 
 def test_keys_are_parsed_back():
     for task in sample_tasks(campaign(), 0, "explore", "0a1b", version=12, sweep=3):
-        assert SampleTask.parse(task.key) == task
+        assert parse_key(task.key) == task
 
 
 def test_seeds_differ_by_task_and_by_campaign():
@@ -678,7 +642,7 @@ def test_new_molecules_are_looked_for_when_the_committee_is_certain_of_the_other
         the_campaign,
         may_grow=True,
         sweeps=(sweep(over=over, judged=judged),),
-        finished_tasks=explored | {judge_key(0, 1)},
+        finished_tasks=explored | {JudgeKey(rung=0, version=1).key},
         waiting=waiting(over, rho=1.0),
     )
     assert of_kind(Growing, planned(state, the_campaign)) == [Growing(version=1)] * grows
@@ -690,11 +654,13 @@ def test_growth_is_the_last_resort_before_a_rung_ends():
         key for n in range(4) for key in keys(the_campaign, "explore", "a", version=1, sweep=n)
     }
     fields = {"may_grow": True, "sweeps": tuple(sweep(n, over=9) for n in range(4))}
-    done = explored | {judge_key(0, 1)}
+    done = explored | {JudgeKey(rung=0, version=1).key}
     state = after_first_training(the_campaign, finished_tasks=done, **fields)
     assert planned(state, the_campaign) == [Growing(version=1)]
     tried = after_first_training(
-        the_campaign, finished_tasks=done | {grow_key(0, 1)}, **{**fields, "may_grow": False}
+        the_campaign,
+        finished_tasks=done | {GrowKey(rung=0, version=1).key},
+        **{**fields, "may_grow": False},
     )
     assert of_kind(Finishing, planned(tried, the_campaign))
 

@@ -79,11 +79,11 @@ def put(folder: Path, molecules: str) -> Campaign:
 def test_a_campaign_folder_may_be_moved(tmp_path):
     before = put(tmp_path / "before", "O water\nCO methanol\n")
     with opened_run(before, tmp_path / "before" / "x") as run:
-        assert len(run.store.molecules()) == 2
+        assert len(run.store.molecules.all()) == 2
     shutil.move(tmp_path / "before", tmp_path / "after")
     after = read_campaign(tmp_path / "after" / "campaign.yaml")
     with opened_run(after, tmp_path / "after" / "x") as run:
-        assert len(run.store.molecules()) == 2
+        assert len(run.store.molecules.all()) == 2
         (entry,) = run.campaign.molecules
         assert entry.file == tmp_path / "after" / "molecules.smi"
 
@@ -105,5 +105,5 @@ def test_a_molecule_file_of_other_molecules_is_another_campaign(tmp_path, molecu
     ):
         pass
     with opened_run(put(tmp_path, "CO alcohol\nO water\n"), tmp_path / "x") as run:
-        names = [molecule.name for molecule, _ in run.store.molecules()]
+        names = [molecule.name for molecule, _ in run.store.molecules.all()]
         assert names == ["water", "methanol"]

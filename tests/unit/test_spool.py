@@ -15,7 +15,7 @@ import pytest
 
 from chemistry.errors import StoreError
 from chemistry.records.label import Label, LabelFailure, Provenance
-from workflow.work.label_json import label_from_json, label_to_json
+from chemistry.records.record_json import label_from_json, label_to_json
 from workflow.work.spool import Spool
 
 _FORK = multiprocessing.get_context("fork")

@@ -130,11 +130,11 @@ def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
             Refresher(folder, progress) as observer,
         ):
             driver = Driver(store, campaign, backend, folder, workers, observer)
-            launched = store.begin_launch(backend.slots)
+            launched = store.diary.begin_launch(backend.slots)
             try:
                 driver.run()
             finally:
-                store.end_launch(launched)
+                store.diary.end_launch(launched)
     except KeyboardInterrupt as interrupt:
         # The workers are gone by now; what they finished until then lies in the spool.
         if driver is not None:

@@ -8,7 +8,7 @@ from chemistry.records.level import find_level
 from workflow.run.folder import RunFolder
 from workflow.run.held import held_store
 from workflow.run.store.records import Unusable
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.run.stored_campaign import stored_campaign
 
 
@@ -19,8 +19,8 @@ def unusable_labels(folder: RunFolder) -> list[Unusable]:
     ------
     StoreError
     """
-    with Store.open(folder.store, read_only=True) as store:
-        return store.unusable()
+    with StoreReader.open(folder.store) as store:
+        return store.unusable.all()
 
 
 def retry(
@@ -43,7 +43,7 @@ def retry(
     StoreError
     """
     with held_store(folder) as store:
-        found = store.unusable()
+        found = store.unusable.all()
         known = sorted({label.kind for label in found})
         for kind in kinds:
             if kind not in known:
@@ -62,9 +62,11 @@ def retry(
         ]
         levels = [find_level(rung.level).level_id for rung in stored_campaign(store).rungs]
         for label in chosen:
-            store.put_back(levels.index(label.level_id), label.structure_id, label.level_id)
+            store.unusable.put_back(
+                levels.index(label.level_id), label.structure_id, label.level_id
+            )
         if chosen:
-            store.add_event("retry", f"{len(chosen)} labels were put back")
+            store.diary.add_event("retry", f"{len(chosen)} labels were put back")
         return chosen
 
 

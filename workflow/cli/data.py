@@ -64,7 +64,7 @@ def export(
     from workflow.datasets.export.choice import ExportChoice, parse_condition
     from workflow.datasets.export.write import write_export
     from workflow.run.folder import RunFolder
-    from workflow.run.store.store import Store
+    from workflow.run.store.store import StoreReader
 
     exporter = EXPORTERS.find(format_)
     choice = ExportChoice(
@@ -77,7 +77,7 @@ def export(
         license=license_,
     )
     folder = RunFolder(run)
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         path = output or folder.exports / f"{run.resolve().name}{exporter.suffix}"
         count = write_export(store, format_, path, choice)
     typer.echo(f"wrote {count} labels to {path}, and what they are to {card_path(path)}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from workflow.planning.actions import Action, Growing, Judging, Sampling
 from workflow.planning.choosing import choose, room_for_choices
-from workflow.planning.keys import SampleTask, grow_key, judge_key, sample_tasks
+from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks
 from workflow.planning.records import Sweep
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
@@ -37,8 +37,8 @@ def explore(
     is_amid_a_round = state.is_training() or state.n_unanswered or state.n_new_labels > 0
     if campaign.synchronous and is_amid_a_round:
         return
-    judging = judge_key(state.index, newest.version)
-    is_stale = state.is_open(judging) and state.candidates.has_unjudged(newest.version)
+    judging = JudgeKey(rung=state.index, version=newest.version)
+    is_stale = state.is_open(judging.key) and state.candidates.has_unjudged(newest.version)
     if is_stale:
         yield Judging(version=newest.version)
     room = room_for_choices(state, campaign, slots)
@@ -73,12 +73,13 @@ def look_for_molecules(state: RungState, campaign: Campaign) -> list[Action]:
     if campaign.grow is None or state.climbs or state.newest is None:
         return []
     version = state.newest.version
-    return [Growing(version=version)] if state.is_open(grow_key(state.index, version)) else []
+    growing = GrowKey(rung=state.index, version=version)
+    return [Growing(version=version)] if state.is_open(growing.key) else []
 
 
 def sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -> Iterator[Action]:
     """Ask for tasks that are open; no more at once than keep twice the workers busy."""
-    room = 2 * explorers - sum(key.startswith("sample-") for key in state.tasks_in_flight)
+    room = 2 * explorers - state.in_flight["sample"]
     for task in tasks:
         if room <= 0:
             return

@@ -1,9 +1,11 @@
 """What a campaign decides upon: candidates, sweeps of exploration, trainings."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from chemistry.records.structure import Structure
+from model.evaluation import Errors
+from model.history import TrainingHistory
 
 Purpose: TypeAlias = Literal["initial", "held_out", "active", "random"]
 """Why a structure is labelled: before there is a committee, to judge it, because it disagrees,
@@ -50,17 +52,17 @@ class Training:
         Path relative to the run folder.
     n_labels : int
         Labels that it was trained on.
-    errors : mapping
-        Held-out errors as `model.evaluation.Errors` writes them; None without a held-out set.
-    history : mapping
-        What the training says of itself (epochs, calibration), for the report.
+    errors : Errors or None
+        On held-out labels; None without any.
+    history : TrainingHistory
+        What the training says of itself.
     """
 
     version: int
     checkpoint: str
     n_labels: int
-    errors: dict[str, Any] | None = None
-    history: dict[str, Any] = field(default_factory=dict)
+    errors: Errors | None = None
+    history: TrainingHistory = field(default_factory=TrainingHistory)
 
 
 @dataclass(frozen=True, kw_only=True)

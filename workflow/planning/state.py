@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from chemistry.records.structure import Structure
-from workflow.planning.keys import judge_key
+from workflow.planning.keys import JudgeKey, TaskKind, kind_of
 from workflow.planning.records import Candidate, Purpose, Sweep, Training
 
 
@@ -169,6 +170,11 @@ class RungState:
         """Labels and second opinions that are wanted and not there yet."""
         return len(self.to_label) + len(self.to_check)
 
+    @cached_property
+    def in_flight(self) -> Counter[TaskKind]:
+        """How many tasks of each kind are under way."""
+        return Counter(kind_of(key) for key in self.tasks_in_flight)
+
     def is_open(self, key: str) -> bool:
         """Say whether a task is neither finished nor under way."""
         return key not in self.finished_tasks and key not in self.tasks_in_flight
@@ -178,8 +184,9 @@ class RungState:
         """Whether the newest committee has judged what waits, or there is nothing to judge."""
         if self.newest is None:
             return False
-        return judge_key(self.index, self.newest.version) in self.finished_tasks
+        judging = JudgeKey(rung=self.index, version=self.newest.version)
+        return judging.key in self.finished_tasks
 
     def is_training(self) -> bool:
         """Say whether a training is under way."""
-        return any(key.startswith("train-") for key in self.tasks_in_flight)
+        return self.in_flight["train"] > 0

@@ -25,7 +25,7 @@ from model import DEFAULT_ARCHITECTURE, TrainingRequest, find_architecture, load
 from model.evaluation import Errors, held_out_errors
 from workflow.planning.keys import derive_seed
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.run.stored_campaign import stored_campaign
 
 _BELOW = "below"
@@ -82,18 +82,20 @@ def climb_report(run: Path) -> ClimbReport:
         The run has not climbed, or the highest rung has no held-out labels.
     """
     folder = RunFolder(run)
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         campaign = stored_campaign(store)
-        rungs = store.trained_rungs()
+        rungs = store.trainings.rungs()
         if not rungs or rungs[-1] == 0:
             raise InputError(
                 f"{run} has not climbed: give its campaign a second rung and launch it again"
             )
         rung = rungs[-1]
         level = find_level(campaign.rungs[rung].level)
-        data = store.labelled(rung, level.level_id, held_out=False)
-        held_out = store.labelled(rung, level.level_id, held_out=True)
-        below = load_committee(folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version))
+        data = store.labels.labelled(rung, level.level_id, held_out=False)
+        held_out = store.labels.labelled(rung, level.level_id, held_out=True)
+        below = load_committee(
+            folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
+        )
     if not held_out:
         raise InputError(f"{run} has no held-out labels at {level.name}")
     request = TrainingRequest(

@@ -14,7 +14,7 @@ import yaml
 from chemistry.errors import InputError
 from workflow.run.folder import RunFolder, locked
 from workflow.run.resume import given, require_same_campaign, require_same_molecules
-from workflow.run.store.store import Store
+from workflow.run.store.store import Store, StoreReader
 from workflow.run.stored_campaign import as_launched, stored_campaign
 from workflow.settings.campaign import Campaign
 from workflow.settings.molecules import check_levels, read_campaign_molecules
@@ -38,7 +38,7 @@ def open_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> RunF
         if force_new and path.exists():
             _set_aside(folder)
         if folder.store.exists():
-            with Store.open(folder.store, read_only=True) as store:
+            with StoreReader.open(folder.store) as store:
                 require_same_campaign(stored_campaign(store), as_launched(store, campaign), path)
         else:
             _refuse_strangers(path)
@@ -128,10 +128,10 @@ def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> It
         locked(folder),
         _open_store(folder, campaign) as store,
     ):
-        require_same_molecules(store.given_molecules(), molecules, path)
+        require_same_molecules(store.molecules.given(), molecules, path)
         as_begun = _remember(store, campaign)
         write_facts(folder, as_begun)
-        store.add_molecules(molecules)
+        store.molecules.add(molecules)
         yield OpenRun(folder=folder, store=store, campaign=as_begun, skipped=tuple(skipped))
 
 
@@ -144,6 +144,6 @@ def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
 def _remember(store: Store, campaign: Campaign) -> Campaign:
     """Keep the campaign of this launch in the store and return it."""
     launched = as_launched(store, campaign)
-    store.set_meta("campaign", launched.model_dump_json())
-    store.set_meta("campaign_given", given(campaign))
+    store.diary.set_fact("campaign", launched.model_dump_json())
+    store.diary.set_fact("campaign_given", given(campaign))
     return launched

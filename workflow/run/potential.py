@@ -6,7 +6,7 @@ from chemistry.errors import InputError
 from model import Committee, load_committee
 from model.committees import read_published
 from workflow.run.folder import RunFolder, checkpoint_name
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 
 def read_potential(path: Path) -> tuple[Path, Committee]:
@@ -32,8 +32,8 @@ def read_potential(path: Path) -> tuple[Path, Committee]:
 
 
 def _newest_checkpoint(run: Path) -> Path:
-    with Store.open(RunFolder(run).store, read_only=True) as store:
-        rungs = store.trained_rungs()
+    with StoreReader.open(RunFolder(run).store) as store:
+        rungs = store.trainings.rungs()
         if not rungs:
             raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
-        return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)
+        return run / checkpoint_name(rungs[-1], store.trainings.all(rungs[-1])[-1].version)

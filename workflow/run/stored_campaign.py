@@ -6,11 +6,11 @@ from pydantic import ValidationError
 
 from chemistry.errors import StoreError
 from workflow.run.resume import as_begun
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 
 
-def stored_campaign(store: Store) -> Campaign:
+def stored_campaign(store: StoreReader) -> Campaign:
     """Return the campaign of a run as it was last launched.
 
     Raises
@@ -19,7 +19,7 @@ def stored_campaign(store: Store) -> Campaign:
         Another version of rung wrote it.
     """
     try:
-        return Campaign.model_validate_json(store.meta("campaign") or "")
+        return Campaign.model_validate_json(store.diary.fact("campaign") or "")
     except ValidationError as error:
         raise StoreError(
             f"{store.path} holds a campaign that this rung cannot read: "
@@ -27,9 +27,9 @@ def stored_campaign(store: Store) -> Campaign:
         ) from error
 
 
-def as_launched(store: Store, campaign: Campaign) -> Campaign:
+def as_launched(store: StoreReader, campaign: Campaign) -> Campaign:
     """Return the campaign of a new launch: what its file leaves open is as the run began."""
-    was_given = store.meta("campaign_given")
+    was_given = store.diary.fact("campaign_given")
     if was_given is None:
         return campaign
     return as_begun(campaign, stored_campaign(store), json.loads(was_given))

@@ -7,7 +7,6 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
 from model import TrainingRequest, climb, find_architecture, held_out_errors, load_committee
+from model.history import TrainingHistory
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,
@@ -213,11 +213,11 @@ def _train(order: TrainOrder) -> Trained:
         device=order.device,
     )
     start = None if order.start is None else load_committee(order.start, order.device)
-    transfer: dict[str, object] = {}
+    transfer, tried = None, dict[str, float]()
     if start is not None and order.transfer is not None:
         climbed = climb(request, start, order.transfer, held_out)
         result = climbed.result
-        transfer = {"transfer": climbed.way, "tried": dict(climbed.tried)}
+        transfer, tried = climbed.way, dict(climbed.tried)
     else:
         result = find_architecture(order.settings.architecture).train(request, start)
     errors = held_out_errors(result.committee, held_out)
@@ -225,14 +225,15 @@ def _train(order: TrainOrder) -> Trained:
     result.committee.calibrated(calibration).save(order.checkpoint)
     return Trained(
         n_labels=len(data),
-        errors=None if errors is None else asdict(errors),
-        history={
-            "members": [asdict(member) for member in result.members],
-            "n_with_forces": result.n_with_forces,
-            "notes": list(result.notes),
-            "seconds": result.seconds,
-            **transfer,
-        },
+        errors=errors,
+        history=TrainingHistory(
+            members=result.members,
+            n_with_forces=result.n_with_forces,
+            notes=result.notes,
+            seconds=result.seconds,
+            transfer=transfer,
+            tried=tried,
+        ),
     )
 
 

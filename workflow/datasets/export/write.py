@@ -12,12 +12,14 @@ from workflow.datasets.export.choice import ExportChoice, chosen_rows, molecule_
 from workflow.datasets.export.formats import EXPORTERS
 from workflow.datasets.export.self_energies import fit_self_energies, minus_self_energies
 from workflow.run.store.records import ExportRow
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 from workflow.work.system.disk import disk_errors_explained
 
 
-def write_export(store: Store, name: str, path: Path, choice: ExportChoice | None = None) -> int:
+def write_export(
+    store: StoreReader, name: str, path: Path, choice: ExportChoice | None = None
+) -> int:
     """Write labels of a run in one format, with a data card; return how many.
 
     File or folder and card appear whole; what an earlier export wrote there is replaced.
@@ -54,34 +56,34 @@ def write_export(store: Store, name: str, path: Path, choice: ExportChoice | Non
             tally,
             choice,
             self_energies=self_energies,
-            unusable=store.count_unusable(),
+            unusable=store.unusable.count(),
         )
     return tally.labels
 
 
-def write_exports(store: Store, folder: Path, campaign: Campaign) -> None:
+def write_exports(store: StoreReader, folder: Path, campaign: Campaign) -> None:
     """Write the exports that a campaign asks for into a folder."""
     for name in campaign.exports:
         path = folder / f"{campaign.name}{EXPORTERS.find(name).suffix}"
         write_export(store, name, path, ExportChoice(license=campaign.license))
 
 
-def _rows(store: Store, choice: ExportChoice) -> Iterator[ExportRow]:
+def _rows(store: StoreReader, choice: ExportChoice) -> Iterator[ExportRow]:
     """Yield what is chosen of a store."""
     splits = None
     if choice.split == "molecule":
-        only_tested = {m.molecule_id for m, held_out in store.molecules() if held_out}
-        splits = molecule_splits(store.count_labels_by_molecule(), only_tested)
-    rows = store.export_rows(
+        only_tested = {m.molecule_id for m, held_out in store.molecules.all() if held_out}
+        splits = molecule_splits(store.labels.count_by_molecule(), only_tested)
+    rows = store.labels.export_rows(
         _level_ids(store, choice.levels), with_quarantined=choice.with_quarantined
     )
     return chosen_rows(rows, choice, splits)
 
 
-def _level_ids(store: Store, names: tuple[str, ...]) -> list[str] | None:
+def _level_ids(store: StoreReader, names: tuple[str, ...]) -> list[str] | None:
     if not names:
         return None
-    known = store.level_names()
+    known = store.labels.level_names()
     wanted = [find_level(name) for name in names]
     for level in wanted:
         if level.level_id not in known:

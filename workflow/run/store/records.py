@@ -1,10 +1,13 @@
 """What the store keeps of a campaign beside molecules, structures and labels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
-from chemistry.records.label import Label
+from chemistry.records.label import FailureKind, Label
 from chemistry.records.structure import Structure
+from workflow.planning.keys import SamplePurpose, TaskKind
+from workflow.work.results import Cost
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 """Part of a data set."""
@@ -94,3 +97,135 @@ class ExportRow:
     molecule_name: str
     split: Split
     purpose: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoDetail:
+    """Nothing is kept of a task but that it is finished: a second opinion, an inheritance."""
+
+    version: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelDetail:
+    """What came of the computation of a label.
+
+    Attributes
+    ----------
+    failed : FailureKind or None
+        Why there is no label.
+    """
+
+    version: ClassVar[int] = 0
+    failed: FailureKind | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleDetail:
+    """What came of one call of a sampler.
+
+    Attributes
+    ----------
+    version : int
+        Of the exploring committee; 0 for none.
+    judged, over_threshold : int
+        Independent structures held against the threshold, and how many exceeded it.
+    rejected : mapping of str to int
+        How many structures were dropped, by reason.
+    is_broken : bool
+        Whether it could not be carried out.
+    """
+
+    purpose: SamplePurpose
+    rung: int
+    version: int
+    sweep: int
+    judged: int
+    over_threshold: int
+    rejected: Mapping[str, int]
+    is_broken: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDetail:
+    """Which committee was trained."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeDetail:
+    """What a committee has said of all that waited: of how many, and over the threshold."""
+
+    rung: int
+    version: int
+    judged: int
+    over_threshold: int
+    is_broken: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowDetail:
+    """What came of a search for molecules.
+
+    Attributes
+    ----------
+    version : int
+        Of the committee.
+    molecule_ids : tuple of str
+        Of those that were found; empty where the committee is certain of all.
+    heavy_atoms : int or None
+        What they have of them.
+    judged, skipped : int
+        Molecules that the committee judged, and entries that are no molecule.
+    reasons : tuple of str
+        Why each was taken.
+    is_broken : bool
+        Whether the search could not be carried out.
+    """
+
+    version: int
+    molecule_ids: tuple[str, ...]
+    heavy_atoms: int | None
+    judged: int
+    skipped: int
+    reasons: tuple[str, ...]
+    is_broken: bool
+
+
+TaskDetail: TypeAlias = (
+    NoDetail | LabelDetail | SampleDetail | TrainDetail | JudgeDetail | GrowDetail
+)
+"""What a finished task leaves behind beside its result. `version` is of the committee that took
+part, 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedTask:
+    """A task that has ended with an answer."""
+
+    key: str
+    kind: TaskKind
+    detail: TaskDetail
+    cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRow:
+    """What the finished explorations of one sweep have found together.
+
+    Attributes
+    ----------
+    tasks, broken : int
+        Finished explorations, and how many of them could not be carried out.
+    judged, over_threshold : int
+        Independent structures held against the threshold, and how many exceeded it.
+    """
+
+    rung: int
+    version: int
+    number: int
+    tasks: int
+    broken: int
+    judged: int
+    over_threshold: int

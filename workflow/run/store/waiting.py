@@ -4,13 +4,13 @@ There may be millions of them, and a plan is made many times a second.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from workflow.planning.records import Candidate, Purpose
 from workflow.run.store import rows
+from workflow.run.store.database import Database
 
 _IDS_AT_ONCE = 500
 
@@ -18,16 +18,13 @@ _IDS_AT_ONCE = 500
 class StoredWaiting:
     """The waiting candidates in a store."""
 
-    def __init__(
-        self, all_rows: Callable[..., list[Any]], cursor: Callable[..., Iterator[Any]], rung: int
-    ) -> None:
-        self._all = all_rows
-        self._cursor = cursor
+    def __init__(self, database: Database, rung: int) -> None:
+        self._database = database
         self._rung = rung
 
     def offers(self, purpose: Purpose, molecule_id: str) -> list[Candidate]:
         """See `Waiting`."""
-        found = self._all(
+        found = self._database.all(
             "SELECT * FROM candidates INDEXED BY candidates_by_status"
             " JOIN structures USING (structure_id) WHERE rung = ?"
             " AND status = 'waiting' AND candidates.molecule_id = ? AND purpose = ?"
@@ -51,7 +48,7 @@ class StoredWaiting:
         """See `Waiting`."""
         taken = Counter(already)
         ids: list[str] = []
-        for structure_id, molecule_id in self._cursor(
+        for structure_id, molecule_id in self._database.rows(
             "SELECT structure_id, molecule_id FROM candidates INDEXED BY waiting_by_excess"
             " WHERE rung = ? AND status = 'waiting' AND excess > 1 AND purpose != 'held_out'"
             " ORDER BY excess DESC, structure_id",
@@ -67,7 +64,7 @@ class StoredWaiting:
     def has_unjudged(self, version: int) -> bool:
         """See `Waiting`."""
         return any(
-            self._all(
+            self._database.all(
                 "SELECT 1 FROM candidates INDEXED BY waiting_by_judge"
                 " WHERE rung = ? AND status = 'waiting' AND purpose != 'held_out'"
                 f" AND {condition} LIMIT 1",
@@ -89,7 +86,7 @@ class StoredWaiting:
 
     def count_over(self) -> int:
         """See `Waiting`."""
-        found = self._all(
+        found = self._database.all(
             "SELECT count(*) FROM candidates WHERE rung = ? AND status = 'waiting'"
             " AND excess > 1 AND purpose != 'held_out'",
             self._rung,
@@ -105,7 +102,7 @@ class StoredWaiting:
         """
         ids: list[str] = []
         for condition, value in groups:
-            found = self._all(
+            found = self._database.all(
                 f"SELECT structure_id FROM candidates INDEXED BY {index}"
                 f" WHERE rung = ? AND status = 'waiting' AND {condition}"
                 f" AND purpose != 'held_out' ORDER BY {order} LIMIT ?",
@@ -121,7 +118,7 @@ class StoredWaiting:
         known: dict[str, Candidate] = {}
         for first in range(0, len(ids), _IDS_AT_ONCE):
             part = ids[first : first + _IDS_AT_ONCE]
-            found = self._all(
+            found = self._database.all(
                 "SELECT * FROM candidates JOIN structures USING (structure_id) WHERE rung = ?"
                 f" AND structure_id IN ({', '.join('?' * len(part))})",
                 self._rung,

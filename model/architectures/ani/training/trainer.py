@@ -8,7 +8,7 @@ import torch
 from model.architectures.ani.network import StackedNetworks, free_weights
 from model.architectures.ani.settings import AniSettings
 from model.architectures.ani.training.minibatch import EnvironmentCache, Minibatch
-from model.protocol import MemberHistory
+from model.history import MemberHistory
 
 _WARM_UP_SHARE = 0.05
 _LAST_RATE_SHARE = 0.01

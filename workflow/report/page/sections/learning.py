@@ -5,15 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from chemistry.records.potential import Prediction
+from model.evaluation import Errors
 from workflow.report.climb_report import ClimbReport
 from workflow.report.page.plot import COLORS, Figure, axis, typed
 from workflow.report.page.records import RungReport, RunReport
 from workflow.report.page.section import Section, section_of_figures
 
-_ERRORS = (
-    ("energy", "energy_mae_kcal_mol", "energy_rmse_kcal_mol", "kcal/mol"),
-    ("force", "force_mae_kcal_mol_angstrom", "force_rmse_kcal_mol_angstrom", "kcal/mol/Å"),
-)
+_QUANTITIES = (("energy", "kcal/mol"), ("force", "kcal/mol/Å"))
 _N_BINS = 24
 
 
@@ -42,7 +40,7 @@ def climbing(report: RunReport) -> Section | None:
 def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
     """Return held-out errors of energies and forces against labels and against CPU hours."""
     figures = []
-    for quantity, mae, rmse, unit in _ERRORS:
+    for quantity, unit in _QUANTITIES:
         for against, title in (
             ("labels", "labels trained on, of the level"),
             ("cpu", "CPU time of all tasks until then, h"),
@@ -51,9 +49,9 @@ def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
             said = []
             for i, rung in enumerate(rungs):
                 points = [
-                    (t.n_labels if against == "labels" else hours, t.errors[mae], t.errors[rmse])
+                    (t.n_labels if against == "labels" else hours, *errors)
                     for t, hours in zip(rung.summary.trainings, rung.cpu_hours_at, strict=True)
-                    if t.errors is not None and t.errors.get(mae) is not None
+                    if (errors := _mae_and_rmse(t.errors, quantity)) is not None
                 ]
                 if not points:
                     continue
@@ -87,6 +85,16 @@ def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
                     )
                 )
     return figures
+
+
+def _mae_and_rmse(errors: Errors | None, quantity: str) -> tuple[float, float] | None:
+    """Return two errors of energies or of forces; None where there are none."""
+    if errors is None:
+        return None
+    if quantity == "energy":
+        return errors.energy_mae_kcal_mol, errors.energy_rmse_kcal_mol
+    mae, rmse = errors.force_mae_kcal_mol_angstrom, errors.force_rmse_kcal_mol_angstrom
+    return None if mae is None or rmse is None else (mae, rmse)
 
 
 def uncertain_shares(rungs: Sequence[RungReport]) -> Figure | None:

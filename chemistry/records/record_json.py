@@ -1,25 +1,97 @@
-"""Labels and label failures as JSON, every float64 exact.
+"""Molecules, structures and labels as JSON and back, every float64 exact.
 
-Python writes the shortest decimal that reads back as the same float64, so nothing is lost.
+Python writes the shortest decimal that reads back as the same float64, so nothing is lost. Without
+RDKit, whose import takes longer than a look at a run.
 """
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from chemistry.errors import StoreError
+from chemistry.errors import InputError, StoreError
 from chemistry.records.label import Label, LabelFailure, Provenance
-from chemistry.records.structure import FloatArray
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import FloatArray, Origin, Structure
 
-SCHEMA_VERSION = 1
+_MOLECULE_SCHEMA = 1
+_LABEL_SCHEMA = 1
+
+
+def molecule_to_json(molecule: Molecule) -> str:
+    """Write a molecule as JSON, from which `molecule_from_json` makes it again, bit for bit."""
+    return json.dumps(
+        {
+            "schema": _MOLECULE_SCHEMA,
+            "molecule_id": molecule.molecule_id,
+            "name": molecule.name,
+            "mol_block": molecule.mol_block,
+            "charge": molecule.charge,
+            "multiplicity": molecule.multiplicity,
+            "geometries": [
+                {
+                    "atomic_numbers": geometry.atomic_numbers.tolist(),
+                    "positions": geometry.positions.tolist(),
+                    "origin": asdict(geometry.origin),
+                }
+                for geometry in molecule.geometries
+            ],
+            "source": molecule.source,
+        }
+    )
+
+
+def molecule_from_json(text: str) -> Molecule:
+    """Read what `molecule_to_json` wrote; InputError for a version of it that is not known."""
+    record = json.loads(text)
+    schema = record.pop("schema", None)
+    if schema != _MOLECULE_SCHEMA:
+        raise InputError(f"a molecule of schema {schema} needs a newer rung: this one reads 1")
+    electrons = {"charge": record["charge"], "multiplicity": record["multiplicity"]}
+    geometries = tuple(
+        Structure(
+            atomic_numbers=np.array(geometry["atomic_numbers"], dtype=np.int64),
+            positions=np.array(geometry["positions"], dtype=np.float64).reshape(-1, 3),
+            molecule_id=record["molecule_id"],
+            origin=Origin(**geometry["origin"]),
+            **electrons,
+        )
+        for geometry in record.pop("geometries")
+    )
+    return Molecule(geometries=geometries, **record)
+
+
+def structure_to_json(structure: Structure) -> dict[str, Any]:
+    """Return a structure as a JSON document."""
+    return {
+        "atomic_numbers": structure.atomic_numbers.tolist(),
+        "positions_angstrom": structure.positions.tolist(),
+        "charge": structure.charge,
+        "multiplicity": structure.multiplicity,
+        "molecule_id": structure.molecule_id,
+        "origin": asdict(structure.origin),
+    }
+
+
+def structure_from_json(document: Any) -> Structure:
+    """Read what `structure_to_json` made."""
+    return Structure(
+        atomic_numbers=np.array(document["atomic_numbers"], dtype=np.int64),
+        positions=np.array(document["positions_angstrom"], dtype=np.float64).reshape(-1, 3),
+        charge=document["charge"],
+        multiplicity=document["multiplicity"],
+        molecule_id=document["molecule_id"],
+        origin=Origin(**document["origin"]),
+    )
 
 
 def label_to_json(record: Label | LabelFailure) -> dict[str, Any]:
     """Return a document that `json.dumps` takes and `label_from_json` reads back exactly."""
     if isinstance(record, LabelFailure):
         return {
-            "schema": SCHEMA_VERSION,
+            "schema": _LABEL_SCHEMA,
             "type": "failure",
             "structure_id": record.structure_id,
             "level_id": record.level_id,
@@ -30,7 +102,7 @@ def label_to_json(record: Label | LabelFailure) -> dict[str, Any]:
         }
     provenance = record.provenance
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": _LABEL_SCHEMA,
         "type": "label",
         "structure_id": record.structure_id,
         "level_id": record.level_id,
@@ -64,10 +136,10 @@ def label_from_json(document: Any) -> Label | LabelFailure:
     version = document["schema"]
     if not isinstance(version, int) or version < 1:
         raise ValueError(f"no schema version of a label: {version!r}")
-    if version > SCHEMA_VERSION:
+    if version > _LABEL_SCHEMA:
         raise StoreError(
             f"a label was written by a newer rung (schema {version}, this one reads "
-            f"{SCHEMA_VERSION}): go on with the version of rung that began this run"
+            f"{_LABEL_SCHEMA}): go on with the version of rung that began this run"
         )
     if document["type"] == "failure":
         return LabelFailure(

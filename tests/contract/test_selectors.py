@@ -13,6 +13,7 @@ from workflow.planning.cost import PowerLaw
 from workflow.planning.records import Candidate
 from workflow.planning.selectors import SELECTORS
 from workflow.planning.selectors.base import Batch
+from workflow.run.store.records import SampleDetail
 from workflow.run.store.store import Store
 from workflow.work.results import Cost
 
@@ -47,12 +48,24 @@ CANDIDATES = waiting()
 TRAINABLE = {c.structure.structure_id for c in CANDIDATES[:N_TRAINABLE]}
 
 
+SAMPLED = SampleDetail(
+    purpose="initial",
+    rung=0,
+    version=0,
+    sweep=0,
+    judged=0,
+    over_threshold=0,
+    rejected={},
+    is_broken=False,
+)
+
+
 def pool_of(store: Store, candidates: list[Candidate]):
-    store.add_molecules([(WATER, False), (METHANOL, False)])
-    store.commit_sample(
-        "sample", 0, candidates, are_starts=False, threshold=THRESHOLD, detail={}, cost=NO_COST
+    store.molecules.add([(WATER, False), (METHANOL, False)])
+    store.candidates.commit_sample(
+        "sample", 0, candidates, are_starts=False, threshold=THRESHOLD, detail=SAMPLED, cost=NO_COST
     )
-    return store.pool(0)
+    return store.candidates.waiting(0)
 
 
 @pytest.fixture(params=SELECTORS)

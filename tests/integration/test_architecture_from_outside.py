@@ -9,7 +9,7 @@ import pytest
 from outside import put_package, python_that_sees
 from safetensors import safe_open
 
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 TOY = Path(__file__).parents[1] / "toy_architecture.py"
 
@@ -75,16 +75,16 @@ def rung(python: Path, folder: Path, *arguments: str) -> "subprocess.CompletedPr
 
 @pytest.mark.slow
 def test_a_campaign_trains_climbs_and_ends_with_committees_of_it(folder):
-    with Store.open(folder / "springs" / "store.sqlite", read_only=True) as store:
-        below, above = store.trainings(0), store.trainings(1)
+    with StoreReader.open(folder / "springs" / "store.sqlite") as store:
+        below, above = store.trainings.all(0), store.trainings.all(1)
     assert below[-1].n_labels == 12
     assert above[-1].n_labels == 6
-    assert all(set(training.history["tried"]) == {"scratch", "correct"} for training in above)
+    assert all(set(training.history.tried) == {"scratch", "correct"} for training in above)
     for training in (*below, *above):
         with safe_open(str(folder / "springs" / training.checkpoint), framework="np") as file:
             document = json.loads(file.metadata()["rung_committee"])
         assert document["architecture_name"] == "springs"
-        assert training.errors["energy_mae_kcal_mol"] > 0
+        assert training.errors.energy_mae_kcal_mol > 0
 
 
 @pytest.mark.slow

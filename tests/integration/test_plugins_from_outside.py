@@ -84,17 +84,19 @@ def launched(python) -> Path:
 
 
 def test_engine_sampler_selector_and_exporter_make_a_campaign(launched):
-    from workflow.run.store.store import Store
+    from workflow.run.store.store import StoreReader
 
-    with Store.open(launched / "store.sqlite", read_only=True) as store:
-        rows = list(store.export_rows(None, with_quarantined=True))
+    with StoreReader.open(launched / "store.sqlite") as store:
+        rows = list(store.labels.export_rows(None, with_quarantined=True))
         assert {row.label.provenance.program for row in rows} == {"springs"}
         # The conformers that sampling starts from wait to be chosen, too.
         assert {row.structure.origin.sampler for row in rows} - {"conformers"} == {"shaken"}
         active = [row for row in rows if row.purpose == "active"]
         assert active
         reasons = {
-            store._one("SELECT reason FROM candidates WHERE structure_id = ?", row.structure_id)[0]
+            store.database.one(
+                "SELECT reason FROM candidates WHERE structure_id = ?", row.structure_id
+            )[0]
             for row in (row.structure for row in active)
         }
         assert reasons == {"first in the alphabet"}

@@ -19,6 +19,8 @@ DEVICE = torch.device("meta")
 class Elsewhere(torch.Tensor):
     """A tensor on the pretended device."""
 
+    inner: Any
+
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> "Elsewhere":
         made = torch.Tensor._make_wrapper_subclass(

@@ -148,7 +148,7 @@ class Springs(Architecture):
     ) -> TrainingResult[ToyCommittee]:
         return self._fitted(request, below.elements, below if way == "correct" else None)
 
-    def shifted(self, request: TrainingRequest, below: Committee) -> ToyCommittee:
+    def shifted(self, request: TrainingRequest, below: Any) -> ToyCommittee:
         structures = [row.structure for row in request.data]
         known = [p.energy for p in below.predict(structures)]
         missing = np.array([row.label.energy for row in request.data]) - known
@@ -174,7 +174,8 @@ class Springs(Architecture):
         self, request: TrainingRequest, elements: tuple[int, ...], baseline: ToyCommittee | None
     ) -> TrainingResult[ToyCommittee]:
         """Fit every member to its draw of the data, less what the baseline predicts of them."""
-        began, settings = perf_counter(), request.settings
+        settings: Any = request.settings
+        began = perf_counter()
         if not request.data:
             raise InputError("there is nothing to train on: label some structures first")
         rows = sorted(request.data, key=lambda row: row.structure.structure_id)

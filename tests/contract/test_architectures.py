@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_it_says_what_it_knows(trained):
     assert committee.n_members == 3
     assert (committee.level_id, committee.level_name) == (LEVEL.level_id, LEVEL.name)
     assert json.loads(json.dumps(dict(committee.record))) == committee.record
-    architecture = find_architecture(trained.name)
+    architecture: Any = find_architecture(trained.name)
     assert architecture.default_way in architecture.ways
     assert "cpu" in architecture.devices
     assert architecture.settings().architecture == trained.name
@@ -242,11 +243,16 @@ def test_a_checkpoint_of_an_architecture_that_is_not_installed_names_it(trained,
         load_committee(tmp_path / "c")
 
 
+def settings_of(name: str) -> Any:
+    architecture: Any = find_architecture(name)
+    return architecture.settings(members=3)
+
+
 def test_ani_goes_on_from_no_other_architecture():
     springs, ani = (
         TrainingRequest(
             data=DATA,
-            settings=find_architecture(name).settings(members=3),
+            settings=settings_of(name),
             elements=ELEMENTS,
             level=LEVEL,
             seed=1,

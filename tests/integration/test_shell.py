@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -31,7 +32,8 @@ READING = (
     "torsion",
     "dynamics",
 )
-COMMANDS = typer.main.get_command(app).commands
+GROUP: Any = typer.main.get_command(app)
+COMMANDS = GROUP.commands
 
 
 @pytest.fixture(scope="module")

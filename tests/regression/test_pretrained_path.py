@@ -3,6 +3,7 @@
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from neurochem_files import put_ensemble
@@ -25,8 +26,9 @@ def test_a_relative_path_is_taken_from_the_campaign_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     campaign = read_campaign(Path("campaign/campaign.yaml"))
     os.chdir(tmp_path / "elsewhere")
-    assert campaign.train.pretrained.path == tmp_path / "campaign" / "weights"
-    assert campaign.train.pretrained.path.is_dir()
+    train: Any = campaign.train
+    assert train.pretrained.path == tmp_path / "campaign" / "weights"
+    assert train.pretrained.path.is_dir()
 
 
 def test_a_run_moved_with_its_campaign_and_weights_is_resumed(tmp_path):
@@ -36,7 +38,8 @@ def test_a_run_moved_with_its_campaign_and_weights_is_resumed(tmp_path):
     shutil.move(tmp_path / "before", tmp_path / "after")
     after = read_campaign(tmp_path / "after" / "campaign.yaml")
     with opened_run(after, tmp_path / "after" / "x") as run:
-        assert run.campaign.train.pretrained.path == tmp_path / "after" / "weights"
+        train: Any = run.campaign.train
+        assert train.pretrained.path == tmp_path / "after" / "weights"
 
 
 def test_other_settings_of_the_weights_are_another_campaign(tmp_path):

@@ -1,6 +1,7 @@
 """Published ensembles: read, started from, and refused where they are broken."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,9 @@ def test_training_starts_from_its_weights_and_keeps_frozen_layers(folder):
         max_epochs=5,
         pretrained=PretrainedSettings(path=folder, frozen_layers=(0, 2)),
     )
-    trained = train_committee(waters(12), settings, elements=(1, 8), level=LEVEL, seed=0).committee
+    trained: Any = train_committee(
+        waters(12), settings, elements=(1, 8), level=LEVEL, seed=0
+    ).committee
     for number in range(2):
         layers = zip(
             trained.networks.layers[number], published.networks.layers[number], strict=True

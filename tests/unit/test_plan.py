@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,7 +144,7 @@ def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
 
 
 def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s: float(len(s))):
-    candidates = tuple(state.waiting)
+    candidates: Any = tuple(state.waiting)
     state = replace(
         state,
         waiting=Counter((c.purpose, c.structure.molecule_id) for c in candidates),

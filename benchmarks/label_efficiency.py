@@ -12,7 +12,7 @@ that chooses is the one that is tested, on eight molecules that are never chosen
 `--level` labels are those of a real campaign: the molecules are fewer and smaller, too few to say
 anything of others, and the test is on new conformers and trajectories of the same.
 
-- random: by lot, from all structures.
+- random: at random, from all structures.
 - rho: those of the largest energy disagreement (ANI-1x's criterion), and nothing else.
 - rung: what `workflow.planning.plan` does by default, threshold, caps, diversity, cost and lots.
 - climb: the same on a second rung, above one of GFN2-xTB that has labels of all structures there
@@ -210,7 +210,7 @@ class Course:
         return next(iter(read_labelled(path)), None)
 
     def unlabelled_test_set(self) -> list[LabelledStructure]:
-        """Return the same number of structures of each molecule to test on, drawn by lot."""
+        """Return the same number of structures of each molecule to test on, drawn at random."""
         rows = []
         for smiles in self.tested:
             found = data_of(smiles, self.folder, self.test_seed)

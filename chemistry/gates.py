@@ -132,17 +132,17 @@ def examine(
 
 
 def _upper_bounds(structure: Structure, label: Label, gates: Gates) -> Iterator[Finding]:
-    told = label.diagnostics
-    if gates.spin_contamination is not None and "s2" in told:
+    found = label.diagnostics
+    if gates.spin_contamination is not None and "s2" in found:
         spin = (structure.multiplicity - 1) / 2
         yield _at_most(
-            "spin_contamination", told["s2"] - spin * (spin + 1), gates.spin_contamination
+            "spin_contamination", found["s2"] - spin * (spin + 1), gates.spin_contamination
         )
-    if gates.instability_kcal_mol is not None and "uhf_lowering_ev" in told:
-        lowering = told["uhf_lowering_ev"] * KCAL_MOL_PER_EV
+    if gates.instability_kcal_mol is not None and "uhf_lowering_ev" in found:
+        lowering = found["uhf_lowering_ev"] * KCAL_MOL_PER_EV
         yield _at_most("instability_kcal_mol", lowering, gates.instability_kcal_mol)
-    if gates.t1 is not None and "t1" in told:
-        yield _at_most("t1", told["t1"], gates.t1)
+    if gates.t1 is not None and "t1" in found:
+        yield _at_most("t1", found["t1"], gates.t1)
     if gates.force_ev_angstrom is not None and label.forces is not None and len(structure):
         largest = float(np.linalg.norm(label.forces, axis=1).max())
         yield _at_most("force_ev_angstrom", largest, gates.force_ev_angstrom)

@@ -44,7 +44,7 @@ def train_committee(
     """Train a committee of the settings' architecture on the CPU (`Architecture.train`).
 
     Parameters are those of `model.protocol.TrainingRequest`; `start` is a committee of the same
-    level to go on from. Raises InputError as `Architecture.train` does.
+    level to start from. Raises InputError as `Architecture.train` does.
     """
     request = TrainingRequest(
         data=data, settings=settings, elements=tuple(elements), level=level, seed=seed

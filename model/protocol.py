@@ -179,7 +179,7 @@ class Architecture(ABC):
     def train(
         self, request: TrainingRequest, start: Committee | None = None
     ) -> TrainingResult[Committee]:
-        """Train a committee, going on from the weights of another of its level if there is one.
+        """Train a committee, starting from the weights of another of its level if there is one.
 
         Raises
         ------

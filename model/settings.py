@@ -15,7 +15,7 @@ AUTO = "auto"
 
 
 class TrainingSettings(BaseModel):
-    """What all architectures are told.
+    """Settings that all architectures have.
 
     Attributes
     ----------

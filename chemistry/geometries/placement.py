@@ -1,4 +1,4 @@
-"""Molecules beside each other: rigid fragments turned by lot and moved to a chosen contact."""
+"""Molecules beside each other: rigid fragments turned at random and moved to a chosen contact."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ def placed(
     """Put rigid molecules beside each other in random orientations.
 
     The first is the centre; each other one comes from a random direction, up to where its nearest
-    atom is at a multiple, drawn by lot, of the sum of van der Waals radii (Alvarez,
+    atom is at a multiple, drawn at random, of the sum of van der Waals radii (Alvarez,
     doi:10.1039/C3DT50599E, as ASE tabulates them) from an atom of those that are there.
 
     Parameters

@@ -67,7 +67,7 @@ def heavy_atoms_of(smiles: str) -> int:
 def draw_by_size(
     entries: Iterable[PoolEntry], *, heavy_atoms: tuple[int, int], each: int, seed: int
 ) -> dict[int, list[PoolEntry]]:
-    """Draw up to so many entries of each number of heavy atoms by lot, in one pass.
+    """Draw up to so many entries of each number of heavy atoms at random, in one pass.
 
     Algorithm R (Vitter, doi:10.1145/3147.3165): each entry is as likely as any other of its size,
     and no more than those drawn are held.

@@ -139,7 +139,7 @@ def label_from_json(document: Any) -> Label | LabelFailure:
     if version > _LABEL_SCHEMA:
         raise StoreError(
             f"a label was written by a newer rung (schema {version}, this one reads "
-            f"{_LABEL_SCHEMA}): go on with the version of rung that began this run"
+            f"{_LABEL_SCHEMA}): use the version of rung that began this run"
         )
     if document["type"] == "failure":
         return LabelFailure(

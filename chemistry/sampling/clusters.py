@@ -23,7 +23,7 @@ Contact: TypeAlias = Annotated[
 
 
 class Clusters(SamplerSettings):
-    """Fragments of a dimer or a cluster, turned by lot and put beside each other anew.
+    """Fragments of a dimer or a cluster, turned at random and put beside each other anew.
 
     The fragments stay as they are in the start; each call costs one prediction of what was made,
     all at once. A molecule of one fragment has no other orientation, and nothing is offered.
@@ -63,7 +63,7 @@ class Clusters(SamplerSettings):
                 potential,
                 threshold,
                 max_energy_ev_per_atom=self.max_energy_ev_per_atom,
-                what="fragments placed by lot",
+                what="fragments placed at random",
             )
             for start in starts
         )

@@ -21,7 +21,7 @@ class Stretches(SamplerSettings):
     """
 
     kind: Literal["stretches"] = "stretches"
-    bonds_per_start: int = Field(default=3, ge=1, description="Bonds that are changed, by lot.")
+    bonds_per_start: int = Field(default=3, ge=1, description="Bonds that are changed, at random.")
     lengths: int = Field(default=6, ge=0, description="Lengths that each of them gets.")
     length_factors: PositiveRange = Field(
         default=(0.8, 1.3), description="Least and largest length over that in the start."

@@ -23,7 +23,7 @@ class TorsionScans(SamplerSettings):
     kind: Literal["torsions"] = "torsions"
     angles: int = Field(default=12, ge=1, description="Angles of one scan.")
     bonds_per_start: int = Field(
-        default=2, ge=1, description="Bonds that are turned, by lot, one after the other."
+        default=2, ge=1, description="Bonds that are turned, at random, one after the other."
     )
     relaxation_steps: int = Field(
         default=200, ge=0, description="Steps of MMFF94 at each angle; 0 turns rigidly."

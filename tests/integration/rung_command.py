@@ -43,7 +43,7 @@ def put_campaign(folder: Path, campaign: dict | None = None, name: str = "campai
 
 
 def put_backend(folder: Path, **limits: str) -> Path:
-    """Write a machine file of two workers."""
+    """Write a backend file of two workers."""
     path = folder / "backend.yaml"
     pool = {"kind": "local", "workers": 2, "memory_per_task_gb": 4}
     path.write_text(json.dumps({"pools": {"main": pool}, "limits": limits}), encoding="utf-8")

@@ -28,7 +28,7 @@ N_TRAINED, N_HELD_OUT = 18, 4
 
 
 def put_files(folder: Path, campaign: dict | None = None) -> tuple[str, ...]:
-    """Write campaign and machine file; return the arguments of a launch."""
+    """Write campaign and backend file; return the arguments of a launch."""
     folder.mkdir(parents=True, exist_ok=True)
     put_campaign(folder, campaign)
     put_backend(folder)
@@ -275,7 +275,7 @@ def test_ctrl_c_keeps_everything_says_how_to_go_on_and_leaves_no_process(tmp_pat
     finally:
         stop(process)
     assert process.returncode == 130, said
-    assert "everything computed is kept in small: launch again to go on" in said
+    assert "everything computed is kept in small: launch again to resume" in said
     assert "Traceback" not in said
     wait_until_gone(run)
     kept = labels(run)

@@ -268,7 +268,7 @@ with start_workers(two, folder / "run") as workers:
     [interchange] = driver.others("HTEX interchange")
     interchange.kill()
     assert driver.ends() == 0, driver.output
-    assert "launch again to go on" in driver.told
+    assert "launch again to resume" in driver.told
     assert driver.leaves_nothing()
 
 

@@ -1,4 +1,4 @@
-"""The machine file: pools, roles and limits."""
+"""The backend file: pools, roles and limits."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The machine files that `rung init --backend` writes, with what Slurm's sinfo says."""
+"""The backend files that `rung init --backend` writes, with what Slurm's sinfo says."""
 
 import re
 from pathlib import Path

@@ -88,7 +88,7 @@ def test_the_sampler_places_the_fragments_of_its_starts_anew():
     assert len(sample.offers) == 8
     for offer in sample.offers:
         assert nearest_contacts(cluster, offer.structure) == pytest.approx([1.5, 1.5])
-        assert offer.reason == "fragments placed by lot"
+        assert offer.reason == "fragments placed at random"
     with pytest.raises(ValueError, match="must be the least, then the most"):
         Clusters(contact=(1.2, 1.0))
 

@@ -28,7 +28,7 @@ NAMES = {"water": "O", "methane": "C"}
 
 
 class UnhurriedWorkers(ScriptedWorkers):
-    """End tasks in an order drawn by lot, take times drawn by lot, find nothing or much."""
+    """End tasks in an order drawn at random, take times drawn at random, find nothing or much."""
 
     def __init__(self, run_folder: Path, lots: int, **options):
         super().__init__(run_folder, **options)

@@ -1,4 +1,4 @@
-"""Figures of the report: what they keep, what they draw by lot, what they say."""
+"""Figures of the report: what they keep, what they draw at random, what they say."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def test_points_are_drawn_by_a_lot_that_stays_the_same_and_is_told():
     assert len(np.unique(drawn)) == 3000
     assert drawn.max() > 40_000
     assert drawn.tolist() == thinned(50_000, 3000).tolist()
-    assert shown_of(3000, 50_000, "labels") == "3,000 of 50,000 labels are shown, drawn by lot."
+    assert shown_of(3000, 50_000, "labels") == "3,000 of 50,000 labels are shown, drawn at random."
 
 
 def test_neighbouring_spans_are_joined_and_distant_ones_are_not():

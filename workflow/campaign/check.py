@@ -42,7 +42,7 @@ class _Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckedPool:
-    """A pool and what its first worker told; nothing of one that no role uses."""
+    """A pool and what its first worker reported; nothing of one that no role uses."""
 
     name: str
     roles: tuple[Role, ...]
@@ -192,7 +192,7 @@ def _look_at_pools(
 
 
 def _description(name: str, roles: Sequence[Role], facts: WorkerFacts) -> str:
-    """Say what a worker told; refuse another rung than the one that runs here."""
+    """Say what a worker reported; refuse another rung than the one that runs here."""
     here = worker_facts()
     if facts.rung != here.rung:
         raise InputError(

@@ -62,7 +62,7 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
 
 def _not_ours(key: str) -> StoreError:
     return StoreError(
-        f"the spool holds a result {key}.json that answers no task of this rung: go on with the "
+        f"the spool holds a result {key}.json that answers no task of this rung: use the "
         "version of rung that made it, or delete the file"
     )
 

@@ -137,7 +137,7 @@ def _train(
         settings=campaign.train,
         level=level,
         elements=_elements(store, campaign),
-        # One seed for all trainings: it deals the folds, and a member that went on from weights
+        # One seed for all trainings: it deals the folds, and a member that started from weights
         # which have seen its validation part would find nothing to improve.
         seed=derive_seed(campaign, "train"),
         start=_go_on_from(version, store, folder, rung),

@@ -42,7 +42,7 @@ _WAIT_SECONDS = 1.0
 
 
 class Observer(Protocol):
-    """Somebody who is told how the campaign goes."""
+    """Somebody to whom a launch is reported."""
 
     def saw(self, state: RungState, level: LevelOfTheory) -> None:
         """Look at the state of the current rung; called after every event."""
@@ -158,9 +158,9 @@ class Driver:
         events = self._store.diary.events(last=1)
         if example is None and events:
             example = events[0][2]
-        told = f", one of them: {example}" if example else ""
+        example_text = f", one of them: {example}" if example else ""
         return (
-            f"{failed}{told}; `rung status {self._folder.path} --failures` lists them, "
+            f"{failed}{example_text}; `rung status {self._folder.path} --failures` lists them, "
             "`rung retry` puts them back, `failures` in the campaign file says how many may fail"
         )
 

@@ -50,7 +50,7 @@ class Intent:
     Attributes
     ----------
     resumes : bool
-        Whether there is a run to go on with.
+        Whether there is a run to resume.
     skipped : tuple of str
         Entries of molecule files that are left out, and why.
     molecules, only_tested_on : tuple of str
@@ -106,7 +106,7 @@ def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
 
 def describe(intent: Intent) -> str:
     """Say what a launch would do."""
-    action = "go on in" if intent.resumes else "make"
+    action = "resume" if intent.resumes else "make"
     lines = [f"{intent.campaign}: would {action} {intent.run_folder}"]
     lines += [f"  skipped   {error}" for error in intent.skipped]
     lines += [f"  molecule  {name}" for name in intent.molecules]
@@ -140,7 +140,7 @@ def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
         if driver is not None:
             driver.take_in_leftovers()
         raise Interrupted(
-            f"stopped; everything computed is kept in {folder.path}: launch again to go on"
+            f"stopped; everything computed is kept in {folder.path}: launch again to resume"
         ) from interrupt
 
 

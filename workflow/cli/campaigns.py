@@ -48,7 +48,7 @@ def _option(folder: Path, kind: str) -> str:
 def schema(
     what: Annotated[str, typer.Argument(help="campaign or backend")] = "campaign",
 ) -> None:
-    """Print the JSON schema of campaign or machine files, for editors.
+    """Print the JSON schema of campaign or backend files, for editors.
 
     Example: rung schema campaign > campaign.schema.json
     """
@@ -72,7 +72,7 @@ def check(
 ) -> None:
     """Check files, engines and workers, and forecast the cost, without starting the campaign.
 
-    One worker of each pool is started, which tells where it runs and what is installed there.
+    One worker of each pool is started, which reports where it runs and what is installed there.
 
     Example: rung check runs/demo.yaml
     """
@@ -106,7 +106,7 @@ def launch(
     ] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """Run a campaign, or go on with it where it stopped.
+    """Run a campaign, or resume it where it stopped.
 
     Example: rung launch runs/demo.yaml
     """
@@ -241,7 +241,7 @@ def report(
         typer.Option("--follow", help="Write it anew after each training until the launch ends."),
     ] = False,
 ) -> None:
-    """Write a run's report: one HTML page that needs nothing else. Safe while the run goes on.
+    """Write a run's report: one HTML page that needs nothing else. Safe while it runs.
 
     Example: rung report runs/demo
     """

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 CampaignFile = Annotated[Path, typer.Argument(help="The campaign file (YAML).")]
 BackendFile = Annotated[
     Path | None,
-    typer.Option("--backend", help="The machine file (YAML); default: all cores of this machine."),
+    typer.Option("--backend", help="The backend file (YAML); default: all cores of this machine."),
 ]
 RunFolderOption = Annotated[
     Path | None,
@@ -29,7 +29,7 @@ PotentialSource = Annotated[
 
 
 def machine(path: Path | None) -> "Backend":
-    """Read a machine file, and say so where it brings code that will run."""
+    """Read a backend file, and say so where it brings code that will run."""
     from workflow.settings.backend import read_backend
 
     backend = read_backend(path)

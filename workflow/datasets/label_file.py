@@ -56,7 +56,7 @@ def label_file(
     structures = _structures(molecules)
     names = {molecule.molecule_id: molecule.name for molecule in molecules}
     output = output or file.with_suffix(".labels.extxyz")
-    # Results stay here until the file is written: a second call after a crash goes on.
+    # Results stay here until the file is written: a second call after a crash resumes.
     folder = output.with_name(f".{output.name}.work")
     with disk_errors_explained(output):
         for part in (folder, folder / "spool", folder / "logs"):

@@ -9,7 +9,7 @@ from model.history import TrainingHistory
 
 Purpose: TypeAlias = Literal["initial", "held_out", "active", "random"]
 """Why a structure is labelled: before there is a committee, to judge it, because it disagrees,
-or by lot. All but `held_out` are trained on."""
+or at random. All but `held_out` are trained on."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -47,7 +47,7 @@ def choose_even(
 def choose_diverse(
     waiting: Sequence[Candidate], purpose: Purpose, quota: int, *, seed: int
 ) -> list[Choice]:
-    """Choose `quota` structures of one molecule: the first by lot, then always the farthest."""
+    """Choose `quota` structures of one molecule: the first at random, then always the farthest."""
     order = np.random.default_rng(seed).permutation(len(waiting))
     shuffled = [waiting[i] for i in order]
     return [
@@ -57,7 +57,7 @@ def choose_diverse(
 
 
 def choose_random(waiting: Sequence[Candidate], n: int, *, seed: int) -> list[Choice]:
-    """Choose up to `n` structures by lot."""
+    """Choose up to `n` structures at random."""
     generator = np.random.default_rng(seed)
     picks = generator.permutation(len(waiting))[:n]
     return [_choice(waiting[i], "random", "picked at random, against blind spots") for i in picks]

@@ -1,4 +1,4 @@
-"""What the plan is told of a rung."""
+"""What the plan knows of a rung."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ class Waiting(Protocol):
         """Return all that was sampled of a molecule for a purpose, by structure_id."""
 
     def drawn(self, n: int, *, seed: int) -> Sequence[Candidate]:
-        """Return up to `n` trainable candidates, by lot."""
+        """Return up to `n` trainable candidates, at random."""
 
     def uncertain(
         self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]

@@ -1,4 +1,4 @@
-"""When a rung is done, and when going on is pointless: pure functions."""
+"""When a rung is done, and when to give up: pure functions."""
 
 from workflow.planning.state import RungState
 from workflow.settings.campaign import FailureBudget, Rung
@@ -44,7 +44,7 @@ def _certain(state: RungState, rung: Rung) -> str | None:
 
 
 def failure_reason(state: RungState, budget: FailureBudget) -> str | None:
-    """Say why going on is pointless; None while it is not."""
+    """Say why to give up; None while there is no reason."""
     if state.n_lost > budget.lost_tasks:
         return f"{state.n_lost} tasks were lost with their processes in this launch"
     bad = state.n_failures + state.n_quarantined

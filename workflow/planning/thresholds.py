@@ -16,7 +16,7 @@ _FEWEST_STRUCTURES: Final = 10
 def threshold_of(select: Selection, training: Training | None) -> Threshold:
     """Return the threshold for the committee of a training; None: there is none yet.
 
-    An adaptive one is a target for the error that the disagreement lets expect: disagreement times
+    An adaptive one is a target for the error that the disagreement implies: disagreement times
     the calibration factor, which held-out labels gave. The target is the error that a share of the
     held-out structures does not exceed, `select.error_quantile`, but never less than
     `select.accuracy_kcal_mol`. So it falls as the committee learns, and where a committee is

@@ -29,7 +29,7 @@ from workflow.run.store.store import StoreReader
 from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
-KILLED: Final = "the launch was killed: launch the campaign again to go on where it was"
+KILLED: Final = "the launch was killed: launch the campaign again to resume it"
 
 _REFRESH_SECONDS = 1.0
 # A large store is read less often, so that watching takes a sixth of a core at most.

@@ -92,7 +92,7 @@ def _version(distribution: str) -> str | None:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenRun:
-    """A run that nobody else can go on with.
+    """A run that nobody else can resume.
 
     Attributes
     ----------

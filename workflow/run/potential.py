@@ -35,5 +35,5 @@ def _newest_checkpoint(run: Path) -> Path:
     with StoreReader.open(RunFolder(run).store) as store:
         rungs = store.trainings.rungs()
         if not rungs:
-            raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
+            raise InputError(f"{run} has no trained committee yet: `rung launch` trains one")
         return run / checkpoint_name(rungs[-1], store.trainings.all(rungs[-1])[-1].version)

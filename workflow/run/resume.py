@@ -1,4 +1,4 @@
-"""Going on with a run: what of it holds, and what may have changed since it began."""
+"""Resuming a run: what of it holds, and what may have changed since it began."""
 
 import re
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def given(campaign: Campaign) -> str:
 def as_begun(new: Campaign, stored: Campaign, stored_given: Any) -> Campaign:
     """Return a campaign with the settings of its run where it leaves them to the defaults.
 
-    Defaults get better from one version of rung to the next; a run goes on as it began.
+    Defaults get better from one version of rung to the next; a run continues as it began.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def _short(value: Any) -> str:
 
 
 def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> None:
-    """Refuse to go on in a run folder that another campaign made.
+    """Refuse to resume in a run folder that another campaign made.
 
     Budgets, stop rules, exports, licence, gates and what may fail can change: raising a budget is
     how a run is extended. A changed gate holds for the labels to come.
@@ -115,7 +115,7 @@ def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> Non
 def require_same_molecules(
     old: Iterable[tuple[Molecule, bool]], new: Iterable[tuple[Molecule, bool]], run_folder: Path
 ) -> None:
-    """Refuse to go on with other molecules, or others that are only tested on.
+    """Refuse to resume with other molecules, or others that are only tested on.
 
     Raises
     ------

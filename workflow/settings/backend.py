@@ -1,4 +1,4 @@
-"""The machine file: where the work of a campaign runs, as strict pydantic models.
+"""The backend file: where the work of a campaign runs, as strict pydantic models.
 
 Nothing here changes a number that a campaign computes; `workflow/work/pools/`
 turns it into Parsl's configuration.
@@ -137,7 +137,7 @@ class Backend(StrictModel):
 
 
 def read_backend(path: Path | None) -> Backend:
-    """Read a machine file; without one, all cores of this machine do everything.
+    """Read a backend file; without one, all cores of this machine do everything.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def read_backend(path: Path | None) -> Backend:
 
 
 def _from_here(pool: Pool, folder: Path) -> Pool:
-    """Resolve the path in a pool relative to the machine file."""
+    """Resolve the path in a pool relative to the backend file."""
     if not isinstance(pool, PythonPool):
         return pool
     return pool.model_copy(update={"file": (folder / pool.file).resolve()})

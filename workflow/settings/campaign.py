@@ -1,6 +1,6 @@
 """The science file: what a campaign is about, as strict pydantic models.
 
-Nothing here says where the work runs: that is the machine file, `workflow/settings/backend.py`.
+Nothing here says where the work runs: that is the backend file, `workflow/settings/backend.py`.
 """
 
 from pathlib import Path
@@ -160,7 +160,7 @@ class HeldOut(StrictModel):
 class ClusterSettings(StrictModel):
     """Which molecules stand together, beside being molecules of their own."""
 
-    count: int = Field(20, ge=1, description="Clusters at most; which ones is drawn by lot.")
+    count: int = Field(20, ge=1, description="Clusters at most; which ones is drawn at random.")
     size: Literal[2, 3, 4] = Field(2, description="Molecules of a cluster, also of one kind.")
     of: tuple[str, ...] | None = Field(
         None,

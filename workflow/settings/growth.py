@@ -30,7 +30,7 @@ class GrowSettings(StrictModel):
     )
     molecules: int = Field(10, ge=1, description="New molecules at a time, at most.")
     judged: int = Field(
-        200, ge=1, description="Molecules of each size, drawn by lot, that the committee judges."
+        200, ge=1, description="Molecules of each size, drawn at random, that the committee judges."
     )
     uncertain_share: float = Field(
         0.1,

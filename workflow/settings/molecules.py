@@ -36,7 +36,7 @@ def read_campaign_molecules(
 ) -> list[tuple[Molecule, bool]]:
     """Return the molecules of a campaign, each with whether it is only tested on.
 
-    What `skip_bad` leaves out of molecule files is told in `skipped`.
+    What `skip_bad` leaves out of molecule files is reported in `skipped`.
 
     Raises
     ------

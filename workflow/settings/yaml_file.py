@@ -91,7 +91,7 @@ class _Explainer:
         self.schema: Schema = model.model_json_schema()
 
     def explain(self, errors: list[ErrorDetails]) -> str:
-        # One field of a union type reports an error per alternative: they are told as one. Unknown
+        # A union type reports an error for each alternative: they are reported as one. Unknown
         # keys come first, for a misspelt key also makes the right one missing.
         by_field: dict[Location, list[ErrorDetails]] = {}
         for error in sorted(errors, key=lambda e: e["type"] != "extra_forbidden"):

@@ -80,7 +80,7 @@ class TrainOrder:
     training_set, held_out : Path
         Files of `workflow.work.training_set`.
     start : Path or None
-        Checkpoint of the committee to go on from.
+        Checkpoint of the committee to start from.
     transfer : str or None
         How, if `start` is of another level, as `model.climb` has it; None if it is of the same.
     checkpoint : Path

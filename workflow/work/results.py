@@ -171,7 +171,7 @@ def _from_json(document: Any) -> TaskResult:
     if isinstance(schema, int) and schema > _SCHEMA_VERSION:
         raise StoreError(
             f"a task's result was written by a newer rung (schema {schema}, this one reads "
-            f"{_SCHEMA_VERSION}): go on with the version of rung that began this run"
+            f"{_SCHEMA_VERSION}): use the version of rung that began this run"
         )
     if schema != _SCHEMA_VERSION:
         raise ValueError(f"no schema version of a task's result: {schema!r}")

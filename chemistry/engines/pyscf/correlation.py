@@ -48,7 +48,7 @@ class CoupledCluster:
 
 @dataclass(frozen=True, kw_only=True)
 class CCStep:
-    """One rung of the ladder of CCSD; each goes on from the amplitudes of the last."""
+    """One rung of the ladder of CCSD; each starts from the amplitudes of the last."""
 
     name: str
     cycles: int

@@ -39,19 +39,19 @@ class AniSettings(TrainingSettings):
         default=None,
         ge=1,
         description="A member stops after so many epochs without gain on its own part, and keeps "
-        "its best weights; null: it goes on to the last epoch and keeps the last weights.",
+        "its best weights; null: it trains to the last epoch and keeps the last weights.",
     )
     learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
     warm_start_learning_rate_factor: float = Field(
         default=0.5,
         gt=0,
         le=1,
-        description="Multiplies the learning rate when going on from a committee.",
+        description="Multiplies the learning rate when starting from a committee.",
     )
     warm_start_max_epochs: int = Field(
         default=100,
         ge=1,
-        description="max_epochs when going on from a committee, if less.",
+        description="max_epochs when starting from a committee, if less.",
     )
     transfer_learning_rate_factor: float = Field(
         0.15, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."

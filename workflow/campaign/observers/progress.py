@@ -65,8 +65,8 @@ class Progress:
         budget = self._campaign.rungs[state.index].budget.labels
         held_out = state.n_labels - state.n_training_labels
         text = f"{state.n_training_labels} of {budget} labels to train on, {held_out} held out"
-        told = {"failed": state.n_failures, "refused": state.n_quarantined}
-        return ", ".join([text, *(f"{n} {what}" for what, n in told.items() if n)])
+        unusable = {"failed": state.n_failures, "refused": state.n_quarantined}
+        return ", ".join([text, *(f"{n} {what}" for what, n in unusable.items() if n)])
 
     def _clock(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)

@@ -110,7 +110,7 @@ def molecule_splits(counts: Mapping[str, int], only_tested: Collection[str]) -> 
     Parameters
     ----------
     counts : mapping of str to int
-        Labels by molecule_id. The ids are hashes, so that their order is a draw by lot that does
+        Labels by molecule_id. The ids are hashes, so that their order is a draw at random that does
         not change when a campaign is gone on with.
     only_tested : collection of str
         Molecules that the campaign only tests on: they stay with testing.

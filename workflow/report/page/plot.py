@@ -63,7 +63,7 @@ def shown_of(shown: int, n_all: int, what: str) -> str:
     """Say how many of how many are drawn."""
     if shown == n_all:
         return f"All {n_all:,} {what} are shown."
-    return f"{shown:,} of {n_all:,} {what} are shown, drawn by lot."
+    return f"{shown:,} of {n_all:,} {what} are shown, drawn at random."
 
 
 def diagonal(values: Sequence[float] | npt.NDArray[np.float64]) -> dict[str, Any]:

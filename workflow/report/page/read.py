@@ -1,4 +1,4 @@
-"""Read from a run folder what its report tells of; nothing is written."""
+"""Read from a run folder what its report shows; nothing is written."""
 
 import json
 import time
@@ -94,7 +94,7 @@ def _predicted(
         return None, (), None
     n_held_out = summary.labels["held_out"]
     level_id = summary.level.level_id
-    # Structure ids are hashes: the first of them are drawn by lot.
+    # Structure ids are hashes: the first of them are drawn at random.
     held_out = store.labels.labelled(index, level_id, held_out=True, most=_MOST_HELD_OUT)
     trained_on = store.labels.labelled(index, level_id, held_out=False, most=_MOST_TRAINED_ON)
     newest = folder.checkpoint(index, summary.trainings[-1].version)

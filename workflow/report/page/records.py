@@ -1,4 +1,4 @@
-"""What a report tells of: read by `workflow.report.page.read`, drawn by the modules beside it."""
+"""What a report shows: read by `workflow.report.page.read`, drawn by the modules beside it."""
 
 from dataclasses import dataclass
 
@@ -79,7 +79,7 @@ class RungReport:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunReport:
-    """All that a report tells of.
+    """All that a report shows.
 
     Attributes
     ----------

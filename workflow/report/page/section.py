@@ -66,7 +66,7 @@ class Section:
 
 
 MakeSection: TypeAlias = Callable[[RunReport], Section | None]
-"""Makes a section of what a report tells of; None where there is nothing to show."""
+"""Makes a section of what a report shows; None where there is nothing to show."""
 
 
 def section_of_figures(heading: str, *figures: Figure | None) -> Section | None:

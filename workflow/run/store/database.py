@@ -65,7 +65,7 @@ class Database:
             yield from self.connection.execute(sql, values)
 
     def has_open_launch(self) -> bool:
-        """Say whether the last launch has not ended: it goes on, or was cut off."""
+        """Say whether the last launch has not ended: it still runs, or was cut off."""
         last = self.one("SELECT ended_at FROM launches ORDER BY started_at DESC LIMIT 1")
         return last is not None and last[0] is None
 

@@ -31,7 +31,7 @@ class DiaryReader:
         ]
 
     def has_open_launch(self) -> bool:
-        """Say whether the last launch has not ended: it goes on, or was cut off."""
+        """Say whether the last launch has not ended: it still runs, or was cut off."""
         return self.database.has_open_launch()
 
 

@@ -20,7 +20,7 @@ _LONGEST_HOURS = 24.0
 
 
 def write_templates(folder: Path, kind: str = "local") -> list[Path]:
-    """Write a campaign file, a machine file and their schemas; return the paths of the former.
+    """Write a campaign file, a backend file and their schemas; return the paths of the former.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def write_templates(folder: Path, kind: str = "local") -> list[Path]:
 
 
 def backend_text(kind: str, partitions: Sequence[Partition]) -> str:
-    """Return a commented machine file for a kind of pool, with the first partition filled in."""
+    """Return a commented backend file for a kind of pool, with the first partition filled in."""
     pool = POOLS[kind]
     if not issubclass(pool, ClusterPool):
         return Template(_template(kind)).substitute()

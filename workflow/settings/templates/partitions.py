@@ -1,4 +1,4 @@
-"""The partitions that Slurm's `sinfo` names, for the machine file that `rung init` writes."""
+"""The partitions that Slurm's `sinfo` names, for the backend file that `rung init` writes."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""From the machine file to Parsl's configuration."""
+"""From the backend file to Parsl's configuration."""
 
 import math
 import shlex

@@ -1,4 +1,4 @@
-"""What a worker tells of itself: the first thing that goes wrong on a new machine shows here."""
+"""What a worker reports of itself: the first thing that goes wrong on a new machine shows here."""
 
 import os
 import sys

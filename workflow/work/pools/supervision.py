@@ -4,7 +4,7 @@
     python -E -P -m workflow.work.pools.supervision hold DRIVER COMMAND…      for a pool of workers
 
 `tie` becomes COMMAND, away from the terminal's Ctrl-C, and dies with the driver. `hold` starts
-COMMAND and watches: when the driver is gone, when it is told to end, when COMMAND ends or has lost
+COMMAND and watches: when the driver is gone, when it is asked to end, when COMMAND ends or has lost
 a worker, it ends all that is left of COMMAND and deletes its scratch folder. DRIVER is written
 pid:birth (`workflow.work.system.processes.birth`).
 """

@@ -147,21 +147,21 @@ def _keep_promise(
     if error is None:
         promise.set_result(done.result())
         return
-    told: BaseException = error
+    reported: BaseException = error
     if isinstance(error, (ManagerLost, WorkerLost)):
-        told = PoisonTask(f"lost its worker again and again ({error})")
+        reported = PoisonTask(f"lost its worker again and again ({error})")
     elif isinstance(error, (BadStateException, TooManyJobFailuresError, InterchangeLost)):
-        told = CampaignFailed(_why_unusable(executor))
-    if told is not error:
-        told.__cause__ = error
-    promise.set_exception(told)
+        reported = CampaignFailed(_why_unusable(executor))
+    if reported is not error:
+        reported.__cause__ = error
+    promise.set_exception(reported)
 
 
 def _why_unusable(executor: HighThroughputExecutor) -> str:
     """Say why a pool can run nothing any more, with the last words of what failed."""
     pool = f"the workers of pool `{executor.label}`"
     if isinstance(executor.executor_exception, InterchangeLost):
-        return f"{pool} are lost, for Parsl's interchange was killed: launch again to go on"
+        return f"{pool} are lost, for Parsl's interchange was killed: launch again to resume"
     newest_first = reversed(list(executor.status_facade.values()))
     # What a job wrote says more than what Parsl says of it, which may come first.
     for status in sorted(newest_first, key=lambda status: not status.stderr_summary):

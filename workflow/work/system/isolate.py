@@ -251,7 +251,7 @@ def _become_child(
 ) -> NoReturn:
     """Set the limits, call the function, send the answer, and leave without the caller's clean-up.
 
-    Whatever happens, the caller's stack must not go on in two processes.
+    Whatever happens, the caller's stack must not return in two processes.
     """
     status = 70
     try:
@@ -306,8 +306,8 @@ def _answer(function: Callable[..., Any], arguments: tuple[Any, ...], hard_limit
         # The report of a lack of memory needs a little memory itself.
         resource.setrlimit(resource.RLIMIT_AS, (hard_limit, hard_limit))
         kind = "memory" if _is_lack_of_memory(error) else "error"
-        told = "".join(traceback.format_exception_only(error)).strip()
-        return pickle.dumps((kind, told, traceback.format_exc()))
+        words = "".join(traceback.format_exception_only(error)).strip()
+        return pickle.dumps((kind, words, traceback.format_exc()))
 
 
 def _is_lack_of_memory(error: BaseException) -> bool:

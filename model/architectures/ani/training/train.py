@@ -64,7 +64,7 @@ def train_committee(
     ----------
     request : TrainingRequest
     start : AniCommittee or None
-        Go on from its weights, with its elements; None starts from random weights, or from the
+        Start from its weights, with its elements; None starts from random weights, or from the
         published ones that the settings name.
     plan : TransferPlan
         What stays as it is, where `start` is of another level of theory.
@@ -175,7 +175,7 @@ def _self_energies(
 
 
 def _max_epochs(settings: AniSettings, start: AniCommittee | None) -> int:
-    """Return fewer epochs where a committee goes on learning."""
+    """Return fewer epochs where a committee learns further."""
     if start is None:
         return settings.max_epochs
     return min(settings.max_epochs, settings.warm_start_max_epochs)

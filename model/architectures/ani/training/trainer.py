@@ -73,7 +73,7 @@ class Trainer:
             for member in running:
                 loss = self._validate(member)
                 losses[member].append(loss)
-                # A member without a validation part goes on to its last weights.
+                # A member without a validation part keeps its last weights.
                 stops_early = patience is not None and self.validation[member] is not None
                 if loss < least[member] or not stops_early:
                     least[member], best_epoch[member] = loss, epoch

@@ -4,7 +4,7 @@ ANI-1ccx (Smith et al., doi:10.1038/s41467-019-10827-4) took ANI-1x networks, ke
 the third layer of each as they were and taught the others coupled cluster. Four ways are here:
 
 scratch    new networks learn the few labels directly
-full       the committee below goes on learning, all its weights
+full       the committee below learns further, all its weights
 freeze     the same, but the first and the third layer of each network stay
 delta      new networks learn what the committee below lacks; both together are one committee
 """

@@ -115,7 +115,7 @@ def force_parity(rung: RungReport, index: int) -> Figure | None:
         "kcal/mol/Å.",
         note=f"MAE {mae:.2f} kcal/mol/Å. {len(drawn):,} of {len(label):,} force components of "
         f"{len(pairs):,} structures are shown"
-        + (", drawn by lot." if len(drawn) < len(label) else "."),
+        + (", drawn at random." if len(drawn) < len(label) else "."),
         traces=[
             diagonal(np.concatenate([label[drawn], predicted[drawn]])),
             {

@@ -28,12 +28,12 @@ def failures(report: RunReport) -> Section:
     figure = failures_by_kind(report.unusable)
     if figure is None:
         return Section(heading=heading, text="No label failed or was refused.")
-    told = report.unusable[:_MOST_MESSAGES]
+    shown = report.unusable[:_MOST_MESSAGES]
     messages = Table(
         label="Messages of failures",
-        caption=f"{len(told)} of {len(report.unusable)} failures",
+        caption=f"{len(shown)} of {len(report.unusable)} failures",
         head=("level", "kind", "molecule", "what happened"),
-        rows=tuple((one.level_name, one.kind, one.molecule_name, one.message) for one in told),
+        rows=tuple((one.level_name, one.kind, one.molecule_name, one.message) for one in shown),
         is_text=True,
     )
     return Section(heading=heading, figures=(figure,), tables=(messages,))

@@ -76,7 +76,8 @@ def test_init_fills_in_the_partitions_and_check_tells_what_is_there(
     )
     assert checked.returncode == 0, checked.stderr
     said = " ".join(checked.stdout.split())
-    for words in ("pool main (label, explore, judge, train):", "tblite", f"rung {version('rung')}", "all is"):
+    ours = f"rung {version('rung')}"
+    for words in ("pool main (label, explore, judge, train):", "tblite", ours, "all is"):
         assert words in said, said
     assert [path.name for path in (tmp_path / "new").iterdir() if path.name[0] == "."] == []
     assert empties(lambda: ask(cluster, "squeue", "--noheader").split())

@@ -46,7 +46,7 @@ from workflow.campaign.launch import launch_campaign
 from workflow.campaign.observers.progress import Progress
 from workflow.planning.plan import plan
 from workflow.run.potential import read_potential
-from workflow.run.state import rung_state
+from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import read_campaign
@@ -149,7 +149,7 @@ def choosing_share(file: Path) -> float:
     campaign = read_campaign(file)
     with (
         patch("workflow.campaign.driver.plan", timed(plan)),
-        patch("workflow.campaign.driver.rung_state", timed(rung_state)),
+        patch("workflow.campaign.driver.read_rung_state", timed(read_rung_state)),
         patch.object(Store, "choose", timed(Store.choose)),
         TemporaryDirectory() as folder,
     ):

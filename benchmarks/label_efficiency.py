@@ -53,9 +53,9 @@ from model.architectures.ani.training.train import train_committee
 from model.architectures.ani.training.transfer import climb
 from model.settings import TrainingSettings
 from workflow.planning.cost import PowerLaw
+from workflow.planning.records import Candidate
 from workflow.planning.selection import choose_even, choose_random, choose_uncertain
 from workflow.planning.thresholds import threshold_of
-from workflow.run.store.records import Candidate
 from workflow.settings.campaign import Selection
 from workflow.work.training_set import read_labelled, write_labelled
 

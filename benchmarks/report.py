@@ -23,11 +23,13 @@ from model.architectures.ani.architecture import Architecture
 from model.architectures.ani.checkpoint import save_committee
 from model.architectures.ani.committee import Committee
 from model.architectures.ani.network import StackedNetworks
+from workflow.planning.records import Training
 from workflow.report.page import write_report
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.store.records import Cost, Training
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
+from workflow.work.results import Cost
 
 _LABELS = 50_000
 _MOLECULES = 60

@@ -33,7 +33,7 @@ from streaming import chain
 from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from workflow.planning.cost import CostMoments
-from workflow.run.folder import open_run
+from workflow.run.opened import open_run
 from workflow.run.store import rows
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign

@@ -21,14 +21,22 @@ from workflow.campaign.driver import Driver
 from workflow.planning.actions import Labelling
 from workflow.planning.cost import PowerLaw
 from workflow.planning.state import RungState
-from workflow.run.folder import open_run
-from workflow.run.store.records import Cost, Judgement
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend, LocalPool, Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
 from workflow.work.pools.config import priority
-from workflow.work.results import Answer, Judged, Offered, Sampled, TaskResult, Trained
+from workflow.work.results import (
+    Answer,
+    Cost,
+    Judged,
+    Judgement,
+    Offered,
+    Sampled,
+    TaskResult,
+    Trained,
+)
 from workflow.work.training_set import read_labelled
 
 Duration = Callable[[Order, np.random.Generator], float]

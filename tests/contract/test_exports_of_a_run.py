@@ -21,8 +21,8 @@ from chemistry.units import EV_PER_KCAL_MOL
 from workflow.datasets.export import EXPORTERS, write_export
 from workflow.datasets.export.card import card_path
 from workflow.datasets.export.choice import ExportChoice, molecule_splits, parse_condition
-from workflow.run.store.records import Cost
 from workflow.run.store.store import Store
+from workflow.work.results import Cost
 
 DFT, GOLD = find_level("wb97x/6-31g*"), find_level("ccsd(t)*/cbs")
 MOLECULES = {

@@ -51,6 +51,19 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "compare ways of climbing: rung climb-report climb" in done.stdout
+    # Nobody asked for it: a launch ends when its campaign does.
+    assert not (tmp_path / "climb" / "climb-report.svg").exists()
+    done = subprocess.run(
+        [RUNG, "climb-report", "climb"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     for way in ("direct training", "all weights", "layers 1 and 3 frozen", "delta learning"):
         assert way in done.stdout
 

@@ -11,8 +11,9 @@ from chemistry.records.level import find_level
 from workflow.campaign.observers.refresher import Refresher
 from workflow.cli import main
 from workflow.report.page import follow_run
-from workflow.report.watch import was_killed
-from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.folder import RunFolder, locked
+from workflow.run.launches import was_killed
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 

@@ -12,7 +12,7 @@ import typer
 from rung_command import RUNG, environment, put_campaign, rung
 
 from workflow.cli import app
-from workflow.run.folder import open_run
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 

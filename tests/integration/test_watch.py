@@ -9,12 +9,15 @@ from pathlib import Path
 from rich.console import Console
 from rung_command import RUNG
 
+from workflow.planning.records import Training
 from workflow.report.summary import summarize
-from workflow.report.watch import has_ended, watch_screen
-from workflow.run.folder import RunFolder, locked, open_run
-from workflow.run.store.records import Cost, Training
+from workflow.report.watch import watch_screen
+from workflow.run.folder import RunFolder, locked
+from workflow.run.launches import has_ended
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
+from workflow.work.results import Cost
 
 CAMPAIGN = Campaign.model_validate(
     {

@@ -11,13 +11,14 @@ import numpy as np
 
 from chemistry.records.label import Label, LabelFailure, Provenance
 from chemistry.records.structure import Origin, Structure
-from workflow.run.store.records import Cost, Judgement
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
 from workflow.work.results import (
     Answer,
+    Cost,
     Judged,
+    Judgement,
     Offered,
     Sampled,
     TaskResult,

@@ -10,8 +10,8 @@ from chemistry.errors import CampaignFailed
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
-from workflow.run.folder import open_run
-from workflow.run.state import rung_state
+from workflow.run.opened import open_run
+from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
@@ -53,7 +53,7 @@ def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedW
 
 def final_state(the_campaign: Campaign, path: Path):
     with Store.open(path / "store.sqlite", read_only=True) as store:
-        return rung_state(store, the_campaign, 0, LEVEL)
+        return read_rung_state(store, the_campaign, 0, LEVEL)
 
 
 @pytest.mark.parametrize("synchronous", [False, True])

@@ -14,7 +14,7 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import LabelFailure
 from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
-from workflow.run.folder import open_run
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign

@@ -9,7 +9,8 @@ from chemistry.errors import InputError
 from chemistry.readers.molecules import molecule_from_smiles
 from workflow.campaign.driver import Driver
 from workflow.report.explain import explain, sentences
-from workflow.run.folder import RunFolder, open_run
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
 

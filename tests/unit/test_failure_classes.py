@@ -18,7 +18,8 @@ from workflow.campaign.retry import retry, unusable_labels
 from workflow.planning.keys import label_key
 from workflow.report.screen import failures_screen
 from workflow.report.status_json import failures_json
-from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.folder import RunFolder, locked
+from workflow.run.opened import open_run
 from workflow.run.store.records import Unusable
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend, Roles

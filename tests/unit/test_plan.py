@@ -25,11 +25,11 @@ from workflow.planning.keys import (
     train_key,
 )
 from workflow.planning.plan import plan
+from workflow.planning.records import Candidate, Sweep, Training
 from workflow.planning.selection import excess
 from workflow.planning.state import MoleculeState, RungState
 from workflow.planning.stop_rules import failure_reason, stop_reason
 from workflow.planning.thresholds import threshold_of
-from workflow.run.store.records import Candidate, Sweep, Training
 from workflow.settings.campaign import Campaign
 
 LEVEL = "hf/sto-3g"
@@ -43,7 +43,7 @@ EMPTY = RungState(
     checks_in_flight=frozenset(),
     n_large_in_flight=0,
     waiting=(),
-    pool=None,
+    candidates=None,
     chosen=Counter(),
     chosen_by_newest=Counter(),
     to_label=(),
@@ -140,7 +140,7 @@ def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
     )
 
 
-class ListedPool:
+class ListedWaiting:
     """Waiting candidates in a list, as `workflow.run.store.waiting.Pool` asks for them."""
 
     def __init__(self, candidates, threshold) -> None:
@@ -183,7 +183,7 @@ def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s:
     state = replace(
         state,
         waiting=Counter((c.purpose, c.structure.molecule_id) for c in candidates),
-        pool=ListedPool(candidates, threshold_of(the_campaign.select, state.newest)),
+        candidates=ListedWaiting(candidates, threshold_of(the_campaign.select, state.newest)),
     )
     actions, again = (
         plan(state, the_campaign, slots=slots, explore_slots=99, cost=cost) for _ in range(2)

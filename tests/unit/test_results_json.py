@@ -14,11 +14,12 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
-from workflow.run.store.records import Cost, Judgement
 from workflow.work.results import (
     Broken,
+    Cost,
     Grown,
     Judged,
+    Judgement,
     NewMolecule,
     Offered,
     Sampled,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
-from workflow.campaign.launch import opened_run
+from workflow.run.opened import opened_run
 from workflow.run.resume import as_begun, differences, given
 from workflow.settings.campaign import Campaign, read_campaign
 

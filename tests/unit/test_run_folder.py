@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from chemistry.errors import InputError, RunInUse, StoreError
-from workflow.run.folder import RunFolder, locked, open_run, stored_campaign, write_facts
+from workflow.run.folder import RunFolder, locked
+from workflow.run.opened import open_run, write_facts
 from workflow.run.store.store import Store
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 

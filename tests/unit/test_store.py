@@ -18,9 +18,10 @@ from chemistry.records.label import Label, LabelFailure, Provenance
 from chemistry.records.level import find_level
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Origin, Structure
+from workflow.planning.records import Candidate, Training
 from workflow.planning.selection import Choice
-from workflow.run.store.records import Candidate, Cost, Judgement, Training
 from workflow.run.store.store import Store
+from workflow.work.results import Cost, Judgement
 
 LEVEL = find_level("hf/sto-3g")
 WATER = molecule_from_smiles("O", name="water")
@@ -183,7 +184,7 @@ def test_candidates_failures_trainings_and_costs_come_back(tmp_path):
             detail={"n": 1},
             cost=COST,
         )
-        (read,) = store.pool(0).uncertain(1, most_of_a_molecule=1, already={})
+        (read,) = store.waiting(0).uncertain(1, most_of_a_molecule=1, already={})
         store.commit_failure("l-1", 0, failure, COST)
         store.commit_training("t-1", 0, training, COST)
     with Store.open(tmp_path / "s", read_only=True) as store:
@@ -278,7 +279,7 @@ def test_what_is_chosen_is_to_be_labelled_until_it_has_an_answer(tmp_path):
             return [structure_id for structure_id, _ in store.to_label(0)]
 
         assert left() == [one.structure_id, two.structure_id, three.structure_id]
-        assert store.pool(0).drawn(9, seed=1) == []
+        assert store.waiting(0).drawn(9, seed=1) == []
         assert store.tally(0) == {("chosen", "active", WATER.molecule_id): 3}
         assert store.chosen_by(0, 2) == {WATER.molecule_id: 1}
         store.commit_label("l-1", 0, label(one), COST)

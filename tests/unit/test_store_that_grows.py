@@ -12,8 +12,9 @@ from scripted_workers import scripted_campaign
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import find_level
 from workflow.report.summary import summarize
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.state import rung_state
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
+from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store
 
 LEVEL = find_level("hf/sto-3g")
@@ -65,12 +66,12 @@ def instructions(store: Store, asked: Callable[[], Any]) -> int:
 
 
 QUESTIONS: dict[str, Callable[[Store], Any]] = {
-    "state": lambda store: rung_state(store, scripted_campaign(), 0, LEVEL),
-    "offers": lambda store: store.pool(0).offers("initial", WATER.molecule_id),
-    "drawn": lambda store: store.pool(0).drawn(9, seed=1),
-    "uncertain": lambda store: store.pool(0).uncertain(9, most_of_a_molecule=9, already={}),
-    "unjudged": lambda store: store.pool(0).has_unjudged(VERSION),
-    "never judged": lambda store: store.pool(0)._first_ids(
+    "state": lambda store: read_rung_state(store, scripted_campaign(), 0, LEVEL),
+    "offers": lambda store: store.waiting(0).offers("initial", WATER.molecule_id),
+    "drawn": lambda store: store.waiting(0).drawn(9, seed=1),
+    "uncertain": lambda store: store.waiting(0).uncertain(9, most_of_a_molecule=9, already={}),
+    "unjudged": lambda store: store.waiting(0).has_unjudged(VERSION),
+    "never judged": lambda store: store.waiting(0)._first_ids(
         9,
         [("judged_by IS NOT ? AND excess IS NULL", VERSION)],
         index="waiting_by_excess",

@@ -8,12 +8,14 @@ from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.readers.molecules import molecule_from_smiles
 from workflow.campaign.driver import Driver
+from workflow.planning.records import Training
 from workflow.report.screen import duration, summary_screen
 from workflow.report.summary import summarize
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.store.records import Cost, Training
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
+from workflow.work.results import Cost
 
 
 def cost(start: float, end: float, cpu: float = 0.0) -> Cost:

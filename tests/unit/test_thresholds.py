@@ -3,8 +3,8 @@
 import pytest
 
 from chemistry.records.potential import Threshold
+from workflow.planning.records import Training
 from workflow.planning.thresholds import ANI_1X_KCAL_MOL, threshold_of
-from workflow.run.store.records import Training
 from workflow.settings.campaign import Selection
 
 

@@ -27,7 +27,7 @@ from workflow.settings.molecules import (
     rung_level,
 )
 from workflow.work.pools.facts import WorkerFacts, worker_facts
-from workflow.work.pools.workers import Workers, start_workers
+from workflow.work.pools.workers import ParslWorkers, start_workers
 from workflow.work.system.disk import disk_errors_explained
 
 
@@ -158,7 +158,7 @@ def check_campaign(
 
 def _look_at_pools(
     backend: Backend,
-    workers: Workers,
+    workers: ParslWorkers,
     engines: Sequence[str],
     console: Console,
     patience_seconds: float,
@@ -209,7 +209,7 @@ def _try(
     structure: Structure,
     level: LevelOfTheory,
     engine: type[Engine],
-    workers: Workers,
+    workers: ParslWorkers,
     backend: Backend,
     folder: Path,
 ) -> _Trial:

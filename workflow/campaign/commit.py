@@ -5,12 +5,12 @@ from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level
 from workflow.campaign.quality import examine_label, settle
 from workflow.planning.keys import SampleTask, parse_version
+from workflow.planning.records import Candidate, Purpose, Training
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import checkpoint_name
-from workflow.run.store.records import Candidate, Cost, Purpose, Training
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
-from workflow.work.results import Broken, Grown, Judged, Sampled, TaskResult, Trained
+from workflow.work.results import Broken, Cost, Grown, Judged, Sampled, TaskResult, Trained
 
 _NAMES_SAID = 5
 

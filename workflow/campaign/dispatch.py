@@ -72,7 +72,7 @@ def make_order(
             key = train_key(rung, action.version)
             return "train", key, _train(action.version, store, campaign, folder, rung, level)
         case Judging():
-            waiting = store.pool(rung).to_judge(_MOST_JUDGED, action.version)
+            waiting = store.waiting(rung).to_judge(_MOST_JUDGED, action.version)
             checkpoint = folder.checkpoint(rung, action.version)
             order = JudgeOrder(
                 structures=tuple(c.structure for c in waiting), checkpoint=checkpoint

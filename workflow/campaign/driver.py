@@ -21,12 +21,19 @@ from workflow.planning.plan import plan
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import failure_reason
 from workflow.run.folder import RunFolder
-from workflow.run.state import cost_model, rung_state
-from workflow.run.store.records import LOSSES_OF_A_POISON_TASK, Loss
+from workflow.run.state import cost_model, read_rung_state
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.lost_tries import is_lost, is_too_large, loss_of, lost_result, poisoned
+from workflow.work.lost_tries import (
+    LOSSES_OF_A_POISON_TASK,
+    LostTry,
+    is_lost,
+    is_too_large,
+    loss_of,
+    lost_result,
+    poisoned,
+)
 from workflow.work.orders import LabelOrder, Order, TrainOrder
 from workflow.work.results import Broken, TaskResult, result_spool
 from workflow.work.submit import Workers, submit_order
@@ -136,7 +143,7 @@ class Driver:
                 self._take_in_next()
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
-        return rung_state(
+        return read_rung_state(
             self._store,
             self._campaign,
             index,
@@ -231,7 +238,7 @@ class Driver:
     def _has_larger_pool(self) -> bool:
         return self._backend.roles.large_label is not None
 
-    def _outgrown(self, key: str) -> list[Loss]:
+    def _outgrown(self, key: str) -> list[LostTry]:
         """Return the tries for which the usual pool gave too little."""
         return [loss for loss in self._store.losses(key) if loss.kind == "resource"]
 

@@ -11,14 +11,12 @@ from chemistry.errors import InputError, Interrupted
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
-from workflow.run.folder import RunFolder, as_launched, locked, open_run, write_facts
-from workflow.run.resume import given, require_same_molecules
-from workflow.run.store.store import Store
+from workflow.run.folder import RunFolder
+from workflow.run.opened import OpenRun, opened_run
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.molecules import check_levels, read_campaign_molecules
 from workflow.work.pools.workers import start_workers
-from workflow.work.system.disk import disk_errors_explained
 
 
 def launch_campaign(
@@ -41,51 +39,6 @@ def launch_campaign(
 
         write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenRun:
-    """A run that nobody else can go on with.
-
-    Attributes
-    ----------
-    folder : RunFolder
-    store : Store
-        Knows all molecules.
-    campaign : Campaign
-        What its file leaves open is as the run began.
-    skipped : tuple of InputError
-        Entries of molecule files that were left out.
-    """
-
-    folder: RunFolder
-    store: Store
-    campaign: Campaign
-    skipped: tuple[InputError, ...]
-
-
-@contextmanager
-def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> Iterator[OpenRun]:
-    """Hold the folder and the store of a run, made if need be.
-
-    Raises
-    ------
-    InputError, StoreError
-    """
-    skipped: list[InputError] = []
-    molecules = read_campaign_molecules(campaign, skipped)
-    check_levels(campaign, [molecule for molecule, _ in molecules])
-    folder = open_run(campaign, path, force_new=force_new)
-    with (
-        disk_errors_explained(folder.path),
-        locked(folder),
-        _open_store(folder, campaign) as store,
-    ):
-        require_same_molecules(store.given_molecules(), molecules, path)
-        as_begun = _remember(store, campaign)
-        write_facts(folder, as_begun)
-        store.add_molecules(molecules)
-        yield OpenRun(folder=folder, store=store, campaign=as_begun, skipped=tuple(skipped))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,20 +115,6 @@ def describe(intent: Intent) -> str:
     ]
     lines.append(f"  workers   {intent.tasks_at_once} tasks at once")
     return "\n".join(lines)
-
-
-def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
-    if not folder.store.exists():
-        return Store.create(folder.store, campaign.model_dump_json())
-    return Store.open(folder.store)
-
-
-def _remember(store: Store, campaign: Campaign) -> Campaign:
-    """Keep the campaign of this launch in the store and return it."""
-    launched = as_launched(store, campaign)
-    store.set_meta("campaign", launched.model_dump_json())
-    store.set_meta("campaign_given", given(campaign))
-    return launched
 
 
 def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:

@@ -11,7 +11,7 @@ from chemistry.geometries.rdkit_bridge import geometry_rules
 from chemistry.records.label import Label, LabelFailure
 from chemistry.units import KCAL_MOL_PER_EV
 from workflow.planning.keys import check_key, derive_seed
-from workflow.run.store.records import Candidate
+from workflow.planning.records import Candidate
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 

@@ -4,9 +4,11 @@ from collections.abc import Collection, Sequence
 
 from chemistry.errors import InputError
 from chemistry.records.level import find_level
-from workflow.run.folder import RunFolder, locked, stored_campaign
+from workflow.run.folder import RunFolder
+from workflow.run.held import held_store
 from workflow.run.store.records import Unusable
 from workflow.run.store.store import Store
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.yaml_file import nearest
 
 
@@ -40,7 +42,7 @@ def retry(
         There is no such kind or structure among them, or a launch works in the folder.
     StoreError
     """
-    with Store.open(folder.store) as store, locked(folder):
+    with held_store(folder) as store:
         found = store.unusable()
         known = sorted({label.kind for label in found})
         for kind in kinds:

@@ -14,9 +14,9 @@ from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import IntArray, Origin, Structure, hill_formula
-from workflow.campaign.launch import opened_run
 from workflow.datasets.labelled_files import FileLabel, read_labels
-from workflow.run.store.records import Purpose
+from workflow.planning.records import Purpose
+from workflow.run.opened import opened_run
 from workflow.settings.campaign import Campaign
 from workflow.settings.yaml_file import nearest
 

@@ -34,7 +34,7 @@ def choose_first(
             continue
         seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
         chooser = choose_diverse if state.climbs else choose_even
-        offers = state.pool.offers(first_set.purpose, first_set.molecule_id)
+        offers = state.candidates.offers(first_set.purpose, first_set.molecule_id)
         chosen += chooser(offers, first_set.purpose, first_set.quota, seed=seed)
     if chosen:
         yield Choosing(choices=tuple(chosen))
@@ -59,10 +59,10 @@ def choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel) 
     select = campaign.select
     seed = derive_seed(campaign, f"choose-random-{state.index}-{state.n_chosen}")
     due = _random_due(state, campaign, room)
-    choices = choose_random(state.pool.drawn(due, seed=seed), due, seed=seed)
+    choices = choose_random(state.candidates.drawn(due, seed=seed), due, seed=seed)
     picked = {choice.structure_id for choice in choices}
     cap = _molecule_cap(state, campaign)
-    weighed = state.pool.uncertain(
+    weighed = state.candidates.uncertain(
         len(picked) + max(_WEIGHED_AT_LEAST, _WEIGHED_PER_CHOICE * room),
         most_of_a_molecule=cap + len(picked),
         already=state.chosen_by_newest,

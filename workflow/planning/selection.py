@@ -9,7 +9,7 @@ import numpy as np
 
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import FloatArray, Structure, interatomic_distances
-from workflow.run.store.records import Candidate, Purpose
+from workflow.planning.records import Candidate, Purpose
 
 CostModel: TypeAlias = Callable[[Structure], float]
 """Predicted CPU seconds of a structure's label."""
@@ -112,16 +112,9 @@ def choose_uncertain(
 
 def excess(candidate: Candidate, threshold: Threshold) -> float:
     """Return how many times the threshold the disagreement on a candidate is."""
-    return times_over(
-        candidate.rho_kcal_mol or 0.0, candidate.force_sigma_kcal_mol_angstrom or 0.0, threshold
+    return threshold.times_over(
+        candidate.rho_kcal_mol or 0.0, candidate.force_sigma_kcal_mol_angstrom or 0.0
     )
-
-
-def times_over(rho_kcal_mol: float, force_sigma: float | None, threshold: Threshold) -> float:
-    """Return how many times the threshold a disagreement is: the larger of energy and force."""
-    ratio = rho_kcal_mol / threshold.rho_kcal_mol
-    limit = threshold.force_sigma_kcal_mol_angstrom
-    return ratio if limit is None else max(ratio, (force_sigma or 0.0) / limit)
 
 
 def _farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:

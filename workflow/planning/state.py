@@ -1,12 +1,43 @@
 """What the plan is told of a rung."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from chemistry.records.structure import Structure
 from workflow.planning.keys import judge_key
-from workflow.run.store.records import Purpose, Sweep, Training
-from workflow.run.store.waiting import Pool
+from workflow.planning.records import Candidate, Purpose, Sweep, Training
+
+
+class Waiting(Protocol):
+    """Waiting candidates of a rung. "Trainable" are all but those of held-out trajectories."""
+
+    def offers(self, purpose: Purpose, molecule_id: str) -> Sequence[Candidate]:
+        """Return all that was sampled of a molecule for a purpose, by structure_id."""
+
+    def drawn(self, n: int, *, seed: int) -> Sequence[Candidate]:
+        """Return up to `n` trainable candidates, by lot."""
+
+    def uncertain(
+        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+    ) -> Sequence[Candidate]:
+        """Return up to `n` trainable candidates over the threshold, the farthest over it first.
+
+        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
+        """
+
+    def has_unjudged(self, version: int) -> bool:
+        """Say whether there are trainable candidates that `version` has not judged."""
+
+    def to_judge(self, n: int, version: int) -> Sequence[Candidate]:
+        """Return up to `n` trainable ones that `version` has not judged.
+
+        First those that nobody has judged, then the most uncertain.
+        """
+
+    def count_over(self) -> int:
+        """Count the trainable candidates over the threshold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +81,7 @@ class RungState:
         How many of these are in the larger pool and take no slot of the others.
     waiting : Counter of (purpose, molecule_id)
         Candidates that nobody has chosen.
-    pool : Pool
+    candidates : Waiting
         They themselves.
     chosen : Counter of (purpose, molecule_id)
         Structures chosen for labelling so far, labelled or not.
@@ -87,7 +118,7 @@ class RungState:
     checks_in_flight: frozenset[str]
     n_large_in_flight: int
     waiting: Counter[tuple[Purpose, str]]
-    pool: Pool
+    candidates: Waiting
     chosen: Counter[tuple[Purpose, str]]
     chosen_by_newest: Counter[str]
     to_label: tuple[Structure, ...]

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from chemistry.records.potential import Threshold
-from workflow.run.store.records import Training
+from workflow.planning.records import Training
 from workflow.settings.campaign import Selection
 
 ANI_1X_KCAL_MOL: Final = 0.23

@@ -27,7 +27,7 @@ from model.evaluation import Errors, held_out_errors
 from workflow.planning.keys import derive_seed
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import Store
-from workflow.settings.campaign import Campaign
+from workflow.run.stored_campaign import stored_campaign
 
 WAYS: Mapping[str, str] = {
     "below": "the rung below, atoms shifted",
@@ -77,12 +77,11 @@ def climb_report(run: Path) -> ClimbReport:
     """
     folder = RunFolder(run)
     with Store.open(folder.store, read_only=True) as store:
-        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
+        campaign = stored_campaign(store)
         rungs = store.trained_rungs()
         if not rungs or rungs[-1] == 0:
             raise InputError(
-                f"{run} has not climbed: give its campaign a second rung, and `rung launch` "
-                "goes on to it"
+                f"{run} has not climbed: give its campaign a second rung and launch it again"
             )
         rung = rungs[-1]
         level = find_level(campaign.rungs[rung].level)

@@ -11,9 +11,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from workflow.planning.records import Training
 from workflow.report.summary import RungSummary, RunSummary
 from workflow.run.folder import RunFolder
-from workflow.run.store.records import Training, Unusable
+from workflow.run.store.records import Unusable
 
 STAGE_NAMES = {
     "sample": "exploring",

@@ -1,16 +1,18 @@
 """What a run has done so far, read from its store: for `rung status` and the end of a launch."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.potential import Threshold
+from workflow.planning.records import Purpose, Sweep, Training
 from workflow.planning.thresholds import threshold_of
-from workflow.run.folder import RunFolder, stored_campaign
-from workflow.run.state import rung_state
-from workflow.run.store.records import Purpose, StageCost, Sweep, Training
+from workflow.run.folder import RunFolder
+from workflow.run.launches import launch_spans
+from workflow.run.state import read_rung_state
+from workflow.run.store.records import StageCost
 from workflow.run.store.store import Store
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 _EVENTS = 5
@@ -125,7 +127,7 @@ def summarize(folder: RunFolder) -> RunSummary:
 
 def _rung(store: Store, campaign: Campaign, index: int) -> RungSummary:
     level = find_level(campaign.rungs[index].level)
-    state = rung_state(store, campaign, index, level)
+    state = read_rung_state(store, campaign, index, level)
     return RungSummary(
         level=level,
         labels=store.count_labels(index),
@@ -145,16 +147,6 @@ def _stages(store: Store) -> dict[str, StageCost]:
         name: found.get(name, nothing) for name in ("sample", "label", "check", "train", "judge")
     }
     return always | ({"grow": found["grow"]} if "grow" in found else {})
-
-
-def launch_spans(store: Store) -> list[tuple[float, float, int]]:
-    """Return (start, end, slots) of each launch; a killed one ended with its last task."""
-    launches = store.launches()
-    starts = [start for start, _, _ in launches]
-    return [
-        (start, end if end is not None else store.last_end_within(start, bound) or start, slots)
-        for (start, end, slots), bound in zip(launches, [*starts[1:], math.inf], strict=False)
-    ]
 
 
 def _busy_share(store: Store, spans: list[tuple[float, float, int]]) -> float | None:

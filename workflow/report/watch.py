@@ -22,10 +22,12 @@ from rich.text import Text
 
 from workflow.report.screen import STAGE_NAMES, duration, errors_shown, summary_screen
 from workflow.report.summary import RungSummary, RunSummary, summarize
-from workflow.run.folder import RunFolder, is_locked, stored_campaign
-from workflow.run.store.records import Cost
+from workflow.run.folder import RunFolder
+from workflow.run.launches import is_over, was_killed
 from workflow.run.store.store import Store
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
+from workflow.work.results import Cost
 
 KILLED: Final = "the launch was killed: launch the campaign again to go on where it was"
 
@@ -64,28 +66,6 @@ def _follow(folder: RunFolder, console: Console) -> None:
             reading = time.monotonic() - began
             if _quits(max(_REFRESH_SECONDS, _REST_PER_READING * reading), has_keys=has_keys):
                 return
-
-
-def has_ended(folder: RunFolder) -> bool:
-    """Say whether the newest launch of a run has ended; one that was killed never says so."""
-    with Store.open(folder.store, read_only=True) as store:
-        launches = store.launches()
-    return bool(launches) and launches[-1][1] is not None
-
-
-def was_killed(folder: RunFolder) -> bool:
-    """Say whether the newest launch of a run is gone without having ended."""
-    if is_locked(folder):
-        return False
-    with Store.open(folder.store, read_only=True) as store:
-        is_open = store.has_open_launch()
-    # Asked again: a launch that began in between has the lock before it is in the store.
-    return is_open and not is_locked(folder)
-
-
-def is_over(folder: RunFolder) -> bool:
-    """Say whether the newest launch of a run has ended or was killed."""
-    return has_ended(folder) or was_killed(folder)
 
 
 def _look(folder: RunFolder) -> RenderableType:

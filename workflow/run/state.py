@@ -8,14 +8,14 @@ from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
 from workflow.planning.cost import PowerLaw, fit_cost
 from workflow.planning.keys import inherit_key, sample_tasks
+from workflow.planning.records import Purpose, Sweep
 from workflow.planning.state import MoleculeState, RungState
-from workflow.run.store.records import Purpose, Sweep
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import LabelOrder, Order
 
 
-def rung_state(
+def read_rung_state(
     store: Store,
     campaign: Campaign,
     index: int,
@@ -44,7 +44,7 @@ def rung_state(
         checks_in_flight=frozenset(o.structure.structure_id for o in labels if o.is_second),
         n_large_in_flight=sum(order.is_large for order in labels),
         waiting=_by_molecule(tally, ("waiting",)),
-        pool=store.pool(index),
+        candidates=store.waiting(index),
         chosen=_by_molecule(tally, ("chosen", "labelled", "failed", "quarantined")),
         chosen_by_newest=store.chosen_by(index, version),
         to_label=_structures(store, [structure_id for structure_id, _ in to_label], labels),

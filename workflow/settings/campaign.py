@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
 from chemistry.gates import Gates
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
+from chemistry.sampling.clusters import Contact
 from model.settings import TrainingSettings, TransferMode
-from workflow.settings.cluster_settings import ClusterSettings
-from workflow.settings.growth import Growth
+from workflow.settings.growth import GrowSettings
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
 ExportFormat = Literal[
@@ -125,6 +125,19 @@ class HeldOut(StrictModel):
     )
 
 
+class ClusterSettings(StrictModel):
+    """Which molecules stand together, beside being molecules of their own."""
+
+    count: int = Field(20, ge=1, description="Clusters at most; which ones is drawn by lot.")
+    size: Literal[2, 3, 4] = Field(2, description="Molecules of a cluster, also of one kind.")
+    of: tuple[str, ...] | None = Field(
+        None,
+        description="Names of the molecules that clusters are made of; default: all that are "
+        "trained on.",
+    )
+    contact: Contact = (0.7, 1.5)
+
+
 class Selection(StrictModel):
     """Which explored structures deserve a label."""
 
@@ -199,7 +212,7 @@ class Campaign(StrictModel):
     clusters: ClusterSettings | None = Field(
         None, description="Dimers or small clusters of the molecules join the campaign."
     )
-    grow: Growth | None = Field(
+    grow: GrowSettings | None = Field(
         None, description="Take new molecules from a pool when those there are learned."
     )
     select: Selection = Selection()

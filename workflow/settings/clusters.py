@@ -11,7 +11,7 @@ from chemistry.geometries.clusters import cluster_of
 from chemistry.geometries.embedding import embedded
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
-from workflow.settings.cluster_settings import ClusterSettings
+from workflow.settings.campaign import ClusterSettings
 from workflow.settings.yaml_file import nearest
 
 _GEOMETRIES_OF_ONE = 5

@@ -24,7 +24,7 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
 from workflow.settings.campaign import Campaign, MoleculeEntry
 from workflow.settings.clusters import clusters
-from workflow.settings.growth import Growth
+from workflow.settings.growth import GrowSettings
 from workflow.settings.yaml_file import nearest
 
 # The most stable of so many is near enough to a minimum for a trial label.
@@ -68,7 +68,7 @@ def read_campaign_molecules(
     return [*found, *((cluster, False) for cluster in made)]
 
 
-def check_pool(growth: Growth) -> None:
+def check_pool(growth: GrowSettings) -> None:
     """Refuse a pool that cannot be read, or, unless bad lines are skipped, one that has some.
 
     Raises

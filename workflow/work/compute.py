@@ -19,7 +19,6 @@ from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
-from workflow.run.store.records import Cost, Judgement
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,
@@ -32,7 +31,9 @@ from workflow.work.orders import (
 from workflow.work.results import (
     Answer,
     Broken,
+    Cost,
     Judged,
+    Judgement,
     Offered,
     Sampled,
     TaskResult,
@@ -139,9 +140,9 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
             return _judge(order)
         case GrowOrder():
             from model.architectures.ani.checkpoint import load_committee
-            from workflow.work.find_molecules import grow
+            from workflow.work.find_molecules import find_molecules
 
-            return grow(order, load_committee(order.checkpoint))
+            return find_molecules(order, load_committee(order.checkpoint))
 
 
 def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:

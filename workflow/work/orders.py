@@ -14,7 +14,7 @@ from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import AnySampler
 from model.settings import TrainingSettings, TransferMode
-from workflow.settings.growth import Growth
+from workflow.settings.growth import GrowSettings
 
 PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
 """A bootstrap potential by name, or the checkpoint of a committee."""
@@ -94,7 +94,7 @@ class GrowOrder:
 
     Attributes
     ----------
-    growth : Growth
+    growth : GrowSettings
     elements : tuple of int
         Atomic numbers that new molecules may have.
     known : frozenset of molecule_id
@@ -104,7 +104,7 @@ class GrowOrder:
     threshold : Threshold
     """
 
-    growth: Growth
+    growth: GrowSettings
     elements: tuple[int, ...]
     known: frozenset[str]
     checkpoint: Path

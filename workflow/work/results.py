@@ -12,11 +12,47 @@ from chemistry.records.label import FailureKind, Label, LabelFailure
 from chemistry.records.molecule import Molecule
 from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
 from chemistry.records.structure import Origin, Structure
-from workflow.run.store.records import Cost, Judgement
 from workflow.work.label_json import label_from_json, label_to_json
 from workflow.work.spool import Spool
 
 _SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a committee says of a structure.
+
+    Attributes
+    ----------
+    rho_kcal_mol, force_sigma : float
+        Disagreement on the energy, and on the forces in kcal/mol/Å.
+    energy_ev : float
+        Mean of its members.
+    """
+
+    structure_id: str
+    rho_kcal_mol: float
+    force_sigma: float
+    energy_ev: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a finished task took, for accounts and the timeline of workers.
+
+    Attributes
+    ----------
+    worker : str
+        host:pid of the worker process.
+    started_at, finished_at : float
+        Seconds since 1970-01-01 UTC.
+    cpu_seconds : float
+    """
+
+    worker: str
+    started_at: float
+    finished_at: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from workflow.report.page.page import render
 from workflow.report.page.read import read_run
-from workflow.report.watch import is_over
 from workflow.run.folder import RunFolder
+from workflow.run.launches import is_over
 from workflow.run.store.store import Store
 from workflow.work.system.disk import disk_errors_explained
 

@@ -12,9 +12,11 @@ from model.architectures.ani.checkpoint import load_committee
 from workflow.planning.keys import train_key
 from workflow.report.climb_report import read_report
 from workflow.report.page.records import Origin, Predicted, RungReport, RunReport
-from workflow.report.summary import RungSummary, launch_spans, summarize
-from workflow.run.folder import RunFolder, stored_campaign
+from workflow.report.summary import RungSummary, summarize
+from workflow.run.folder import RunFolder
+from workflow.run.launches import launch_spans
 from workflow.run.store.store import Store
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 _MOST_HELD_OUT = 2000

@@ -11,7 +11,8 @@ from chemistry.records.structure import FloatArray
 from workflow.report.page.plot import COLORS, Figure, axis, typed
 from workflow.report.page.records import RungReport
 from workflow.report.screen import STAGE_NAMES
-from workflow.run.store.records import Cost, StageCost
+from workflow.run.store.records import StageCost
+from workflow.work.results import Cost
 
 _MOST_WORKERS = 40
 _RESOLUTION = 1000

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from chemistry.errors import StoreError
-from workflow.run.store.records import Cost
+from workflow.work.results import Cost
 
 SCHEMA_VERSION = 2
 _ALWAYS_READ_BYTES = 2**28  # in a third of a second
@@ -64,11 +64,7 @@ class Database:
         StoreError
             There is none, it is damaged, or another version of rung wrote it.
         """
-        if not path.is_file():
-            raise StoreError(
-                f"{path.parent} is not a run folder: it has no {path.name}, which "
-                f"`rung launch CAMPAIGN` makes"
-            )
+        require_store(path)
         store = cls(path, _connect(path, read_only=read_only))
         with explained(path):
             if not read_only:
@@ -144,6 +140,15 @@ class Database:
                 return
             with self._connection as db:
                 yield db
+
+
+def require_store(path: Path) -> None:
+    """Raise StoreError where there is no store."""
+    if not path.is_file():
+        raise StoreError(
+            f"{path.parent} is not a run folder: it has no {path.name}, which "
+            f"`rung launch CAMPAIGN` makes"
+        )
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

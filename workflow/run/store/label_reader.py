@@ -8,16 +8,11 @@ from typing import Any
 from chemistry.records.label import Label, LabelFailure, LabelledStructure
 from chemistry.records.structure import Structure
 from workflow.planning.cost import CostMoments
+from workflow.planning.records import Purpose
 from workflow.run.store import rows
 from workflow.run.store.database import Database, explained
-from workflow.run.store.records import (
-    LOSSES_OF_A_POISON_TASK,
-    ExportRow,
-    Loss,
-    Purpose,
-    SecondOpinion,
-    Unusable,
-)
+from workflow.run.store.records import ExportRow, SecondOpinion, Unusable
+from workflow.work.lost_tries import LOSSES_OF_A_POISON_TASK, LostTry
 
 _TRAINED_ON = "purpose != 'held_out'"
 
@@ -195,12 +190,12 @@ class LabelReader(Database):
         )
         return [_unusable(dict(row)) for row in found]
 
-    def losses(self, key: str) -> list[Loss]:
+    def losses(self, key: str) -> list[LostTry]:
         """Return the tries of a task that were lost, in order."""
         found = self._all(
             "SELECT at, kind, message, worker FROM losses WHERE key = ? ORDER BY rowid", key
         )
-        return [Loss(**dict(row)) for row in found]
+        return [LostTry(**dict(row)) for row in found]
 
     def count_losses(self) -> Counter[str]:
         """Count the tries that were lost, by kind; the tasks were tried again."""

@@ -8,10 +8,11 @@ from chemistry.records.label import Label, LabelFailure, LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from workflow.planning.cost import n_electrons
 from workflow.planning.keys import check_key, label_key
+from workflow.planning.records import Purpose
 from workflow.run.store import rows
 from workflow.run.store.database import insert_task
-from workflow.run.store.records import Cost, Purpose
 from workflow.run.store.store_reader import StoreReader
+from workflow.work.results import Cost
 
 
 class LabelWriter(StoreReader):

@@ -8,7 +8,7 @@ import numpy as np
 
 from chemistry.records.label import Label, LabelFailure, Provenance
 from chemistry.records.structure import FloatArray, IntArray, Origin, Structure
-from workflow.run.store.records import Candidate, Training
+from workflow.planning.records import Candidate, Training
 
 
 def blob(array: FloatArray | None) -> bytes | None:

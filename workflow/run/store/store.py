@@ -13,11 +13,13 @@ from typing import Any
 from chemistry.records.molecule import Molecule
 from chemistry.records.molecule_json import molecule_to_json
 from chemistry.records.potential import Threshold
-from workflow.planning.selection import Choice, times_over
+from workflow.planning.records import Candidate, Training
+from workflow.planning.selection import Choice
 from workflow.run.store import rows
 from workflow.run.store.database import insert_task
 from workflow.run.store.label_writer import LabelWriter
-from workflow.run.store.records import Candidate, Cost, Judgement, Loss, Training
+from workflow.work.lost_tries import LostTry
+from workflow.work.results import Cost, Judgement
 
 
 class Store(LabelWriter):
@@ -120,7 +122,7 @@ class Store(LabelWriter):
             if is_new and detail.get("purpose") == "explore":
                 _add_to_sweep(db, rung, detail)
 
-    def add_loss(self, key: str, loss: Loss) -> int:
+    def add_loss(self, key: str, loss: LostTry) -> int:
         """Note a try of a task that ended without an answer; return how many of them there are."""
         with self._write() as db:
             db.execute(
@@ -159,7 +161,7 @@ class Store(LabelWriter):
         is_broken: bool = False,
     ) -> None:
         """Keep what a committee says of waiting candidates."""
-        excesses = [times_over(j.rho_kcal_mol, j.force_sigma, threshold) for j in judgements]
+        excesses = [threshold.times_over(j.rho_kcal_mol, j.force_sigma) for j in judgements]
         with self._write() as db:
             db.executemany(
                 "UPDATE candidates SET rho_kcal_mol = ?, force_sigma_kcal_mol_angstrom = ?,"
@@ -234,7 +236,7 @@ def _candidate_row(rung: int, candidate: Candidate, threshold: Threshold | None)
         rho,
         force,
         candidate.energy_ev,
-        None if rho is None or threshold is None else times_over(rho, force, threshold),
+        None if rho is None or threshold is None else threshold.times_over(rho, force or 0.0),
         candidate.judged_by,
         candidate.reason,
     )

@@ -9,10 +9,12 @@ from typing import Any
 from chemistry.records.molecule import Molecule
 from chemistry.records.molecule_json import molecule_from_json
 from chemistry.records.structure import Structure
+from workflow.planning.records import Candidate, Purpose, Training
 from workflow.run.store import rows
 from workflow.run.store.label_reader import LabelReader
-from workflow.run.store.records import Candidate, Cost, Growths, Purpose, StageCost, Training
-from workflow.run.store.waiting import StoredPool
+from workflow.run.store.records import GrownMolecules, StageCost
+from workflow.run.store.waiting import StoredWaiting
+from workflow.work.results import Cost
 
 
 class StoreReader(LabelReader):
@@ -60,13 +62,13 @@ class StoreReader(LabelReader):
         )
         return tuple(sorted({int(z) for row in found for z in rows.integers(row[0])}))
 
-    def grown_molecules(self) -> Growths:
+    def grown_molecules(self) -> GrownMolecules:
         """Return which molecules came from the pool."""
         found = [
             json.loads(row[0]) for row in self._all("SELECT detail FROM tasks WHERE kind = 'grow'")
         ]
         certain = [detail["version"] for detail in found if not detail["molecule_ids"]]
-        return Growths(
+        return GrownMolecules(
             molecule_ids=frozenset(i for detail in found for i in detail["molecule_ids"]),
             exhausted_by=max(certain, default=None),
         )
@@ -186,9 +188,9 @@ class StoreReader(LabelReader):
 
     # Candidates
 
-    def pool(self, rung: int) -> StoredPool:
+    def waiting(self, rung: int) -> StoredWaiting:
         """Return the candidates of a rung that nobody has chosen yet."""
-        return StoredPool(self._all, self._cursor, rung)
+        return StoredWaiting(self._all, self._cursor, rung)
 
     def tally(self, rung: int) -> Counter[tuple[str, Purpose, str]]:
         """Count the candidates of a rung by (status, purpose, molecule_id)."""

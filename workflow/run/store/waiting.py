@@ -5,53 +5,17 @@ There may be millions of them, and a plan is made many times a second.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
+from workflow.planning.records import Candidate, Purpose
 from workflow.run.store import rows
-from workflow.run.store.records import Candidate, Purpose
 
 _IDS_AT_ONCE = 500
 
 
-class Pool(Protocol):
-    """Waiting candidates of a rung. "Trainable" are all but those of held-out trajectories."""
-
-    def offers(self, purpose: Purpose, molecule_id: str) -> Sequence[Candidate]:
-        """Return all that was sampled of a molecule for a purpose, by structure_id."""
-        ...
-
-    def drawn(self, n: int, *, seed: int) -> Sequence[Candidate]:
-        """Return up to `n` trainable candidates, by lot."""
-        ...
-
-    def uncertain(
-        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
-    ) -> Sequence[Candidate]:
-        """Return up to `n` trainable candidates over the threshold, the farthest over it first.
-
-        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
-        """
-        ...
-
-    def has_unjudged(self, version: int) -> bool:
-        """Say whether there are trainable candidates that `version` has not judged."""
-        ...
-
-    def to_judge(self, n: int, version: int) -> Sequence[Candidate]:
-        """Return up to `n` trainable ones that `version` has not judged.
-
-        First those that nobody has judged, then the most uncertain.
-        """
-        ...
-
-    def count_over(self) -> int:
-        """Count the trainable candidates over the threshold."""
-        ...
-
-
-class StoredPool:
+class StoredWaiting:
     """The waiting candidates in a store."""
 
     def __init__(
@@ -62,7 +26,7 @@ class StoredPool:
         self._rung = rung
 
     def offers(self, purpose: Purpose, molecule_id: str) -> list[Candidate]:
-        """See `Pool`."""
+        """See `Waiting`."""
         found = self._all(
             "SELECT * FROM candidates INDEXED BY candidates_by_status"
             " JOIN structures USING (structure_id) WHERE rung = ?"
@@ -75,7 +39,7 @@ class StoredPool:
         return [rows.candidate_from(row) for row in found]
 
     def drawn(self, n: int, *, seed: int) -> list[Candidate]:
-        """See `Pool`. Ids are hashes: those that follow a number drawn by lot are a fair sample."""
+        """See `Waiting`. Ids are hashes: those that follow a random number are a fair sample."""
         lot = np.random.default_rng(seed).bytes(10).hex()
         halves = (("structure_id >= ?", lot), ("structure_id < ?", lot))
         found = self._first_ids(n, halves, index="waiting_by_id", order="structure_id")
@@ -84,7 +48,7 @@ class StoredPool:
     def uncertain(
         self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
     ) -> list[Candidate]:
-        """See `Pool`."""
+        """See `Waiting`."""
         taken = Counter(already)
         ids: list[str] = []
         for structure_id, molecule_id in self._cursor(
@@ -101,7 +65,7 @@ class StoredPool:
         return self._candidates(ids)
 
     def has_unjudged(self, version: int) -> bool:
-        """See `Pool`."""
+        """See `Waiting`."""
         return any(
             self._all(
                 "SELECT 1 FROM candidates INDEXED BY waiting_by_judge"
@@ -114,7 +78,7 @@ class StoredPool:
         )
 
     def to_judge(self, n: int, version: int) -> list[Candidate]:
-        """See `Pool`."""
+        """See `Waiting`."""
         groups = [
             (f"judged_by IS NOT ? AND {of_group}", version)
             for of_group in ("excess IS NULL", "excess IS NOT NULL")
@@ -124,7 +88,7 @@ class StoredPool:
         return self._candidates(found)
 
     def count_over(self) -> int:
-        """See `Pool`."""
+        """See `Waiting`."""
         found = self._all(
             "SELECT count(*) FROM candidates WHERE rung = ? AND status = 'waiting'"
             " AND excess > 1 AND purpose != 'held_out'",

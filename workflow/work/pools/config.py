@@ -16,10 +16,10 @@ from parsl.jobs.error_handlers import windowed_error_handler
 from parsl.providers import LocalProvider
 
 from chemistry.errors import InputError
-from workflow.run.store.records import LOSSES_OF_A_POISON_TASK
 from workflow.settings.backend import Backend, Role
 from workflow.settings.pools.base import ClusterPool
 from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
+from workflow.work.lost_tries import LOSSES_OF_A_POISON_TASK
 from workflow.work.pools.leash import NOBODY, this_process
 from workflow.work.pools.providers import ThisMachine, cluster_provider
 from workflow.work.pools.python_file import executor_of_file

@@ -28,7 +28,7 @@ _SHUT_DOWN_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
 
 
-class Workers:
+class ParslWorkers:
     """The started pools; made by `start_workers`."""
 
     def __init__(self, kernel: DataFlowKernel, backend: Backend) -> None:
@@ -83,7 +83,7 @@ class Workers:
 
 
 @contextmanager
-def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
+def start_workers(backend: Backend, run_folder: Path) -> Iterator[ParslWorkers]:
     """Start the pools of a backend; on leaving, however that happens, end all their processes.
 
     Call it from the main thread: the kernel ends them when the thread that started them ends. To
@@ -111,7 +111,7 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     for executor in executors:
         threading.Thread(target=watch_interchange, args=(executor, is_closing), daemon=True).start()
     try:
-        yield Workers(kernel, backend)
+        yield ParslWorkers(kernel, backend)
     finally:
         is_closing.set()
         _shut_down(kernel, executors)

@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, Literal, NoReturn, TypeVar
 
+from chemistry.units import BYTES_PER_GB
 from workflow.work.system.processes import adopt_orphans, die_with_parent, end_children, kill_tree
 
 T = TypeVar("T")
 
 SCRATCH_VARIABLE = "RUNG_SCRATCH"
 
-_BYTES_PER_GB = 1e9
 _OUTPUT_CHARACTERS = 4000
 _POLL_SECONDS = 0.05
 _POLL_SECONDS_AT_END = 0.001
@@ -152,7 +152,7 @@ def _run_child(
     answer, answer_end = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb")
     with tempfile.TemporaryFile(dir=scratch) as output, answer, answer_end:
         started = time.monotonic()
-        inherited_gb = _own_memory("resident") / _BYTES_PER_GB
+        inherited_gb = _own_memory("resident") / BYTES_PER_GB
         child = os.fork()
         if child == 0:
             _become_child(function, arguments, limits, scratch, answer_end, output.fileno(), caller)
@@ -171,7 +171,7 @@ def _run_child(
             usage=Usage(
                 cpu_seconds=used.ru_utime + used.ru_stime,
                 wall_seconds=time.monotonic() - started,
-                max_rss_gb=used.ru_maxrss * 1024 / _BYTES_PER_GB,
+                max_rss_gb=used.ru_maxrss * 1024 / BYTES_PER_GB,
             ),
         )
 
@@ -284,7 +284,7 @@ def _limit_memory(memory_gb: float) -> int:
     with suppress(OSError):  # when the machine runs out of memory, the kernel takes this one first
         Path("/proc/self/oom_score_adj").write_text("500")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    allowed = _own_memory("size") + int(memory_gb * _BYTES_PER_GB)
+    allowed = _own_memory("size") + int(memory_gb * BYTES_PER_GB)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -52,17 +52,18 @@ class LabelReader(Database):
     def label_history(self, structure_id: str) -> list[dict[str, Any]]:
         """Return all labels and failures of a structure, by level; energy in eV, None of failures.
 
-        Of a label also what the quality gates found, of a failure its kind and message.
+        Of a label also what the quality gates found and how far it was checked, of a failure its
+        kind and message.
         """
         found = self._all(
             "SELECT name AS level, energy, cpu_seconds, findings, quarantine, second,"
-            " NULL AS kind, NULL AS message FROM labels JOIN levels USING (level_id)"
+            " NULL AS kind, NULL AS message, provenance FROM labels JOIN levels USING (level_id)"
             " WHERE structure_id = ?1 UNION ALL"
-            " SELECT name, NULL, cpu_seconds, '[]', NULL, NULL, kind, message"
+            " SELECT name, NULL, cpu_seconds, '[]', NULL, NULL, kind, message, NULL"
             " FROM failures JOIN levels USING (level_id) WHERE structure_id = ?1 ORDER BY level",
             structure_id,
         )
-        return [{**dict(row), "findings": json.loads(row["findings"])} for row in found]
+        return [_history(dict(row)) for row in found]
 
     def count_labels(self, rung: int) -> Counter[Purpose]:
         """Count the labels of a rung that passed the quality gates, by purpose."""
@@ -218,6 +219,12 @@ class LabelReader(Database):
             level_id,
         )
         return [SecondOpinion(structure_id=i, said=said) for i, said in found]
+
+
+def _history(row: dict[str, Any]) -> dict[str, Any]:
+    provenance = row.pop("provenance")
+    checked = None if provenance is None else rows.provenance_from(provenance).checked
+    return {**row, "findings": json.loads(row["findings"]), "checked": checked}
 
 
 def _unusable(row: dict[str, Any]) -> Unusable:

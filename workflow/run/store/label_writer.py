@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from chemistry.gates import Finding, findings_to_json
 from chemistry.records.label import Label, LabelFailure, LabelledStructure
 from chemistry.records.level import LevelOfTheory
@@ -101,18 +103,26 @@ class LabelWriter(StoreReader):
         """Keep labels that somebody else made, to be trained on; return how many are new.
 
         Molecule and level of each must be known. What is held out stays held out, and what a
-        quality gate has refused stays refused.
+        quality gate has refused stays refused. A label that the run has stays as it is unless it
+        is none: one with a number that is not finite, which rung 0.1.0 took in.
         """
         labelled = list(labelled)
+        broken = [
+            (known.label.structure_id, known.label.level_id)
+            for known, _ in labelled
+            if self._is_broken(known.label.structure_id, known.label.level_id)
+        ]
         with self._write() as db:
+            db.executemany("DELETE FROM labels WHERE structure_id = ? AND level_id = ?", broken)
             db.executemany(
                 "INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [rows.structure_row(known.structure, is_start=False) for known, _ in labelled],
             )
             added = db.executemany(
-                "INSERT OR IGNORE INTO labels (structure_id, level_id, energy, forces, dipole,"
+                # Not OR IGNORE, which would pass over a NaN, a NULL to SQLite, in silence.
+                "INSERT INTO labels (structure_id, level_id, energy, forces, dipole,"
                 " components, diagnostics, provenance, cpu_seconds)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [rows.label_row(known.label) for known, _ in labelled],
             ).rowcount
             db.executemany(
@@ -139,6 +149,14 @@ class LabelWriter(StoreReader):
                 ],
             )
         return added
+
+    def _is_broken(self, structure_id: str, level_id: str) -> bool:
+        """Whether the label of a structure is there and has a number that is not finite."""
+        label = self.label(structure_id, level_id)
+        if label is None:
+            return False
+        numbers = [label.energy, *([] if label.forces is None else label.forces.ravel())]
+        return not np.isfinite(numbers).all()
 
     def put_back(self, rung: int, structure_id: str, level_id: str) -> None:
         """Forget that a label failed or was refused, so that the next launch computes it."""

@@ -136,8 +136,12 @@ def import_(
     gradients: Gradients = None,
     spin_means: SpinMeansOption = None,
     net_force_ev_angstrom: Annotated[
-        float, typer.Option(min=0.0, help="What the forces on a molecule may add up to.")
-    ] = 0.01,
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="What the forces on a molecule may add up to; default: a tenth of the largest.",
+        ),
+    ] = None,
 ) -> None:
     """Let a campaign start from labels that there are: take them into its run, before or between
     launches. A few are recomputed first, to see that they are of the level.

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from chemistry.engines import default_engine
-from chemistry.engines.outcome import NET_FORCE_LIMIT_EV_ANGSTROM
 from chemistry.errors import InputError
+from chemistry.geometries.geometry import check_geometry
 from chemistry.readers.recognition import Recogniser
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
@@ -41,7 +41,8 @@ class ImportChoice:
         None takes that of the first rung.
     stated : Stated
         Units, signs and spins that the file does not state.
-    net_force_limit_ev_angstrom : float
+    net_force_limit_ev_angstrom : float or None
+        None takes the rule of `workflow.datasets.layouts.admission`.
     skip_bad : bool
         Labels that cannot be used are counted and left out; else they refuse the file.
     trust : bool
@@ -50,7 +51,7 @@ class ImportChoice:
 
     level_name: str | None = None
     stated: Stated = field(default_factory=Stated)
-    net_force_limit_ev_angstrom: float = NET_FORCE_LIMIT_EV_ANGSTROM
+    net_force_limit_ev_angstrom: float | None = None
     skip_bad: bool = False
     trust: bool = False
 
@@ -73,6 +74,8 @@ class Imported:
         What was decided for so many labels.
     recomputed : int or None
         Labels that were recomputed and agree; None where nobody checked.
+    forgotten : int
+        Labels that the run had and that were no finite numbers.
     """
 
     new: int = 0
@@ -82,6 +85,7 @@ class Imported:
     bad: list[InputError] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
     recomputed: int | None = None
+    forgotten: int = 0
 
 
 def import_data(
@@ -121,7 +125,7 @@ def import_data(
         store = run.store
         store.add_level(level)
         molecules = store.molecules()
-        imported = Imported()
+        imported = Imported(forgotten=store.forget_broken(index, level.level_id))
         sample = Sample()
         reading = _reading(level, choice)
         labels = _recognised(read_labels(data, reading), molecules, level, data, choice)
@@ -205,6 +209,11 @@ def describe_import(imported: Imported, campaign: Campaign, level_name: str | No
         lines.append("none was recomputed: the run remembers that nobody has checked them")
     else:
         lines.append(f"{imported.recomputed} of them were recomputed and agree")
+    if imported.forgotten:
+        lines.append(
+            f"{imported.forgotten} earlier labels were not finite numbers and are forgotten: the "
+            "next launch computes those that this file does not bring"
+        )
     lines += [f"{note} ({n} labels)" for note, n in imported.notes.items()]
     if imported.bad:
         lines.append(f"{len(imported.bad)} labels cannot be used and are left out:")
@@ -253,7 +262,7 @@ def _recognised(
     for number, label in enumerate(labels):
         recognised = recogniser.recognise(label.structure)
         if recognised is None:
-            yield hill_formula(label.structure.atomic_numbers)
+            yield _kind(label.structure)
             continue
         structure, order = recognised
         structure = replace(structure, origin=_origin(label.facts, data, number))
@@ -261,6 +270,17 @@ def _recognised(
         purpose: Purpose = "held_out" if is_tested else "initial"
         known = _label(label, structure, order, level, data, choice)
         yield label, (LabelledStructure(structure=structure, label=known), purpose)
+
+
+def _kind(structure: Structure) -> str:
+    """Say what a structure is, for counting those of no molecule."""
+    kind = hill_formula(structure.atomic_numbers)
+    if structure.charge:
+        kind += f" of charge {structure.charge:+d}"
+    if structure.multiplicity != 1:
+        kind += f" of multiplicity {structure.multiplicity}"
+    fault = check_geometry(structure)
+    return kind if fault is None else f"{kind} with atoms on top of each other: are lengths in Å?"
 
 
 def _is_held_out(facts: Mapping[str, Any]) -> bool:
@@ -315,7 +335,9 @@ def _sha256(path: Path) -> str:
     """Return the checksum of a file, or of the checksums of a folder's files, by name."""
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
-        listed = "".join(f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files)
+        listed = "".join(
+            f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files
+        )
         return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

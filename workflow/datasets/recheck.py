@@ -18,6 +18,7 @@ from workflow.datasets.diagnosis import (
     Tolerance,
     disagreeing,
     explain,
+    near_unit,
     tolerance_of,
 )
 from workflow.datasets.layouts.units import AS_RUNG, Units
@@ -29,6 +30,8 @@ from workflow.work.system.isolate import Finished, Limits, run_isolated
 _STRUCTURES = 3
 _BUDGET_SECONDS = 600.0
 _MEMORY_GB = 8.0
+_STATES_APART_EV = 30.0
+"""States and ions of one molecule, one electron apart, lie within this."""
 
 Recompute: TypeAlias = Callable[[Structure, LevelOfTheory, str, float], Label | LabelFailure]
 """Label a structure at a level with an engine, within so many seconds."""
@@ -160,6 +163,8 @@ def _alternatives(
     wrong: Comparison, level: LevelOfTheory, engine: str, recompute: Recompute, seconds: float
 ) -> list[Alternative]:
     """Compute what the energy would be of another state, another ion, or another kind of d."""
+    if abs(wrong.energy - wrong.computed_energy) > _STATES_APART_EV:
+        return []
     deadline = time.monotonic() + seconds
     found = []
     for name, advice, structure, other in _other_meanings(wrong.structure, level):
@@ -234,9 +239,13 @@ def _contradiction(
     else:
         differs = f"{first.where} has other forces than its recomputation"
     nothing_fits = (
-        "no unit, sign, constant, charge or multiplicity explains it: they are of another level, "
+        "no unit, sign, constant, charge or multiplicity explains it: they are of another level "
         "or another state"
     )
+    if (near := near_unit(wrong)) is not None:
+        nothing_fits = (
+            f"they are nearly right in {near} (--energy-unit {near}), but of another level"
+        )
     return (
         f"{data}: {len(wrong)} of {n_compared} labels that were recomputed at {level.name} "
         f"disagree: {differs}; {said or nothing_fits} (--trust takes them as they are)"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from chemistry.engines.outcome import NET_FORCE_LIMIT_EV_ANGSTROM
 from chemistry.errors import InputError
 from workflow.datasets.layouts.admission import require_admissible
 from workflow.datasets.layouts.ani1 import ANI1
@@ -51,13 +52,17 @@ def read_labels(path: Path, reading: Reading) -> Iterator[FileLabel]:
         try:
             if isinstance(label, InputError):
                 raise label
-            require_admissible(label, reading.net_force_limit_ev_angstrom)
+            net_force = require_admissible(label, reading.net_force_limit_ev_angstrom)
         except InputError as error:
             if not reading.skip_bad:
                 raise
             reading.bad.append(error)
             continue
         found = True
+        if net_force > NET_FORCE_LIMIT_EV_ANGSTROM:
+            reading.notes[
+                f"forces add up to more than {NET_FORCE_LIMIT_EV_ANGSTROM:g} eV/Å: a coarse grid?"
+            ] += 1
         yield label
     if not found:
         raise _nothing_found(path, reading)

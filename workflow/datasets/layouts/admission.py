@@ -5,16 +5,27 @@ from typing import Any
 
 import numpy as np
 
+from chemistry.engines.outcome import NET_FORCE_LIMIT_EV_ANGSTROM
 from chemistry.errors import InputError
 from chemistry.geometries.rdkit_bridge import require_electrons_fit
-from chemistry.records.structure import Structure
+from chemistry.records.structure import FloatArray, Structure
 from workflow.datasets.layouts.base import FileLabel
 
 _NUMBERS = ("cpu_seconds", "wall_seconds", "finished_at")
 
 
-def require_admissible(label: FileLabel, net_force_limit_ev_angstrom: float) -> None:
+_NET_SHARE = 0.1
+"""Share of the largest force that a net force may have beside what engines are allowed. The grids
+of published data leave some hundredths of eV/Å; a wrong gradient leaves much of itself."""
+
+
+def require_admissible(label: FileLabel, net_force_limit_ev_angstrom: float | None = None) -> float:
     """Refuse a label whose numbers cannot be those of a molecule in vacuum.
+
+    Returns
+    -------
+    float
+        What its forces add up to, eV/Å.
 
     Raises
     ------
@@ -34,8 +45,9 @@ def require_admissible(label: FileLabel, net_force_limit_ev_angstrom: float) -> 
     for name in _NUMBERS:
         _require_time(label.facts, name, where)
     _require_electrons(structure, where)
-    if label.forces is not None:
-        _require_no_net_force(label.forces, net_force_limit_ev_angstrom, where)
+    if label.forces is None:
+        return 0.0
+    return _require_no_net_force(label.forces, net_force_limit_ev_angstrom, where)
 
 
 def _require_finite(values: Any, shape: tuple[int, ...], what: str, where: str) -> None:
@@ -65,11 +77,14 @@ def _require_electrons(structure: Structure, where: str) -> None:
     require_electrons_fit(numbers, structure.charge, structure.multiplicity, where)
 
 
-def _require_no_net_force(forces: Any, limit_ev_angstrom: float, where: str) -> None:
+def _require_no_net_force(forces: FloatArray, limit_ev_angstrom: float | None, where: str) -> float:
     net_force = float(np.abs(forces.sum(axis=0)).max())
+    if limit_ev_angstrom is None:
+        limit_ev_angstrom = NET_FORCE_LIMIT_EV_ANGSTROM + _NET_SHARE * float(np.abs(forces).max())
     if net_force > limit_ev_angstrom:
         raise InputError(
             f"{where}: its forces add up to {net_force:.3f} eV/Å instead of nothing (limit "
-            f"{limit_ev_angstrom:g}): units or gradient are wrong, or the grid was coarse, which "
-            "--net-force-ev-angstrom allows for"
+            f"{limit_ev_angstrom:.3f}): they are not those of a molecule in vacuum, or of other "
+            "atoms; --net-force-ev-angstrom sets another limit"
         )
+    return net_force

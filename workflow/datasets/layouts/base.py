@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from chemistry.engines.outcome import NET_FORCE_LIMIT_EV_ANGSTROM
 from chemistry.errors import InputError
 from chemistry.readers.electrons import SpinMeans, electrons_from
 from chemistry.records.level import LevelOfTheory, find_level
@@ -83,8 +82,8 @@ class Reading:
     level : LevelOfTheory or None
         None takes labels of every level.
     stated : Stated
-    net_force_limit_ev_angstrom : float
-        Forces may add up to this much.
+    net_force_limit_ev_angstrom : float or None
+        Forces may add up to this much; None takes the rule of `admission`.
     skip_bad : bool
         Labels that cannot be used are collected in `bad`; else the first one refuses the file.
     bad : list of InputError
@@ -98,7 +97,7 @@ class Reading:
 
     level: LevelOfTheory | None = None
     stated: Stated = field(default_factory=Stated)
-    net_force_limit_ev_angstrom: float = NET_FORCE_LIMIT_EV_ANGSTROM
+    net_force_limit_ev_angstrom: float | None = None
     skip_bad: bool = False
     bad: list[InputError] = field(default_factory=list)
     levels: Counter[str] = field(default_factory=Counter)

@@ -103,17 +103,10 @@ class LabelWriter(StoreReader):
         """Keep labels that somebody else made, to be trained on; return how many are new.
 
         Molecule and level of each must be known. What is held out stays held out, and what a
-        quality gate has refused stays refused. A label that the run has stays as it is unless it
-        is none: one with a number that is not finite, which rung 0.1.0 took in.
+        quality gate has refused stays refused.
         """
         labelled = list(labelled)
-        broken = [
-            (known.label.structure_id, known.label.level_id)
-            for known, _ in labelled
-            if self._is_broken(known.label.structure_id, known.label.level_id)
-        ]
         with self._write() as db:
-            db.executemany("DELETE FROM labels WHERE structure_id = ? AND level_id = ?", broken)
             db.executemany(
                 "INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [rows.structure_row(known.structure, is_start=False) for known, _ in labelled],
@@ -150,13 +143,29 @@ class LabelWriter(StoreReader):
             )
         return added
 
-    def _is_broken(self, structure_id: str, level_id: str) -> bool:
-        """Whether the label of a structure is there and has a number that is not finite."""
-        label = self.label(structure_id, level_id)
-        if label is None:
-            return False
-        numbers = [label.energy, *([] if label.forces is None else label.forces.ravel())]
-        return not np.isfinite(numbers).all()
+    def forget_broken(self, rung: int, level_id: str) -> int:
+        """Forget imported labels with a number that is not finite; return how many there were.
+
+        rung 0.1.0 took them in, and noted structures as labelled whose energy was NaN, though no
+        label was kept. The next launch computes them unless another import brings them.
+        """
+        imported = self._cursor(
+            "SELECT structure_id, energy, forces FROM labels WHERE level_id = ?"
+            " AND provenance ->> 'host' LIKE 'imported from %'",
+            level_id,
+        )
+        broken = [
+            (row["structure_id"], level_id)
+            for row in imported
+            if not np.isfinite([row["energy"], *rows.numbers(row["forces"])]).all()
+        ]
+        with self._write() as db:
+            db.executemany("DELETE FROM labels WHERE structure_id = ? AND level_id = ?", broken)
+            return db.execute(
+                "UPDATE candidates SET status = 'chosen' WHERE rung = ? AND status = 'labelled'"
+                " AND structure_id NOT IN (SELECT structure_id FROM labels WHERE level_id = ?)",
+                (rung, level_id),
+            ).rowcount
 
     def put_back(self, rung: int, structure_id: str, level_id: str) -> None:
         """Forget that a label failed or was refused, so that the next launch computes it."""

@@ -20,6 +20,11 @@ def _floats(data: bytes, shape: tuple[int, ...]) -> FloatArray:
     return np.frombuffer(data, dtype="<f8").reshape(shape).astype(np.float64)
 
 
+def numbers(data: bytes | None) -> FloatArray:
+    """Return the numbers of a blob, in a row; none where there is no blob."""
+    return _floats(data or b"", (-1,))
+
+
 def integers(data: bytes) -> IntArray:
     """Return the integers of a blob."""
     return np.frombuffer(data, dtype="<i8").astype(np.int64)

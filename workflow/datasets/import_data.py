@@ -2,32 +2,27 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from chemistry.engines import default_engine
 from chemistry.errors import InputError
-from chemistry.geometries.geometry import check_geometry
-from chemistry.readers.recognition import Recogniser
-from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
+from chemistry.records.label import Checked, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
-from chemistry.records.structure import IntArray, Origin, Structure, hill_formula
+from chemistry.records.structure import Structure
 from workflow.datasets.layouts import read_labels
-from workflow.datasets.layouts.base import FileLabel, Reading, Stated
+from workflow.datasets.layouts.base import Reading, Stated
 from workflow.datasets.recheck import Given, Recompute, Sample, in_a_child, require_recomputed
-from workflow.planning.records import Purpose
+from workflow.datasets.recognised import recognised
 from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 from workflow.settings.yaml_file import nearest
 
 _ROWS_AT_ONCE = 500
-# Neighbours in a file of unknown origin are taken for frames of one trajectory.
-_FRAMES_A_BLOCK = 10
 _BAD_SHOWN = 5
 
 
@@ -54,6 +49,11 @@ class ImportChoice:
     net_force_limit_ev_angstrom: float | None = None
     skip_bad: bool = False
     trust: bool = False
+
+    @property
+    def checked(self) -> Checked:
+        """What the labels shall remember."""
+        return "nobody" if self.trust else "sample"
 
 
 @dataclass
@@ -128,7 +128,7 @@ def import_data(
         imported = Imported(forgotten=store.forget_broken(index, level.level_id))
         sample = Sample()
         reading = _reading(level, choice)
-        labels = _recognised(read_labels(data, reading), molecules, level, data, choice)
+        labels = recognised(read_labels(data, reading), molecules, level, data, choice.checked)
         for found in labels:
             if isinstance(found, str):
                 imported.left_out[found] += 1
@@ -162,7 +162,7 @@ def _take_in(
     """Read the file once more and keep its labels."""
     origin = f"imported from {data.name}, sha256 {_sha256(data)}"
     labels = read_labels(data, _reading(level, choice))
-    found = _recognised(labels, molecules, level, data, choice)
+    found = recognised(labels, molecules, level, data, choice.checked)
     rows = (each[1] for each in found if not isinstance(each, str))
     while batch := list(islice(rows, _ROWS_AT_ONCE)):
         new = store.import_labels(index, batch, origin)
@@ -216,7 +216,7 @@ def describe_import(imported: Imported, campaign: Campaign, level_name: str | No
         )
     lines += [f"{note} ({n} labels)" for note, n in imported.notes.items()]
     if imported.bad:
-        lines.append(f"{len(imported.bad)} labels cannot be used and are left out:")
+        lines.append(f"left out because they cannot be used: {len(imported.bad)}")
         lines += [f"  {error}" for error in imported.bad[:_BAD_SHOWN]]
     if imported.left_out:
         lines.append(
@@ -246,89 +246,6 @@ def _rung_of(campaign: Campaign, level_name: str | None) -> tuple[int, LevelOfTh
             f"--level {level.name}: no rung of the campaign has it: {nearest(level.name, names)}"
         )
     return names.index(level.name), level
-
-
-def _recognised(
-    labels: Iterable[FileLabel],
-    molecules: Iterable[tuple[Molecule, bool]],
-    level: LevelOfTheory,
-    data: Path,
-    choice: ImportChoice,
-) -> Iterator[str | tuple[FileLabel, tuple[LabelledStructure, Purpose]]]:
-    """Yield labels with their molecule and purpose; the formula of those of no molecule."""
-    molecules = list(molecules)
-    only_tested = {molecule.molecule_id for molecule, held_out in molecules if held_out}
-    recogniser = Recogniser(molecule for molecule, _ in molecules)
-    for number, label in enumerate(labels):
-        recognised = recogniser.recognise(label.structure)
-        if recognised is None:
-            yield _kind(label.structure)
-            continue
-        structure, order = recognised
-        structure = replace(structure, origin=_origin(label.facts, data, number))
-        is_tested = structure.molecule_id in only_tested or _is_held_out(label.facts)
-        purpose: Purpose = "held_out" if is_tested else "initial"
-        known = _label(label, structure, order, level, data, choice)
-        yield label, (LabelledStructure(structure=structure, label=known), purpose)
-
-
-def _kind(structure: Structure) -> str:
-    """Say what a structure is, for counting those of no molecule."""
-    kind = hill_formula(structure.atomic_numbers)
-    if structure.charge:
-        kind += f" of charge {structure.charge:+d}"
-    if structure.multiplicity != 1:
-        kind += f" of multiplicity {structure.multiplicity}"
-    fault = check_geometry(structure)
-    return kind if fault is None else f"{kind} with atoms on top of each other: are lengths in Å?"
-
-
-def _is_held_out(facts: Mapping[str, Any]) -> bool:
-    purpose = facts.get("purpose")
-    return facts.get("split") == "test" if purpose is None else purpose == "held_out"
-
-
-def _origin(facts: Mapping[str, Any], data: Path, number: int) -> Origin:
-    """Return where a structure comes from, as the file says, so that folds stay as they were."""
-    sampler, parent, seed = ([*str(facts.get("block", "")).rsplit("/", 2), "", ""])[:3]
-    if not sampler:
-        return Origin(sampler=f"import {data.name}", seed=number // _FRAMES_A_BLOCK)
-    return Origin(
-        sampler=sampler,
-        parent_id=None if parent == "-" else parent,
-        seed=int(seed) if seed.lstrip("-").isdecimal() else None,
-    )
-
-
-def _label(
-    label: FileLabel,
-    structure: Structure,
-    order: IntArray,
-    level: LevelOfTheory,
-    data: Path,
-    choice: ImportChoice,
-) -> Label:
-    facts = label.facts
-    provenance = Provenance(
-        program=str(facts.get("program", "unknown")),
-        version=str(facts.get("program_version", "")),
-        host=f"imported from {data.name}",
-        cpu_seconds=float(facts.get("cpu_seconds", 0.0)),
-        wall_seconds=float(facts.get("wall_seconds", 0.0)),
-        attempts=tuple(str(facts.get("attempts", "")).split()),
-        finished_at=float(facts.get("finished_at", 0.0)),
-        checked="nobody" if choice.trust else "sample",
-    )
-    return Label(
-        structure_id=structure.structure_id,
-        level_id=level.level_id,
-        energy=label.energy,
-        forces=None if label.forces is None else label.forces[order],
-        dipole=label.dipole,
-        components=label.components,
-        diagnostics=label.diagnostics,
-        provenance=provenance,
-    )
 
 
 def _sha256(path: Path) -> str:

@@ -12,15 +12,14 @@ from chemistry.records.label import Label, LabelFailure, LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import Structure, hill_formula
-from workflow.datasets.diagnosis import (
+from workflow.datasets.comparison import (
     Alternative,
     Comparison,
     Tolerance,
     disagreeing,
-    explain,
-    near_unit,
     tolerance_of,
 )
+from workflow.datasets.diagnosis import explain, near_unit
 from workflow.datasets.layouts.units import AS_RUNG, Units
 from workflow.planning.cost import n_electrons
 from workflow.work.compute import compute
@@ -56,7 +55,7 @@ class Given:
 
 @dataclass
 class Sample:
-    """Of each kind of molecule that passes by: its first label, its lowest and its highest.
+    """Of each kind of molecule that passes by: its first and last label, its lowest and highest.
 
     Units that are mixed up, and one wrong number among many, are at the ends.
     """
@@ -69,6 +68,7 @@ class Sample:
         formula = hill_formula(structure.atomic_numbers)
         kind = (formula, structure.charge, structure.multiplicity)
         ends = self._by_kind.setdefault(kind, {"highest": given, "lowest": given, "first": given})
+        ends["last"] = given
         energy = given.known.label.energy
         if energy > ends["highest"].known.label.energy:
             ends["highest"] = given
@@ -82,7 +82,7 @@ class Sample:
         )
         wanted = [kinds[0]["highest"], kinds[0]["lowest"]] if kinds else []
         wanted += [ends["highest"] for ends in kinds[1:2]]
-        wanted += [kinds[0]["first"]] if kinds else []
+        wanted += [kinds[0]["first"], kinds[0]["last"]] if kinds else []
         unique = {given.known.structure.structure_id: given for given in wanted}
         return list(unique.values())[:_STRUCTURES]
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from labelled_water import ENERGY_EV, FORCES, POSITIONS, frame
 
-from chemistry.errors import InputError
+from chemistry.engines import find_engine
+from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.level import find_level
 from chemistry.records.structure import Structure
@@ -270,3 +271,16 @@ def test_structures_of_no_molecule_are_named_with_their_electrons(campaign, tmp_
         import_data(campaign, tmp_path / "run", tmp_path / "data.xyz", ImportChoice(), Engine())
     assert "H2O of charge -2" in str(caught.value)
     assert "H2O with atoms on top of each other: are lengths in Å?" in str(caught.value)
+
+
+def test_a_program_that_is_missing_is_said_with_trust(campaign, tmp_path, monkeypatch):
+    def missing(cls):
+        raise EngineNotInstalled("PySCF is not installed: pip install pyscf")
+
+    monkeypatch.setattr(find_engine("pyscf"), "version", classmethod(missing))
+    (tmp_path / "data.xyz").write_text(frames())
+    with pytest.raises(InputError, match=r"cannot be recomputed here: .*PySCF is not .*--trust"):
+        import_data(campaign, tmp_path / "run", tmp_path / "data.xyz", ImportChoice(), Engine())
+    assert not (tmp_path / "run").exists()
+    choice = ImportChoice(trust=True)
+    assert import_data(campaign, tmp_path / "run", tmp_path / "data.xyz", choice).new == 4

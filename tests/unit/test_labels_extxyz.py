@@ -152,10 +152,13 @@ def test_a_dipole_is_read_in_what_it_states(tmp_path):
         ("total_charge=-2", -2, 1),
         ("Charge=1 mult=2", 1, 2),
         ("spin_multiplicity=3", 0, 3),
+        ("-1 2", -1, 2),
+        ("2 1 converged=T", 2, 1),
     ],
 )
 def test_electrons_are_understood(tmp_path, key, charge, multiplicity):
-    (label,), _ = read_text(tmp_path, frame(f"energy={ENERGY_EV} {key}"))
+    text = frame(f"energy={ENERGY_EV} {key}")
+    (label,), _ = read_text(tmp_path, text)
     assert (label.structure.charge, label.structure.multiplicity) == (charge, multiplicity)
 
 

@@ -166,6 +166,8 @@ def import_(
         skip_bad=skip_bad,
         trust=trust,
     )
+    if not trust:
+        typer.echo("rung: recomputes a few of the labels; --trust skips it", err=True)
     for line in describe_import(import_data(read, path, data, choice), read, level):
         typer.echo(line)
     typer.echo(f"next: rung launch {campaign}")

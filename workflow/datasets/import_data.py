@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from chemistry.engines import default_engine
-from chemistry.errors import InputError
+from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.records.label import Checked, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
@@ -20,6 +20,7 @@ from workflow.datasets.recognised import recognised
 from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
+from workflow.settings.molecules import rung_level
 from workflow.settings.yaml_file import nearest
 
 _ROWS_AT_ONCE = 500
@@ -121,7 +122,9 @@ def import_data(
     StoreError, RunInUse
     """
     index, level = _rung_of(campaign, choice.level_name)
-    with opened_run(campaign, path) as run:
+    if not choice.trust:
+        _require_engine(campaign, index, data)
+    with opened_run(campaign, path, computes=not choice.trust) as run:
         store = run.store
         store.add_level(level)
         molecules = store.molecules()
@@ -148,6 +151,17 @@ def import_data(
             imported.recomputed = require_recomputed(chosen, level, engine, at_hand, str(data))
         _take_in(store, index, level, molecules, data, choice, imported)
     return imported
+
+
+def _require_engine(campaign: Campaign, index: int, data: Path) -> None:
+    """Refuse labels of a level that no program here can recompute."""
+    try:
+        rung_level(campaign, index)
+    except EngineNotInstalled as error:
+        raise InputError(
+            f"{data}: its labels cannot be recomputed here: {error}; or import with --trust, and "
+            "the run remembers that nobody has checked them"
+        ) from error
 
 
 def _take_in(

@@ -40,7 +40,7 @@ def require_admissible(label: FileLabel, net_force_limit_ev_angstrom: float | No
         _require_finite(label.forces, (len(structure), 3), "a force", where)
     if label.dipole is not None:
         _require_finite(label.dipole, (3,), "the dipole", where)
-    for name, value in {**label.components, **label.diagnostics}.items():
+    for name, value in label.components.items():
         _require_finite(value, (), name, where)
     for name in _NUMBERS:
         _require_time(label.facts, name, where)

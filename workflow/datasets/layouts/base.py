@@ -132,9 +132,11 @@ class Reading:
             stated["force"] = force_unit(self.stated.force_unit, "--force-unit")
         return replace(of_file, **stated)
 
-    def electrons(self, facts: Mapping[str, Any], where: str) -> tuple[int, int]:
+    def electrons(self, facts: Mapping[str, Any], where: str, comment: str = "") -> tuple[int, int]:
         """Return charge and multiplicity, 0 and 1 where the file is silent."""
-        charge, multiplicity = electrons_from(facts, where, spin_means=self.stated.spin_means)
+        charge, multiplicity = electrons_from(
+            facts, where, comment=comment, spin_means=self.stated.spin_means
+        )
         return charge or 0, multiplicity or 1
 
     def are_gradients(self, of_file: bool) -> bool:

@@ -14,6 +14,7 @@ from ase.data import atomic_numbers as numbers_by_symbol
 from ase.io.extxyz import key_val_str_to_dict
 
 from chemistry.errors import InputError
+from chemistry.readers.electrons import without_pairs
 from chemistry.records.structure import FloatArray, IntArray, Structure
 from workflow.datasets.layouts.base import FileLabel, Labels, Reading
 from workflow.datasets.layouts.keys import KeySet, choose_keys
@@ -25,8 +26,9 @@ _LEVELS = ("level", "level_of_theory")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Frame:
-    """One frame: the keys of its comment, and its columns, by the names of the file."""
+    """One frame: its comment, the keys in it, and its columns, by the names of the file."""
 
+    comment: str
     info: Mapping[str, Any]
     columns: Mapping[str, Any]
     atomic_numbers: IntArray
@@ -94,7 +96,12 @@ def _parse(lines: Sequence[str], where: str) -> _Frame:
         raise InputError(f"{where}: its Properties name no species or no pos")
     species = columns["species" if "species" in columns else "Z"]
     numbers = [_atomic_number(str(symbol), where) for symbol in species]
-    return _Frame(info=info, columns=columns, atomic_numbers=np.array(numbers, dtype=np.int64))
+    return _Frame(
+        comment=lines[0],
+        info=info,
+        columns=columns,
+        atomic_numbers=np.array(numbers, dtype=np.int64),
+    )
 
 
 def _properties(text: Any, where: str) -> Sequence[tuple[str, str, int]]:
@@ -168,7 +175,11 @@ def _label(frame: _Frame, where: str, reading: Reading) -> FileLabel | None:
     units = reading.units(stated_units(info, where, AS_RUNG))
     _note(keys, reading)
     of_atoms = {n: v for n, v in frame.columns.items() if v.ndim == 1 and v.dtype.kind == "f"}
-    charge, multiplicity = reading.electrons({**of_atoms, **info}, where)
+    # Words without a value stand in the rest of the comment, in which "0 3" may be electrons.
+    keys_with_values = {key: value for key, value in info.items() if value is not True}
+    charge, multiplicity = reading.electrons(
+        {**of_atoms, **keys_with_values}, where, comment=without_pairs(frame.comment)
+    )
     return FileLabel(
         where=where,
         level=level,

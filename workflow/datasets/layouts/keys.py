@@ -9,6 +9,7 @@ where it is.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chemistry.errors import InputError
 
@@ -88,6 +89,7 @@ def choose_keys(values: Iterable[str], vectors: Iterable[str], where: str) -> Ke
     )
 
 
+@lru_cache(maxsize=1024)
 def quantity_of(key: str) -> str | None:
     """Return what a key is of: energy, force or dipole; None for any other."""
     name = _split(key)[1]
@@ -131,6 +133,7 @@ def _by_prefix(keys: Iterable[str], quantity: str) -> dict[str, list[str]]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def _split(key: str) -> tuple[str, str]:
     """Return the prefix of a key and what it is a key of, in lower case."""
     text = key.lower().replace("-", "_")

@@ -39,9 +39,8 @@ from chemistry.records.level import find_level
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
-from model.architectures.ani.checkpoint import load_committee, save_committee
-from model.architectures.ani.training.train import train_committee
-from model.settings import TrainingSettings
+from model import load_committee, save_committee, train_committee
+from model.architectures.ani.settings import AniSettings
 from workflow.campaign.launch import launch_campaign
 from workflow.campaign.observers.progress import Progress
 from workflow.planning.plan import plan
@@ -182,7 +181,7 @@ def main() -> None:
             _, committee = read_potential(arguments.potential)
         else:
             rows = [row for found in workers.map(labelled, MOLECULES) for row in found]
-            settings = TrainingSettings(members=arguments.members, folds=arguments.members)
+            settings = AniSettings(members=arguments.members, folds=arguments.members)
             committee = train_committee(
                 rows, settings, elements=(1, 6, 7, 8), level=GFN2, seed=1
             ).committee

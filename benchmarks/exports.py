@@ -25,7 +25,7 @@ from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import FloatArray, Origin, Structure
-from workflow.datasets.export import EXPORTERS
+from workflow.datasets.export.formats import EXPORTERS
 from workflow.run.store.store import Store
 
 _LABELS = 100_000
@@ -37,7 +37,7 @@ _FLAT = 1.1
 _EXPORT = """
 import json, re, sys, time
 from pathlib import Path
-from workflow.datasets.export import write_export
+from workflow.datasets.export.write import write_export
 from workflow.run.store.store import Store
 begin = time.perf_counter()
 with Store.open(Path(sys.argv[1]), read_only=True) as store:

@@ -19,10 +19,10 @@ from exports import made_up, smiles_of
 
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import LevelOfTheory, find_level
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.checkpoint import save_committee
-from model.architectures.ani.committee import Committee
+from model import save_committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 from workflow.planning.records import Training
 from workflow.report.page import write_report
 from workflow.run.folder import RunFolder
@@ -148,12 +148,12 @@ def make_run(path: Path, n_labels: int) -> RunFolder:
     return folder
 
 
-def random_committee(level: LevelOfTheory, seed: int) -> Committee:
+def random_committee(level: LevelOfTheory, seed: int) -> AniCommittee:
     import torch
 
-    return Committee(
+    return AniCommittee(
         networks=StackedNetworks.random(
-            Architecture.published(_ELEMENTS), range(4 * seed, 4 * seed + 4), torch.float32
+            AniShape.published(_ELEMENTS), range(4 * seed, 4 * seed + 4), torch.float32
         ),
         self_energies_ev=np.zeros(len(_ELEMENTS)),
         level_id=level.level_id,

@@ -18,9 +18,10 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import LabelFailure, LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.units import EV_PER_KCAL_MOL
-from workflow.datasets.export import EXPORTERS, write_export
 from workflow.datasets.export.card import card_path
 from workflow.datasets.export.choice import ExportChoice, molecule_splits, parse_condition
+from workflow.datasets.export.formats import EXPORTERS
+from workflow.datasets.export.write import write_export
 from workflow.run.store.store import Store
 from workflow.work.results import Cost
 

@@ -10,7 +10,8 @@ from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.structure import Structure
 from chemistry.units import EV_PER_HARTREE
-from workflow.datasets.export import EXPORTERS, write_export
+from workflow.datasets.export.formats import EXPORTERS
+from workflow.datasets.export.write import write_export
 from workflow.datasets.import_data import ImportChoice, import_data
 from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
@@ -190,7 +191,7 @@ def test_columns_of_differing_length(tmp_path, column):
         read(tmp_path / "data.h5")
 
 
-@pytest.mark.parametrize("name", EXPORTERS)
+@pytest.mark.parametrize("name", sorted(EXPORTERS))
 def test_every_export_of_a_run_can_be_read_back(campaign, tmp_path, name):
     """Only three of the eight formats could."""
     (tmp_path / "data.xyz").write_text(frame(f"energy={ENERGY_EV}", forces=FORCES))

@@ -24,7 +24,7 @@ from workflow.run.store.records import Unusable
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend, Roles
 from workflow.settings.campaign import Campaign
-from workflow.settings.pools.kinds import LocalPool
+from workflow.settings.pools.local import LocalPool
 from workflow.work.orders import LabelOrder, SampleOrder, TrainOrder
 from workflow.work.results import Broken
 

@@ -14,7 +14,7 @@ from workflow.settings.campaign import Campaign
 from workflow.settings.growth import GrowSettings
 from workflow.settings.molecules import check_pool
 from workflow.work.find_molecules import find_molecules
-from workflow.work.orders import GrowOrder
+from workflow.work.orders import GrowOrder, SavedCommittee
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def order(path: Path, smiles: str, *, known=(), elements=(1, 6, 7, 8), **setting
         growth=GrowSettings(pool=path, **settings),
         elements=elements,
         known=frozenset(molecule_from_smiles(one).molecule_id for one in known),
-        checkpoint=Path(),
+        committee=SavedCommittee(checkpoint=Path(), architecture="ani"),
         threshold=Threshold(rho_kcal_mol=0.23),
         seed=1,
     )

@@ -22,7 +22,8 @@ from chemistry.records.level import find_level
 from chemistry.records.structure import Origin, Structure
 from chemistry.units import EV_PER_HARTREE
 from workflow.campaign.driver import Driver
-from workflow.datasets.export import EXPORTERS, write_export
+from workflow.datasets.export.formats import EXPORTERS
+from workflow.datasets.export.write import write_export
 from workflow.datasets.import_data import ImportChoice, describe_import, import_data
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import Store
@@ -106,7 +107,7 @@ def labels_of(store: Store) -> dict:
     return {(row.structure.structure_id, row.level_name): row for row in store.export_rows()}
 
 
-@pytest.mark.parametrize("name", list(EXPORTERS))
+@pytest.mark.parametrize("name", sorted(EXPORTERS))
 def test_an_export_imported_is_the_same_labels(name, source, tmp_path):
     data = tmp_path / f"data{EXPORTERS[name].suffix}"
     write_export(source, name, data)

@@ -12,8 +12,8 @@ from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.level import find_level
 from chemistry.records.structure import Structure
-from workflow.datasets.export import write_export
 from workflow.datasets.export.card import card_path
+from workflow.datasets.export.write import write_export
 from workflow.datasets.import_data import ImportChoice, describe_import, import_data
 from workflow.datasets.layouts.base import Stated
 from workflow.datasets.recheck import Given, Sample, require_recomputed

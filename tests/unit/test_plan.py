@@ -570,6 +570,21 @@ def test_held_out_frames_that_were_not_chosen_are_never_trained_on():
     assert not of_kind(Choosing, planned(state, the_campaign))
 
 
+def test_a_campaign_names_the_selector_that_picks():
+    certain = waiting(6, rho=1e-6, first=3) + waiting(2, purpose="held_out", first=20)
+    picked = {}
+    for by in ("uncertain_per_cost", "random"):
+        the_campaign = campaign(select={"by": by, "random_share": 0})
+        state = after_first_training(the_campaign, waiting=certain, sweeps=(sweep(),))
+        choosing = of_kind(Choosing, planned(state, the_campaign))
+        picked[by] = [choice for action in choosing for choice in action.choices]
+    assert picked["uncertain_per_cost"] == []
+    assert len({choice.structure_id for choice in picked["random"]}) == 4
+    assert {choice.purpose for choice in picked["random"]} == {"random"}
+    before = replace(state, trainings=())
+    assert not of_kind(Choosing, planned(before, the_campaign)), "there is no committee yet"
+
+
 def rounds_after_first_training(**changes) -> tuple[Campaign, RungState]:
     the_campaign = campaign(synchronous=True, rung={"stop": {"uncertain_share": None}})
     swept = keys(the_campaign, "explore", "a", version=1)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
+from model.architectures import ARCHITECTURES
 from workflow.run.opened import opened_run
 from workflow.run.resume import as_begun, differences, given
 from workflow.settings.campaign import Campaign, read_campaign
@@ -41,6 +42,24 @@ def test_what_the_file_says_now_or_said_then_is_compared():
     assert len(found) == 3
     for line in ("seed: 5 -> 1", "train.max_epochs: 77 -> 50", "train.members: 3 -> 8"):
         assert line in found
+
+
+def test_a_default_way_to_climb_may_be_spelled_out_later():
+    stored, now = campaign(), campaign(rung={"transfer": "freeze"})
+    assert stored.rungs[0].transfer == "freeze"
+    assert json.loads(given(stored))["rungs"] == [{"level": "hf/sto-3g"}]
+    assert differences(stored, resumed(now, stored, stored)) == []
+    other = resumed(campaign(rung={"transfer": "full"}), stored, stored)
+    assert differences(stored, other) == ["rungs.0.transfer: freeze -> full"]
+
+
+def test_settings_of_another_architecture_are_not_mixed(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES.ours, "springs", "toy_architecture:Springs")
+    stored = campaign(train={"members": 3})
+    now = campaign(train={"architecture": "springs"}, rung={"transfer": "scratch"})
+    went_on = resumed(now, stored, campaign())
+    assert went_on.train == now.train
+    assert "train.architecture: ani -> springs" in differences(stored, went_on)
 
 
 def test_samplers_of_another_kind_are_not_mixed():

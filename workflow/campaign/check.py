@@ -20,6 +20,7 @@ from workflow.planning.cost import CostMoments, fit_cost, n_electrons
 from workflow.report.screen import duration
 from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
+from workflow.settings.devices import require_devices
 from workflow.settings.molecules import (
     check_levels,
     one_geometry,
@@ -109,6 +110,7 @@ def check_campaign(
     CampaignFailed
         A pool does not start, in its scheduler's words.
     """
+    require_devices(campaign, backend)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     for error in skipped:

@@ -31,6 +31,7 @@ from workflow.work.orders import (
     Order,
     PotentialSource,
     SampleOrder,
+    SavedCommittee,
     TrainOrder,
 )
 from workflow.work.training_set import write_labelled
@@ -73,9 +74,9 @@ def make_order(
             return "train", key, _train(action.version, store, campaign, folder, rung, level)
         case Judging():
             waiting = store.waiting(rung).to_judge(_MOST_JUDGED, action.version)
-            checkpoint = folder.checkpoint(rung, action.version)
             order = JudgeOrder(
-                structures=tuple(c.structure for c in waiting), checkpoint=checkpoint
+                structures=tuple(c.structure for c in waiting),
+                committee=_committee(campaign, folder, rung, action.version),
             )
             return "judge", judge_key(rung, action.version), order
         case Growing():
@@ -89,7 +90,7 @@ def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolde
     potential: PotentialSource = campaign.bootstrap
     threshold = None
     if task.purpose == "explore":
-        potential = folder.checkpoint(task.rung, task.version)
+        potential = _committee(campaign, folder, task.rung, task.version)
         threshold = threshold_of(campaign.select, store.training(task.rung, task.version))
     return SampleOrder(
         molecule=molecule,
@@ -151,9 +152,15 @@ def _grow(
         growth=campaign.grow,
         elements=campaign.grow.atomic_numbers or store.elements(),
         known=frozenset(molecule_id for molecule_id, _, _ in store.molecule_names()),
-        checkpoint=folder.checkpoint(rung, version),
+        committee=_committee(campaign, folder, rung, version),
         threshold=threshold_of(campaign.select, store.training(rung, version)),
         seed=derive_seed(campaign, key),
+    )
+
+
+def _committee(campaign: Campaign, folder: RunFolder, rung: int, version: int) -> SavedCommittee:
+    return SavedCommittee(
+        checkpoint=folder.checkpoint(rung, version), architecture=campaign.train.architecture
     )
 
 

@@ -15,6 +15,7 @@ from workflow.run.folder import RunFolder
 from workflow.run.opened import OpenRun, opened_run
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
+from workflow.settings.devices import require_devices
 from workflow.settings.molecules import check_levels, read_campaign_molecules
 from workflow.work.pools.workers import start_workers
 
@@ -30,12 +31,13 @@ def launch_campaign(
     Interrupted
         After Ctrl-C or SIGTERM.
     """
+    require_devices(campaign, backend)
     with opened_run(campaign, path, force_new=force_new) as run, progress:
         for error in run.skipped:
             progress.said(f"skipped {error}")
         _drive(run, backend, progress)
         # Not earlier: its formats take a second to import, which no worker should wait for.
-        from workflow.datasets.export import write_exports
+        from workflow.datasets.export.write import write_exports
 
         write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
@@ -78,6 +80,7 @@ class RungIntent:
 
 def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
     """Return what a launch would do; raises InputError like one."""
+    require_devices(campaign, backend)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
@@ -123,7 +126,7 @@ def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
     try:
         with (
             _sigterm_as_interrupt(),
-            start_workers(backend, folder.path) as workers,
+            start_workers(backend, folder.path, progress.said) as workers,
             Refresher(folder, progress) as observer,
         ):
             driver = Driver(store, campaign, backend, folder, workers, observer)

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.records.level import find_level
 from workflow.run.folder import RunFolder
 from workflow.run.held import held_store
 from workflow.run.store.records import Unusable
 from workflow.run.store.store import Store
 from workflow.run.stored_campaign import stored_campaign
-from workflow.settings.yaml_file import nearest
 
 
 def unusable_labels(folder: RunFolder) -> list[Unusable]:

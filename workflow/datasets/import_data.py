@@ -9,6 +9,7 @@ from pathlib import Path
 
 from chemistry.engines import default_engine
 from chemistry.errors import EngineNotInstalled, InputError
+from chemistry.names import nearest
 from chemistry.records.label import Checked, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
@@ -21,7 +22,6 @@ from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 from workflow.settings.molecules import rung_level
-from workflow.settings.yaml_file import nearest
 
 _ROWS_AT_ONCE = 500
 _BAD_SHOWN = 5

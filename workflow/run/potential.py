@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from chemistry.errors import InputError
-from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.committee import Committee
-from model.architectures.ani.neurochem import read_neurochem
+from model import Committee, load_committee
+from model.committees import read_published
 from workflow.run.folder import RunFolder, checkpoint_name
 from workflow.run.store.store import Store
 
@@ -23,9 +22,12 @@ def read_potential(path: Path) -> tuple[Path, Committee]:
     InputError
         It cannot be read, or the run has not trained a committee yet.
     """
-    if path.is_dir() and any(path.glob("*.params")):
-        return path, read_neurochem(path)
-    file = _newest_checkpoint(path) if path.is_dir() else path
+    if not path.is_dir():
+        return path, load_committee(path)
+    published = None if RunFolder(path).store.exists() else read_published(path)
+    if published is not None:
+        return path, published
+    file = _newest_checkpoint(path)
     return file, load_committee(file)
 
 

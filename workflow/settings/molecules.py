@@ -12,6 +12,7 @@ from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.geometries.embedding import embedded
 from chemistry.geometries.rdkit_bridge import elements
+from chemistry.names import nearest
 from chemistry.readers.molecules import (
     listed,
     merge_molecules,
@@ -25,7 +26,6 @@ from chemistry.records.structure import Origin, Structure
 from workflow.settings.campaign import Campaign, MoleculeEntry
 from workflow.settings.clusters import clusters
 from workflow.settings.growth import GrowSettings
-from workflow.settings.yaml_file import nearest
 
 # The most stable of so many is near enough to a minimum for a trial label.
 _EMBEDDINGS = 5

@@ -7,7 +7,7 @@ import numpy as np
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.modes import vibrations
 from chemistry.units import EV_PER_KCAL_MOL, HBAR_EV_FS, PER_FS_PER_INVERSE_CM
-from model.architectures.ani.committee import Committee
+from model import Committee
 from workflow.use.relaxation import Relaxation, relax_subject
 from workflow.use.subject import Subject
 

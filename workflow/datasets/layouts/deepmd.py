@@ -91,7 +91,7 @@ def _array(file: Path) -> FloatArray | None:
     if not file.exists():
         return None
     try:
-        return np.asarray(np.load(file, allow_pickle=False))
+        return np.asarray(np.load(file))
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: not readable as an array of NumPy ({error})") from error
 

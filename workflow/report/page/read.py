@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Prediction
-from model.architectures.ani.checkpoint import load_committee
+from model import load_committee
 from workflow.planning.keys import train_key
 from workflow.report.climb_report import read_report
 from workflow.report.page.records import Origin, Predicted, RungReport, RunReport

@@ -9,10 +9,30 @@ from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 from model.calibration import calibrate
 from workflow.report.page.plot import COLORS, Figure, axis, diagonal, shown_of, thinned, typed
-from workflow.report.page.records import Predicted, RungReport
+from workflow.report.page.records import Predicted, RungReport, RunReport
+from workflow.report.page.section import Section, section_of_figures
 
 _MOST_POINTS = 3000
 _MOST_COLORS = len(COLORS) - 1
+
+
+def calibrations(report: RunReport) -> Section | None:
+    """Return the section of what a disagreement is worth."""
+    found = (calibration(rung, i) for i, rung in enumerate(report.rungs))
+    return section_of_figures("Calibration", *found)
+
+
+def parity(report: RunReport) -> Section | None:
+    """Return the section of the parity plots."""
+    names = report.molecule_names
+    return section_of_figures(
+        "Predictions against labels",
+        *(
+            figure
+            for i, rung in enumerate(report.rungs)
+            for figure in (energy_parity(rung, i, names), force_parity(rung, i))
+        ),
+    )
 
 
 def energy_parity(rung: RungReport, index: int, names: Mapping[str, str]) -> Figure | None:

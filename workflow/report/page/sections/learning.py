@@ -5,15 +5,38 @@ from collections.abc import Sequence
 import numpy as np
 
 from chemistry.records.potential import Prediction
-from workflow.report.climb_report import WAYS, ClimbReport
+from workflow.report.climb_report import ClimbReport
 from workflow.report.page.plot import COLORS, Figure, axis, typed
-from workflow.report.page.records import RungReport
+from workflow.report.page.records import RungReport, RunReport
+from workflow.report.page.section import Section, section_of_figures
 
 _ERRORS = (
     ("energy", "energy_mae_kcal_mol", "energy_rmse_kcal_mol", "kcal/mol"),
     ("force", "force_mae_kcal_mol_angstrom", "force_rmse_kcal_mol_angstrom", "kcal/mol/Å"),
 )
 _N_BINS = 24
+
+
+def learning(report: RunReport) -> Section | None:
+    """Return the section of the learning curves."""
+    return section_of_figures("Learning curves", *learning_curves(report.rungs))
+
+
+def disagreement(report: RunReport) -> Section | None:
+    """Return the section of what the committees were uncertain of."""
+    return section_of_figures(
+        "Disagreement, before and after",
+        uncertain_shares(report.rungs),
+        *(disagreement_before_and_after(rung, i) for i, rung in enumerate(report.rungs)),
+    )
+
+
+def climbing(report: RunReport) -> Section | None:
+    """Return the section that compares ways of climbing, once they have been compared."""
+    return section_of_figures(
+        "Transfer, direct training, delta learning",
+        ways_of_climbing(report.climb) if report.climb else None,
+    )
 
 
 def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
@@ -150,7 +173,7 @@ def _disagreements(predictions: Sequence[Prediction]) -> "np.typing.NDArray[np.f
 
 def ways_of_climbing(report: ClimbReport) -> Figure:
     """Return transfer, direct training and delta learning side by side."""
-    names = [WAYS[way.name] for way in report.ways]
+    names = [report.titles[way.name] for way in report.ways]
     total = [way.errors.energy_mae_kcal_mol for way in report.ways]
     traces = [
         {"type": "bar", "orientation": "h", "y": names, "x": x, "name": name}

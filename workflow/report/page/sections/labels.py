@@ -4,10 +4,39 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from workflow.report.page.plot import COLORS, Figure, axis
-from workflow.report.page.records import Origin, RungReport
+from workflow.report.page.records import Origin, RungReport, RunReport
+from workflow.report.page.section import Section, Table, section_of_figures
 from workflow.run.store.records import Unusable
 
 _MOST_MOLECULES = 25
+_MOST_MESSAGES = 12
+
+
+def origins(report: RunReport) -> Section | None:
+    """Return the section of where labels came from."""
+    names = report.molecule_names
+    return section_of_figures(
+        "Where labels came from",
+        labels_by_purpose(report.rungs),
+        *(labels_by_molecule(rung, i, names) for i, rung in enumerate(report.rungs)),
+    )
+
+
+def failures(report: RunReport) -> Section:
+    """Return the section of labels that failed or were refused, with the first messages."""
+    heading = "Failures"
+    figure = failures_by_kind(report.unusable)
+    if figure is None:
+        return Section(heading=heading, text="No label failed or was refused.")
+    told = report.unusable[:_MOST_MESSAGES]
+    messages = Table(
+        label="Messages of failures",
+        caption=f"{len(told)} of {len(report.unusable)} failures",
+        head=("level", "kind", "molecule", "what happened"),
+        rows=tuple((one.level_name, one.kind, one.molecule_name, one.message) for one in told),
+        is_text=True,
+    )
+    return Section(heading=heading, figures=(figure,), tables=(messages,))
 
 
 def labels_by_molecule(rung: RungReport, index: int, names: Mapping[str, str]) -> Figure | None:

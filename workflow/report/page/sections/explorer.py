@@ -9,9 +9,23 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Prediction
 from chemistry.units import KCAL_MOL_PER_EV
 from workflow.report.page.plot import shown_of, thinned, typed
-from workflow.report.page.records import Predicted, RungReport
+from workflow.report.page.records import Predicted, RungReport, RunReport
+from workflow.report.page.section import Section, as_json, filled, page_file
 
 _MOST_OF_A_SET = 600
+
+
+def explorer(report: RunReport) -> Section | None:
+    """Return the section in which a reader turns over labelled structures in 3D."""
+    data = explorer_data(report.rungs, report.molecule_names)
+    if not data:
+        return None
+    return Section(
+        heading="Explorer of labelled structures",
+        short="Explorer",
+        html=filled("sections/explorer.html.jinja", explorer_json=as_json(data)),
+        scripts=(page_file("vendor/3Dmol-min.js"), page_file("sections/explorer.js")),
+    )
 
 
 def explorer_data(rungs: Sequence[RungReport], names: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -2,14 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from chemistry.records.structure import FloatArray
 from workflow.report.page.plot import COLORS, Figure, axis, typed
-from workflow.report.page.records import RungReport
+from workflow.report.page.records import RungReport, RunReport
+from workflow.report.page.section import Section, Table, section_of_figures
 from workflow.report.screen import STAGE_NAMES
 from workflow.run.store.records import StageCost
 from workflow.work.results import Cost
@@ -18,6 +19,62 @@ _MOST_WORKERS = 40
 _RESOLUTION = 1000
 _N_MOMENTS = 240
 _HOUR = 3600.0
+
+
+def workers(report: RunReport) -> Section | None:
+    """Return the section of who did what when."""
+    found = section_of_figures(
+        "Workers", timeline(report.tasks), busy_over_time(report.tasks, report.spans)
+    )
+    share = report.summary.busy_share
+    if found is None or share is None:
+        return found
+    text = f"Until the last label, {100 * share:.0f} % of the workers' time was in tasks."
+    return replace(found, text=text)
+
+
+def cost(report: RunReport) -> Section | None:
+    """Return the section of what was spent, and what is to come."""
+    figure = cost_by_stage(report.summary.stages)
+    if figure is None:
+        return None
+    forecasts = [
+        forecast(rung, finished=_is_over(report, i)) for i, rung in enumerate(report.rungs)
+    ]
+    table = Table(
+        label="Spent and forecast",
+        caption="Labels: spent, and what the rest of the budget would take at the mean cost so far",
+        head=(
+            "level",
+            "labels made",
+            "CPU h spent",
+            "CPU s a label",
+            "labels to go, at most",
+            "CPU h to go, at most",
+        ),
+        rows=tuple(
+            (
+                one.level_name,
+                str(one.n_made),
+                f"{one.cpu_hours:.3f}",
+                _or_dash(one.cpu_seconds_per_label, 2),
+                str(one.n_to_go),
+                _or_dash(one.cpu_hours_to_go, 3),
+            )
+            for one in forecasts
+        ),
+    )
+    return Section(heading="Cost", figures=(figure,), tables=(table,))
+
+
+def _is_over(report: RunReport, index: int) -> bool:
+    """Say whether a rung is done: the campaign is, or a later rung has begun."""
+    later = report.rungs[index + 1 :]
+    return report.summary.finished is not None or any(r.summary.labels.total() for r in later)
+
+
+def _or_dash(value: float | None, digits: int) -> str:
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The leash around a pool of workers, with real processes in the place of Parsl's."""
+"""The supervisor around a pool of workers, with real processes in the place of Parsl's."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from workflow.work.pools import leash
+from workflow.work.pools import supervision
 from workflow.work.system.processes import birth, has_ended
 
 # A pool with two workers, one of which is busy: it has a child of its own.
@@ -40,10 +40,10 @@ def driver() -> Iterator[subprocess.Popen[bytes]]:
 def hold(
     driver: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., int]]:
-    """Start a leash around a command, in a process of its own, and return its id."""
+    """Start a supervisor around a command, in a process of its own, and return its id."""
     for name, seconds in (("_LOOK", 0.02), ("_REST", 0.3), ("_ENDING", 0.1)):
-        monkeypatch.setattr(leash, f"{name}_SECONDS", seconds)
-    leashes: list[int] = []
+        monkeypatch.setattr(supervision, f"{name}_SECONDS", seconds)
+    supervisors: list[int] = []
 
     def start(*command: str) -> int:
         pid = os.fork()
@@ -51,24 +51,24 @@ def hold(
             status = 1
             try:
                 tempfile.tempdir = str(tmp_path)
-                status = leash.main(["hold", f"{driver.pid}:{birth(driver.pid)}", *command])
+                status = supervision.main(["hold", f"{driver.pid}:{birth(driver.pid)}", *command])
             except SystemExit as told:
                 status = int(told.code or 0)
             finally:
                 os._exit(status)
-        leashes.append(pid)
+        supervisors.append(pid)
         return pid
 
     yield start
-    for pid in leashes:
+    for pid in supervisors:
         if not has_ended(pid):
             os.kill(pid, signal.SIGTERM)
 
 
-def _pool_on(leash_pid: int) -> list[psutil.Process]:
+def _pool_on(supervisor_pid: int) -> list[psutil.Process]:
     """Return the pool, its waiting worker, its busy worker and that one's child, once all run."""
     deadline = time.monotonic() + 20
-    process = psutil.Process(leash_pid)
+    process = psutil.Process(supervisor_pid)
     while len(found := process.children(recursive=True)) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -76,7 +76,7 @@ def _pool_on(leash_pid: int) -> list[psutil.Process]:
     busy = next(worker for worker in pool.children() if worker.children())
     (waiting,) = (worker for worker in pool.children() if worker != busy)
     assert {pool, waiting, busy, *busy.children()} == set(found)
-    time.sleep(0.2)  # the leash has looked
+    time.sleep(0.2)  # the supervisor has looked
     return [pool, waiting, busy, *busy.children()]
 
 
@@ -87,7 +87,7 @@ def _end_of(pid: int) -> int:
         if reaped:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.02)
-    pytest.fail("the leash does not end")
+    pytest.fail("the supervisor does not end")
 
 
 @pytest.mark.parametrize(
@@ -100,47 +100,47 @@ def test_it_ends_as_its_command_does(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("end", ["driver", "leash", "pool", "waiting worker"])
+@pytest.mark.parametrize("end", ["driver", "supervisor", "pool", "waiting worker"])
 def test_all_processes_end_together(
     hold: Callable[..., int], driver: subprocess.Popen[bytes], tmp_path: Path, end: str
 ) -> None:
-    leash_pid = hold(sys.executable, "-c", _POOL)
-    processes = _pool_on(leash_pid)
+    supervisor_pid = hold(sys.executable, "-c", _POOL)
+    processes = _pool_on(supervisor_pid)
     (folder,) = tmp_path.iterdir()
     (folder / "scratch").write_bytes(b"x")
     match end:
         case "driver":
             driver.kill()
             driver.wait()
-        case "leash":
-            os.kill(leash_pid, signal.SIGTERM)
+        case "supervisor":
+            os.kill(supervisor_pid, signal.SIGTERM)
         case "pool":
             processes[0].kill()
         case "waiting worker":
             processes[1].kill()
-    status = _end_of(leash_pid)
-    assert (status == 0) == (end in ("driver", "leash"))
+    status = _end_of(supervisor_pid)
+    assert (status == 0) == (end in ("driver", "supervisor"))
     assert all(has_ended(process.pid) for process in processes)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lost_busy_worker_ends_the_pool_only_when_all_rest(hold: Callable[..., int]) -> None:
-    leash_pid = hold(sys.executable, "-c", _POOL)
-    pool, waiting, busy, _ = _pool_on(leash_pid)
+    supervisor_pid = hold(sys.executable, "-c", _POOL)
+    pool, waiting, busy, _ = _pool_on(supervisor_pid)
     busy.kill()
     assert not has_ended(pool.pid)
     assert not has_ended(waiting.pid)
-    assert _end_of(leash_pid) == 0
+    assert _end_of(supervisor_pid) == 0
     assert has_ended(pool.pid)
 
 
-def test_a_killed_leash_takes_the_pool_along_and_what_it_leaves_goes_with_the_next(
+def test_a_killed_supervisor_takes_the_pool_along_and_what_it_leaves_goes_with_the_next(
     hold: Callable[..., int], tmp_path: Path
 ) -> None:
-    leash_pid = hold(sys.executable, "-c", _POOL)
-    pool, *workers = _pool_on(leash_pid)
-    os.kill(leash_pid, signal.SIGKILL)
-    os.waitpid(leash_pid, 0)
+    supervisor_pid = hold(sys.executable, "-c", _POOL)
+    pool, *workers = _pool_on(supervisor_pid)
+    os.kill(supervisor_pid, signal.SIGKILL)
+    os.waitpid(supervisor_pid, 0)
     deadline = time.monotonic() + 20
     while not has_ended(pool.pid):
         assert time.monotonic() < deadline
@@ -148,37 +148,38 @@ def test_a_killed_leash_takes_the_pool_along_and_what_it_leaves_goes_with_the_ne
     assert len(list(tmp_path.iterdir())) == 1
     assert _end_of(hold("true")) == 0
     assert list(tmp_path.iterdir()) == []
-    # In Parsl they look for their manager, or are tied to it; here the next leash ends them.
+    # In Parsl they look for their manager, or are tied to it; here the next supervisor ends them.
     while not all(has_ended(worker.pid) for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 def test_a_driver_is_not_mistaken_for_another_process_with_its_id() -> None:
-    assert leash.is_alive(leash.this_process())
-    assert not leash.is_alive(f"{os.getpid()}:1")
-    assert not leash.is_alive("garbage:None")
+    assert supervision.is_alive(supervision.this_process())
+    assert not supervision.is_alive(f"{os.getpid()}:1")
+    assert not supervision.is_alive("garbage:None")
 
 
-def test_what_a_killed_leash_has_left_is_ended_and_nothing_else(tmp_path):
-    """Parsl's helpers, orphaned when leash and manager were killed in one moment."""
+def test_what_a_killed_supervisor_has_left_is_ended_and_nothing_else(tmp_path):
+    """Parsl's helpers, orphaned when supervisor and manager were killed in one moment."""
     gone = subprocess.Popen(["true"])
     name = f"{gone.pid}:{birth(gone.pid) or 1}"
     gone.wait()
     folders = {
-        "left": f"{leash._prefix()}{name}",
-        "of_a_living_leash": f"{leash._prefix()}{os.getpid()}:{birth(os.getpid())}",
+        "left": f"{supervision._prefix()}{name}",
+        "of_a_living_supervisor": f"{supervision._prefix()}{os.getpid()}:{birth(os.getpid())}",
         "of_another_host": f"rung-00000000-{name}",
         "of_nobody": "elsewhere",
     }
     started = {
         key: subprocess.Popen(
-            ["sleep", "600"], env={**os.environ, leash.SCRATCH_VARIABLE: str(tmp_path / folder)}
+            ["sleep", "600"],
+            env={**os.environ, supervision.SCRATCH_VARIABLE: str(tmp_path / folder)},
         )
         for key, folder in folders.items()
     }
     try:
-        leash.end_left_behind()
+        supervision.end_left_behind()
         assert started.pop("left").wait(timeout=10) == -signal.SIGKILL
         assert [process.poll() for process in started.values()] == [None] * 3
     finally:

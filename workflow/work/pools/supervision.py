@@ -1,7 +1,7 @@
-"""Parsl's processes on a leash: none outlives the driver, whichever of them is killed.
+"""Parsl's processes, supervised: none outlives the driver, whichever of them is killed.
 
-    python -E -P -m workflow.work.pools.leash tie DRIVER COMMAND…       for the interchange
-    python -E -P -m workflow.work.pools.leash hold DRIVER COMMAND…      for a pool of workers
+    python -E -P -m workflow.work.pools.supervision tie DRIVER COMMAND…       for the interchange
+    python -E -P -m workflow.work.pools.supervision hold DRIVER COMMAND…      for a pool of workers
 
 `tie` becomes COMMAND, away from the terminal's Ctrl-C, and dies with the driver. `hold` starts
 COMMAND and watches: when the driver is gone, when it is told to end, when COMMAND ends or has lost
@@ -43,7 +43,7 @@ T = TypeVar("T")
 NOBODY = "nobody"
 """The DRIVER of a pool on another machine than its driver's, which cannot be watched there."""
 
-_LEASH_VARIABLE = "RUNG_LEASH"
+_SUPERVISOR_VARIABLE = "RUNG_SUPERVISOR"
 
 _LOOK_SECONDS = 0.25
 _SOON_SECONDS = 60.0
@@ -51,7 +51,7 @@ _REST_SECONDS = 5.0
 _ENDING_SECONDS = 2.0
 
 
-def run_on_leash(
+def run_supervised(
     function: Callable[..., T],
     arguments: tuple[Any, ...],
     parsl_resource_specification: object = None,  # noqa: ARG001 - Parsl hands its own keyword on
@@ -62,8 +62,8 @@ def run_on_leash(
     ends here, before another pool computes the same task.
     """
     die_with_parent(os.getppid())
-    leash = os.environ.get(_LEASH_VARIABLE)
-    if leash is not None and not is_alive(leash):
+    supervisor = os.environ.get(_SUPERVISOR_VARIABLE)
+    if supervisor is not None and not is_alive(supervisor):
         os.kill(os.getpid(), signal.SIGKILL)
     return function(*arguments)
 
@@ -87,7 +87,7 @@ def hold(driver: str, command: Sequence[str]) -> int:
         signal.signal(number, _end)
     adopt_orphans()
     end_left_behind()
-    leash = os.getpid()
+    supervisor = os.getpid()
     scratch = _own_folder(Path(tempfile.gettempdir()))
     # Python's multiprocessing puts sockets there, whose paths must not exceed 107 characters.
     sockets = _own_folder(Path("/tmp"))
@@ -95,11 +95,11 @@ def hold(driver: str, command: Sequence[str]) -> int:
         command,
         env=os.environ
         | {
-            _LEASH_VARIABLE: this_process(),
+            _SUPERVISOR_VARIABLE: this_process(),
             SCRATCH_VARIABLE: str(scratch),
             "TMPDIR": str(sockets),
         },
-        preexec_fn=lambda: die_with_parent(leash),
+        preexec_fn=lambda: die_with_parent(supervisor),
     )
     try:
         return _watch(pool, driver)
@@ -147,7 +147,7 @@ def _watch(pool: "subprocess.Popen[bytes]", driver: str) -> int:
 
 
 def end_left_behind() -> None:
-    """End what killed leashes of this host have left: Parsl's helpers, which nobody else ends."""
+    """End what killed supervisors of this host have left: Parsl's helpers, which none else ends."""
     prefix = _prefix()
     for pid, scratch in with_environment(SCRATCH_VARIABLE, "/").items():
         name = Path(scratch).name

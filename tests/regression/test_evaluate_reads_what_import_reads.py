@@ -5,14 +5,13 @@ from labelled_water import ENERGY_EV, FORCES, frame
 from model_examples import committee
 
 from chemistry.errors import InputError
-from model.architectures.ani.checkpoint import save_committee
 from workflow.datasets.evaluate import evaluate_potential
 
 
 @pytest.fixture
 def potential(tmp_path):
     path = tmp_path / "committee.safetensors"
-    save_committee(committee(), path)
+    committee().save(path)
     return path
 
 

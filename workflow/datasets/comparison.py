@@ -68,13 +68,20 @@ class Comparison:
         """Say whether both energies are of one level."""
         return abs(self.energy - self.computed_energy) <= tolerance.energy_ev
 
+    @property
+    def largest_force_difference(self) -> float:
+        """How far a component of a force is off, eV/Å; 0 where there are none to compare."""
+        if self.forces is None or self.computed_forces is None:
+            return 0.0
+        return float(np.abs(self.forces - self.computed_forces).max(initial=0.0))
+
     def forces_agree(self, tolerance: Tolerance) -> bool:
         """Say whether both forces are of one level; those that are not there agree."""
         if self.forces is None or self.computed_forces is None:
             return True
-        worst = float(np.abs(self.forces - self.computed_forces).max(initial=0.0))
         largest = float(np.abs(self.computed_forces).max(initial=0.0))
-        return worst <= tolerance.force_ev_angstrom + FORCE_SHARE * largest
+        allowed = tolerance.force_ev_angstrom + FORCE_SHARE * largest
+        return self.largest_force_difference <= allowed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,6 +129,8 @@ def import_data(
         store.add_level(level)
         molecules = store.molecules()
         imported = Imported(forgotten=store.forget_broken(index, level.level_id))
+        if imported.forgotten:
+            store.add_event("import", f"forgot {imported.forgotten} labels that were no numbers")
         sample = Sample()
         reading = _reading(level, choice)
         labels = recognised(read_labels(data, reading), molecules, level, data, choice.checked)

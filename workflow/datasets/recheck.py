@@ -232,20 +232,24 @@ def _contradiction(
     said: str | None,
 ) -> str:
     first = wrong[0]
-    if not first.energy_agrees(tolerance):
+    energies_agree = all(comparison.energy_agrees(tolerance) for comparison in wrong)
+    if not energies_agree:
+        first = next(comparison for comparison in wrong if not comparison.energy_agrees(tolerance))
         differs = (
             f"{first.where} has {first.energy:.6f} eV, recomputed {first.computed_energy:.6f} eV"
         )
-    else:
-        differs = f"{first.where} has other forces than its recomputation"
-    nothing_fits = (
-        "no unit, sign, constant, charge or multiplicity explains it: they are of another level "
-        "or another state"
-    )
-    if (near := near_unit(wrong)) is not None:
         nothing_fits = (
-            f"they are nearly right in {near} (--energy-unit {near}), but of another level"
+            "no unit, sign, constant, charge or multiplicity explains it: they are of another "
+            "level or another state"
         )
+        if (near := near_unit(wrong)) is not None:
+            nothing_fits = (
+                f"they are nearly right in {near} (--energy-unit {near}), but of another level"
+            )
+    else:
+        off = first.largest_force_difference
+        differs = f"{first.where} has forces that are off by up to {off:.3f} eV/Å"
+        nothing_fits = "no unit or sign explains it: correct or remove them"
     return (
         f"{data}: {len(wrong)} of {n_compared} labels that were recomputed at {level.name} "
         f"disagree: {differs}; {said or nothing_fits} (--trust takes them as they are)"

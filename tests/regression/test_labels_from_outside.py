@@ -68,7 +68,7 @@ def provenance(host: str) -> Provenance:
     )
 
 
-@pytest.mark.parametrize("broken", ["NaN energy", "infinite energy", "NaN force"])
+@pytest.mark.parametrize("broken", ["NaN energy", "infinite energy", "NaN force", "short dipole"])
 def test_a_run_that_holds_a_number_that_is_none_heals(campaign, tmp_path, broken):
     """A NaN energy counted as known, and was trained on for ever; NaN forces ended the run."""
     (tmp_path / "data.xyz").write_text(frame(f"energy={ENERGY_EV}", forces=FORCES))
@@ -79,6 +79,8 @@ def test_a_run_that_holds_a_number_that_is_none_heals(campaign, tmp_path, broken
             db.execute("DELETE FROM labels")
         elif broken == "infinite energy":
             db.execute("UPDATE labels SET energy = 9e999")
+        elif broken == "short dipole":  # every export crashed
+            db.execute("UPDATE labels SET dipole = ?", (np.zeros(2).tobytes(),))
         else:
             db.execute("UPDATE labels SET forces = ?", (np.full((3, 3), np.nan).tobytes(),))
     again = import_data(campaign, run, tmp_path / "data.xyz", TRUST)

@@ -8,6 +8,7 @@ import numpy as np
 from chemistry.gates import Finding, findings_to_json
 from chemistry.records.label import Label, LabelFailure, LabelledStructure
 from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import FloatArray
 from workflow.planning.cost import n_electrons
 from workflow.planning.keys import check_key, label_key
 from workflow.planning.records import Purpose
@@ -144,13 +145,14 @@ class LabelWriter(StoreReader):
         return added
 
     def forget_broken(self, rung: int, level_id: str) -> int:
-        """Forget imported labels with a number that is not finite; return how many there were.
+        """Forget imported labels that are none; return how many there were.
 
-        rung 0.1.0 took them in, and noted structures as labelled whose energy was NaN, though no
-        label was kept. The next launch computes them unless another import brings them.
+        rung 0.1.0 took in numbers that are not finite and dipoles of two components, and noted
+        structures as labelled whose energy was NaN, though no label was kept. The next launch
+        computes them unless another import brings them.
         """
         imported = self._cursor(
-            "SELECT structure_id, energy, forces FROM labels WHERE level_id = ?"
+            "SELECT structure_id, energy, forces, dipole FROM labels WHERE level_id = ?"
             " AND provenance ->> 'host' LIKE 'imported from %'",
             level_id,
         )
@@ -158,6 +160,7 @@ class LabelWriter(StoreReader):
             (row["structure_id"], level_id)
             for row in imported
             if not np.isfinite([row["energy"], *rows.numbers(row["forces"])]).all()
+            or not _is_dipole(rows.numbers(row["dipole"]))
         ]
         with self._write() as db:
             db.executemany("DELETE FROM labels WHERE structure_id = ? AND level_id = ?", broken)
@@ -191,6 +194,10 @@ class LabelWriter(StoreReader):
             "INSERT OR REPLACE INTO label_costs VALUES (?, ?, ?, ?, ?, ?)",
             (label.level_id, moments.n, moments.x, moments.y, moments.xx, moments.xy),
         )
+
+
+def _is_dipole(numbers: FloatArray) -> bool:
+    return len(numbers) in (0, 3) and bool(np.isfinite(numbers).all())
 
 
 def _set_status(db: sqlite3.Connection, rung: int, structure_id: str, status: str) -> None:

@@ -17,7 +17,7 @@ _OVERLAP_RATIO = 0.5
 """Atoms nearer than this share of their summed covalent radii lie on top of each other: no sampler
 means such a geometry, but an SCF converges there happily."""
 
-_NET_FORCE_LIMIT_EV_ANGSTROM = 0.01
+NET_FORCE_LIMIT_EV_ANGSTROM = 0.01
 """A molecule in empty space feels no net force; a larger one says that the gradient is wrong."""
 
 
@@ -148,7 +148,7 @@ def _check_outcome(outcome: Outcome) -> None:
     if not (np.isfinite(outcome.energy) and np.isfinite(forces).all()):
         raise CalculationFailed("convergence", "the energy or a force is not a finite number")
     net_force = float(np.abs(forces.sum(axis=0)).max())
-    if net_force > _NET_FORCE_LIMIT_EV_ANGSTROM:
+    if net_force > NET_FORCE_LIMIT_EV_ANGSTROM:
         raise CalculationFailed(
             "suspect", f"the forces add up to {net_force:.3f} eV/Å instead of nothing"
         )

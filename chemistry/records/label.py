@@ -13,6 +13,10 @@ FailureKind: TypeAlias = Literal[
 `resource` more time or memory; `infrastructure` try elsewhere; `poison` its worker or its process
 was lost each time that it was tried; `suspect` a quality gate refused."""
 
+Checked: TypeAlias = Literal["computed", "sample", "nobody"]
+"""How far a label is known to be of its level: rung's engines computed it; it was imported, and a
+sample of what came with it was recomputed and agreed; it was imported on trust."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
@@ -27,6 +31,7 @@ class Provenance:
         Steps of the convergence ladder that were taken, the last one being the one that worked.
     finished_at : float
         Seconds since 1970-01-01 UTC.
+    checked : Checked
     """
 
     program: str
@@ -36,6 +41,7 @@ class Provenance:
     wall_seconds: float
     attempts: tuple[str, ...]
     finished_at: float
+    checked: Checked = "computed"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

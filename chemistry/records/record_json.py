@@ -119,6 +119,7 @@ def label_to_json(record: Label | LabelFailure) -> dict[str, Any]:
             "wall_seconds": float(provenance.wall_seconds),
             "attempts": list(provenance.attempts),
             "finished_at": float(provenance.finished_at),
+            "checked": provenance.checked,
         },
     }
 
@@ -169,6 +170,7 @@ def label_from_json(document: Any) -> Label | LabelFailure:
             wall_seconds=float(provenance["wall_seconds"]),
             attempts=tuple(provenance["attempts"]),
             finished_at=float(provenance["finished_at"]),
+            checked=provenance.get("checked", "computed"),
         ),
     )
 

@@ -20,6 +20,33 @@ from workflow.datasets.export.formats import EXPORTERS
 SplitRule = Literal["molecule", "campaign"]
 EnergyReference = Literal["total", "minus-self-energies"]
 
+DataFile = Annotated[
+    Path,
+    typer.Argument(
+        help="Labels: extended XYZ, HDF5 of ANI-1, ANI-1x, ANI-2x or SPICE, QCSchema, Parquet, "
+        "deepmd/npy, a database of ASE, or any export."
+    ),
+]
+EnergyUnit = Annotated[
+    str | None,
+    typer.Option(help="Of the file's energies, where it does not say: hartree, kcal/mol, …"),
+]
+ForceUnit = Annotated[
+    str | None,
+    typer.Option(help="Of the file's forces, where it does not say: hartree/bohr, …"),
+]
+Gradients = Annotated[
+    bool | None,
+    typer.Option(
+        "--gradients/--no-gradients",
+        help="The file has gradients in the place of forces, or not, whatever it calls them.",
+    ),
+]
+SpinMeansOption = Annotated[
+    Literal["2s", "2s+1"] | None,
+    typer.Option("--spin-means", help="What the file means where it says `spin`."),
+]
+
 app = typer.Typer()
 
 
@@ -86,28 +113,59 @@ def export(
 @app.command("import")
 def import_(
     campaign: CampaignFile,
-    data: Annotated[
-        Path,
-        typer.Argument(
-            help="Labels: .h5 in the layout of ANI-1x, or extended XYZ (eV, Å); minus the gradient."
-        ),
-    ],
+    data: DataFile,
     level: Annotated[
         str | None, typer.Option(help="Of a rung of the campaign; default: of the first one.")
     ] = None,
     run_folder: RunFolderOption = None,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust",
+            help="Do not recompute any; the run remembers that nobody has checked the labels.",
+        ),
+    ] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Take the rest where labels cannot be used.")
+    ] = False,
+    energy_unit: EnergyUnit = None,
+    force_unit: ForceUnit = None,
+    gradients: Gradients = None,
+    spin_means: SpinMeansOption = None,
+    net_force_ev_angstrom: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            help="What the forces on a molecule may add up to; default: a tenth of the largest.",
+        ),
+    ] = None,
 ) -> None:
     """Let a campaign start from labels that there are: take them into its run, before or between
-    launches.
+    launches. A few are recomputed first, to see that they are of the level.
 
     Example: rung import campaign.yaml ani1x.h5 --level wb97x/6-31g*
     """
-    from workflow.datasets.import_data import describe_import, import_data
+    from workflow.datasets.import_data import ImportChoice, describe_import, import_data
+    from workflow.datasets.layouts.base import Stated
     from workflow.settings.campaign import read_campaign
 
     read = read_campaign(campaign)
     path = run_folder or campaign.parent / read.name
-    for line in describe_import(import_data(read, path, data, level), read, level):
+    choice = ImportChoice(
+        level_name=level,
+        stated=Stated(
+            energy_unit=energy_unit,
+            force_unit=force_unit,
+            gradients=gradients,
+            spin_means=spin_means,
+        ),
+        net_force_limit_ev_angstrom=net_force_ev_angstrom,
+        skip_bad=skip_bad,
+        trust=trust,
+    )
+    if not trust:
+        typer.echo("rung: recomputes a few of the labels; --trust skips it", err=True)
+    for line in describe_import(import_data(read, path, data, choice), read, level):
         typer.echo(line)
     typer.echo(f"next: rung launch {campaign}")
 
@@ -138,17 +196,28 @@ def label(
 @app.command()
 def evaluate(
     potential: PotentialSource,
-    data: Annotated[Path, typer.Argument(help="Labelled structures: extended XYZ.")],
+    data: DataFile,
     as_json: AsJSON = False,
+    energy_unit: EnergyUnit = None,
+    force_unit: ForceUnit = None,
+    gradients: Gradients = None,
+    spin_means: SpinMeansOption = None,
 ) -> None:
     """Compare a potential with a data set: errors in kcal/mol and kcal/mol/Å.
 
     Example: rung evaluate runs/demo test-set.extxyz
     """
     from workflow.datasets.evaluate import evaluate_potential, evaluation_screen
+    from workflow.datasets.layouts.base import Stated
     from workflow.report.screen import new_console
 
-    found = evaluate_potential(potential, data)
+    stated = Stated(
+        energy_unit=energy_unit,
+        force_unit=force_unit,
+        gradients=gradients,
+        spin_means=spin_means,
+    )
+    found = evaluate_potential(potential, data, stated)
     if as_json:
         echo_record(found)
     else:

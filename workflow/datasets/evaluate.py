@@ -1,11 +1,8 @@
 """Compare a potential with a data set that it has not seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import ase.io
-import numpy as np
-from ase import Atoms
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -13,8 +10,11 @@ from rich.text import Text
 
 from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelledStructure, Provenance
+from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.structure import hill_formula
 from model.evaluation import Errors, MoleculeErrors, held_out_errors
-from workflow.datasets.labelled_files import UNREADABLE_XYZ, structure_of_frame
+from workflow.datasets.layouts import read_labels
+from workflow.datasets.layouts.base import FileLabel, Reading, Stated
 from workflow.run.potential import read_potential
 
 
@@ -39,33 +39,62 @@ class Evaluation:
     errors: Errors
 
 
-def evaluate_potential(potential: Path, data: Path) -> Evaluation:
+def evaluate_potential(potential: Path, data: Path, stated: Stated | None = None) -> Evaluation:
     """Compare a potential with a data set, over all and by molecule.
+
+    Of a file with labels of several levels, those of the potential's own count; a file of one
+    other level is compared with as it is, and the evaluation says so.
 
     Parameters
     ----------
     potential : Path
         See `read_potential`.
     data : Path
-        Extended XYZ with energies in eV and, where there are any, forces in eV/Å.
+        Of one of the layouts in `workflow.datasets.layouts`.
+    stated : Stated or None
+        Units, signs and spins that the file does not state.
 
     Raises
     ------
     InputError
-        A file is missing or unreadable, or a frame has no energy.
+        A file is missing or unreadable, or has a label that cannot be used, or none.
     """
     file, committee = read_potential(potential)
-    rows, levels = read_extxyz(data)
-    errors = held_out_errors(committee, rows)
+    labels, others = _labels(data, committee.level_name, stated or Stated())
+    errors = held_out_errors(committee, [_row(label, data) for label in labels])
     if errors is None:
         raise InputError(f"{data}: there is no structure in the file")
     return Evaluation(
         potential=file,
         data=data,
         level_name=committee.level_name,
-        other_levels=tuple(sorted(levels - {committee.level_name})),
+        other_levels=others,
         errors=errors,
     )
+
+
+def _labels(data: Path, level_name: str, stated: Stated) -> tuple[list[FileLabel], tuple[str, ...]]:
+    """Return the labels to compare with, and the names of levels among them that are others."""
+    reading = Reading(level=_level(level_name), stated=stated)
+    if reading.level is not None:
+        try:
+            return list(read_labels(data, reading)), ()
+        except InputError:
+            if len(reading.levels) != 1:
+                raise
+    # The file, or the potential, names a level that the other does not know.
+    reading = Reading(stated=stated)
+    labels = list(read_labels(data, reading))
+    others = sorted({label.level for label in labels if label.level not in (None, level_name)})
+    return labels, tuple(str(name) for name in others)
+
+
+def _level(name: str) -> LevelOfTheory | None:
+    """Return a level by name; None for that of a published potential, which has only a name."""
+    try:
+        return find_level(name)
+    except InputError:
+        return None
 
 
 def evaluation_screen(found: Evaluation) -> RenderableType:
@@ -81,44 +110,23 @@ def evaluation_screen(found: Evaluation) -> RenderableType:
     return Group(*lines, _table({"all": found.errors, **found.errors.by_molecule}))
 
 
-def read_extxyz(path: Path) -> tuple[list[LabelledStructure], set[str]]:
-    """Read labelled structures and the names of their levels, as far as frames name one.
-
-    Raises
-    ------
-    InputError
-        The file is missing or unreadable, or a frame has no energy.
-    """
-    try:
-        frames = ase.io.read(path, index=":", format="extxyz")
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file") from error
-    except UNREADABLE_XYZ as error:
-        raise InputError(f"{path}: not readable as extended XYZ ({error})") from error
-    rows = [_row(atoms, path, i) for i, atoms in enumerate(frames)]
-    return rows, {str(a.info["level"]) for a in frames if "level" in a.info}
-
-
-def _row(atoms: Atoms, path: Path, index: int) -> LabelledStructure:
-    results = atoms.calc.results if atoms.calc is not None else {}
-    if "energy" not in results:
-        raise InputError(f"{path}, frame {index}: there is no `energy`, which is read in eV")
-    name = str(atoms.info.get("molecule", atoms.get_chemical_formula()))
-    structure = structure_of_frame(atoms, molecule_id=name)
-    forces = results.get("forces")
+def _row(found: FileLabel, data: Path) -> LabelledStructure:
+    name = str(found.facts.get("molecule") or hill_formula(found.structure.atomic_numbers))
+    structure = replace(found.structure, molecule_id=name)
     label = Label(
         structure_id=structure.structure_id,
         level_id="",
-        energy=float(results["energy"]),
-        forces=None if forces is None else np.asarray(forces, dtype=np.float64),
+        energy=found.energy,
+        forces=found.forces,
         provenance=Provenance(
-            program=path.name,
+            program=data.name,
             version="",
             host="",
             cpu_seconds=0.0,
             wall_seconds=0.0,
             attempts=(),
             finished_at=0.0,
+            checked="nobody",
         ),
     )
     return LabelledStructure(structure=structure, label=label)

@@ -2,27 +2,59 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from chemistry.errors import InputError
+from chemistry.engines import default_engine
+from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.names import nearest
-from chemistry.readers.recognition import Recogniser
-from chemistry.records.label import Label, LabelledStructure, Provenance
+from chemistry.records.label import Checked, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
-from chemistry.records.structure import IntArray, Origin, Structure, hill_formula
-from workflow.datasets.labelled_files import FileLabel, read_labels
-from workflow.planning.records import Purpose
+from chemistry.records.structure import Structure
+from workflow.datasets.layouts import read_labels
+from workflow.datasets.layouts.base import Reading, Stated
+from workflow.datasets.recheck import Given, Recompute, Sample, in_a_child, require_recomputed
+from workflow.datasets.recognised import recognised
 from workflow.run.opened import opened_run
+from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
+from workflow.settings.molecules import rung_level
 
 _ROWS_AT_ONCE = 500
-# Neighbours in a file of unknown origin are taken for frames of one trajectory.
-_FRAMES_A_BLOCK = 10
+_BAD_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportChoice:
+    """What a person says of a data set and of its import.
+
+    Attributes
+    ----------
+    level_name : str or None
+        None takes that of the first rung.
+    stated : Stated
+        Units, signs and spins that the file does not state.
+    net_force_limit_ev_angstrom : float or None
+        None takes the rule of `workflow.datasets.layouts.admission`.
+    skip_bad : bool
+        Labels that cannot be used are counted and left out; else they refuse the file.
+    trust : bool
+        Nothing is recomputed, and the labels remember that nobody has checked them.
+    """
+
+    level_name: str | None = None
+    stated: Stated = field(default_factory=Stated)
+    net_force_limit_ev_angstrom: float | None = None
+    skip_bad: bool = False
+    trust: bool = False
+
+    @property
+    def checked(self) -> Checked:
+        """What the labels shall remember."""
+        return "nobody" if self.trust else "sample"
 
 
 @dataclass
@@ -37,17 +69,36 @@ class Imported:
         Labels that the run has of the file, by what they are for.
     left_out : Counter of str
         Structures of no molecule of the campaign, by formula.
+    bad : list of InputError
+        Labels that cannot be used.
+    notes : Counter of str
+        What was decided for so many labels.
+    recomputed : int or None
+        Labels that were recomputed and agree; None where nobody checked.
+    forgotten : int
+        Labels that the run had and that were no finite numbers.
     """
 
     new: int = 0
     known: int = 0
     by_purpose: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
+    bad: list[InputError] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+    recomputed: int | None = None
+    forgotten: int = 0
 
 
-def import_data(campaign: Campaign, path: Path, data: Path, level_name: str | None) -> Imported:
+def import_data(
+    campaign: Campaign,
+    path: Path,
+    data: Path,
+    choice: ImportChoice,
+    recompute: Recompute = in_a_child,
+) -> Imported:
     """Take the labels of a file into a run, which is made if need be.
 
+    The file is read to its end, and a few of its labels are recomputed, before any is taken in.
     A label that the run has already stays as it is. Structures are recognised by their bonds;
     those of no molecule of the campaign are left out. What the file calls held out, and every
     structure of a molecule that is only tested on, is held out; all else is trained on.
@@ -58,37 +109,109 @@ def import_data(campaign: Campaign, path: Path, data: Path, level_name: str | No
     path : Path
         The run folder.
     data : Path
-        HDF5 in the layout of ANI-1x, or extended XYZ.
-    level_name : str or None
-        None takes that of the first rung.
+        Of one of the layouts in `workflow.datasets.layouts`.
+    choice : ImportChoice
+    recompute : Recompute
+        Asked only for labels that the run has not computed itself.
 
     Raises
     ------
     InputError
-        The level is of no rung, or the file cannot be used, or nothing in it.
+        The level is of no rung, or the file cannot be used, or nothing in it, or its labels are
+        not those of the level.
     StoreError, RunInUse
     """
-    index, level = _rung_of(campaign, level_name)
-    labels = read_labels(data, level)
-    with opened_run(campaign, path) as run:
+    index, level = _rung_of(campaign, choice.level_name)
+    if not choice.trust:
+        _require_engine(campaign, index, data)
+    with opened_run(campaign, path, computes=not choice.trust) as run:
         store = run.store
         store.labels.add_level(level)
         molecules = store.molecules.all()
-        imported = Imported()
-        found = _recognised(labels, molecules, level, data, imported)
-        origin = f"imported from {data.name}, sha256 {_sha256(data)}"
-        while batch := list(islice(found, _ROWS_AT_ONCE)):
-            new = store.labels.import_labels(index, batch, origin)
-            imported.new += new
-            imported.known += len(batch) - new
-            imported.by_purpose.update(purpose for _, purpose in batch)
-        if not imported.by_purpose:
+        imported = Imported(forgotten=store.labels.forget_broken(index, level.level_id))
+        if imported.forgotten:
+            store.diary.add_event(
+                "import", f"forgot {imported.forgotten} labels that were no numbers"
+            )
+        sample = Sample()
+        reading = _reading(level, choice)
+        labels = recognised(read_labels(data, reading), molecules, level, data, choice.checked)
+        for found in labels:
+            if isinstance(found, str):
+                imported.left_out[found] += 1
+            else:
+                label, (known, _) = found
+                sample.add(Given(where=label.where, known=known, units=label.units))
+        imported.bad, imported.notes = reading.bad, reading.notes
+        chosen = sample.chosen()
+        if not chosen:
             raise InputError(
                 f"{data}: none of its {imported.left_out.total()} structures is of a molecule of "
                 f"the campaign ({_listed(imported.left_out)}): name theirs under `molecules`"
             )
-        store.diary.add_event("import", f"{imported.new} labels of {level.name}, {origin}")
+        if not choice.trust:
+            engine = campaign.rungs[index].engine or default_engine(level)
+            at_hand = _known_or(store, recompute)
+            imported.recomputed = require_recomputed(chosen, level, engine, at_hand, str(data))
+        _take_in(store, index, level, molecules, data, choice, imported)
     return imported
+
+
+def _require_engine(campaign: Campaign, index: int, data: Path) -> None:
+    """Refuse labels of a level that no program here can recompute."""
+    try:
+        rung_level(campaign, index)
+    except EngineNotInstalled as error:
+        raise InputError(
+            f"{data}: its labels cannot be recomputed here: {error}; or import with --trust, and "
+            "the run remembers that nobody has checked them"
+        ) from error
+
+
+def _take_in(
+    store: Store,
+    index: int,
+    level: LevelOfTheory,
+    molecules: Iterable[tuple[Molecule, bool]],
+    data: Path,
+    choice: ImportChoice,
+    imported: Imported,
+) -> None:
+    """Read the file once more and keep its labels."""
+    origin = f"imported from {data.name}, sha256 {_sha256(data)}"
+    labels = read_labels(data, _reading(level, choice))
+    found = recognised(labels, molecules, level, data, choice.checked)
+    rows = (each[1] for each in found if not isinstance(each, str))
+    while batch := list(islice(rows, _ROWS_AT_ONCE)):
+        new = store.labels.import_labels(index, batch, origin)
+        imported.new += new
+        imported.known += len(batch) - new
+        imported.by_purpose.update(purpose for _, purpose in batch)
+    checked = "nobody checked them" if choice.trust else f"{imported.recomputed} recomputed"
+    store.diary.add_event("import", f"{imported.new} labels of {level.name}, {origin}, {checked}")
+
+
+def _reading(level: LevelOfTheory, choice: ImportChoice) -> Reading:
+    return Reading(
+        level=level,
+        stated=choice.stated,
+        net_force_limit_ev_angstrom=choice.net_force_limit_ev_angstrom,
+        skip_bad=choice.skip_bad,
+    )
+
+
+def _known_or(store: Store, recompute: Recompute) -> Recompute:
+    """Return a Recompute that takes what the run has computed itself from its store."""
+
+    def answer(
+        structure: Structure, level: LevelOfTheory, engine: str, seconds: float
+    ) -> Label | LabelFailure:
+        known = store.labels.find(structure.structure_id, level.level_id)
+        if known is not None and known.provenance.checked == "computed":
+            return known
+        return recompute(structure, level, engine, seconds)
+
+    return answer
 
 
 def describe_import(imported: Imported, campaign: Campaign, level_name: str | None) -> list[str]:
@@ -100,6 +223,19 @@ def describe_import(imported: Imported, campaign: Campaign, level_name: str | No
         f"{imported.new} new labels of {level.name}, {imported.known} were known; "
         f"{training} to train on, {held_out} held out"
     ]
+    if imported.recomputed is None:
+        lines.append("none was recomputed: the run remembers that nobody has checked them")
+    else:
+        lines.append(f"{imported.recomputed} of them were recomputed and agree")
+    if imported.forgotten:
+        lines.append(
+            f"{imported.forgotten} earlier labels were not finite numbers and are forgotten: the "
+            "next launch computes those that this file does not bring"
+        )
+    lines += [f"{note} ({n} labels)" for note, n in imported.notes.items()]
+    if imported.bad:
+        lines.append(f"left out because they cannot be used: {len(imported.bad)}")
+        lines += [f"  {error}" for error in imported.bad[:_BAD_SHOWN]]
     if imported.left_out:
         lines.append(
             f"{imported.left_out.total()} structures are of no molecule of the campaign and left "
@@ -130,76 +266,13 @@ def _rung_of(campaign: Campaign, level_name: str | None) -> tuple[int, LevelOfTh
     return names.index(level.name), level
 
 
-def _recognised(
-    labels: Iterable[FileLabel],
-    molecules: Iterable[tuple[Molecule, bool]],
-    level: LevelOfTheory,
-    data: Path,
-    imported: Imported,
-) -> Iterator[tuple[LabelledStructure, Purpose]]:
-    """Yield labels with their molecule and purpose; count those of no molecule."""
-    molecules = list(molecules)
-    only_tested = {molecule.molecule_id for molecule, held_out in molecules if held_out}
-    recogniser = Recogniser(molecule for molecule, _ in molecules)
-    for number, label in enumerate(labels):
-        recognised = recogniser.recognise(label.structure)
-        if recognised is None:
-            imported.left_out[hill_formula(label.structure.atomic_numbers)] += 1
-            continue
-        structure, order = recognised
-        structure = replace(structure, origin=_origin(label.facts, data, number))
-        is_tested = structure.molecule_id in only_tested or _is_held_out(label.facts)
-        purpose: Purpose = "held_out" if is_tested else "initial"
-        yield (
-            LabelledStructure(
-                structure=structure, label=_label(label, structure, order, level, data)
-            ),
-            purpose,
-        )
-
-
-def _is_held_out(facts: Mapping[str, Any]) -> bool:
-    purpose = facts.get("purpose")
-    return facts.get("split") == "test" if purpose is None else purpose == "held_out"
-
-
-def _origin(facts: Mapping[str, Any], data: Path, number: int) -> Origin:
-    """Return where a structure comes from, as the file says, so that folds stay as they were."""
-    sampler, parent, seed = ([*str(facts.get("block", "")).rsplit("/", 2), "", ""])[:3]
-    if not sampler:
-        return Origin(sampler=f"import {data.name}", seed=number // _FRAMES_A_BLOCK)
-    return Origin(
-        sampler=sampler,
-        parent_id=None if parent == "-" else parent,
-        seed=int(seed) if seed.lstrip("-").isdecimal() else None,
-    )
-
-
-def _label(
-    label: FileLabel, structure: Structure, order: IntArray, level: LevelOfTheory, data: Path
-) -> Label:
-    facts = label.facts
-    provenance = Provenance(
-        program=str(facts.get("program", "unknown")),
-        version=str(facts.get("program_version", "")),
-        host=f"imported from {data.name}",
-        cpu_seconds=float(facts.get("cpu_seconds", 0.0)),
-        wall_seconds=float(facts.get("wall_seconds", 0.0)),
-        attempts=tuple(str(facts.get("attempts", "")).split()),
-        finished_at=float(facts.get("finished_at", 0.0)),
-    )
-    return Label(
-        structure_id=structure.structure_id,
-        level_id=level.level_id,
-        energy=label.energy,
-        forces=None if label.forces is None else label.forces[order],
-        dipole=label.dipole,
-        components=label.components,
-        diagnostics=label.diagnostics,
-        provenance=provenance,
-    )
-
-
 def _sha256(path: Path) -> str:
+    """Return the checksum of a file, or of the checksums of a folder's files, by name."""
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        listed = "".join(
+            f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files
+        )
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

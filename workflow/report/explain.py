@@ -7,6 +7,12 @@ from chemistry.errors import InputError
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import StoreReader
 
+_CHECKED = {
+    "computed": "",
+    "sample": ", imported; a sample of what came with it was recomputed and agreed",
+    "nobody": ", imported; nobody has checked it",
+}
+
 
 def explain(folder: RunFolder, beginning: str) -> dict[str, Any]:
     """Return what a run knows of the structure whose id begins so, as plain values.
@@ -63,7 +69,7 @@ def sentences(known: Mapping[str, Any]) -> Iterator[str]:
         if row["energy"] is None:
             yield f"{row['level']}: failed ({row['kind']}) after {took}: {row['message']}"
             continue
-        yield f"{row['level']}: {row['energy']:.6f} eV in {took}"
+        yield f"{row['level']}: {row['energy']:.6f} eV in {took}{_CHECKED[row['checked']]}"
         for finding in row["findings"]:
             verdict = "refused" if finding["refused"] else "passed"
             yield (

@@ -112,8 +112,19 @@ class OpenRun:
 
 
 @contextmanager
-def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> Iterator[OpenRun]:
+def opened_run(
+    campaign: Campaign, path: Path, *, force_new: bool = False, computes: bool = True
+) -> Iterator[OpenRun]:
     """Hold the folder and the store of a run, made if need be.
+
+    Parameters
+    ----------
+    campaign : Campaign
+    path : Path
+    force_new : bool
+        A run that is there is set aside.
+    computes : bool
+        Labels will be computed: the engines must be there, and know levels and elements.
 
     Raises
     ------
@@ -121,7 +132,8 @@ def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> It
     """
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
-    check_levels(campaign, [molecule for molecule, _ in molecules])
+    if computes:
+        check_levels(campaign, [molecule for molecule, _ in molecules])
     folder = open_run(campaign, path, force_new=force_new)
     with (
         disk_errors_explained(folder.path),

@@ -36,6 +36,7 @@ class Tally:
     samplers: Counter[str] = field(default_factory=Counter)
     purposes: Counter[str] = field(default_factory=Counter)
     programs: Counter[str] = field(default_factory=Counter)
+    checked: Counter[str] = field(default_factory=Counter)
     fewest_atoms: int = 0
     most_atoms: int = 0
     largest_force: float = 0.0
@@ -60,6 +61,7 @@ class Tally:
         self.samplers[structure.origin.sampler] += 1
         self.purposes[row.purpose] += 1
         self.programs[f"{label.provenance.program} {label.provenance.version}".strip()] += 1
+        self.checked[label.provenance.checked] += 1
         if label.forces is not None:
             largest = float(np.linalg.norm(label.forces, axis=1).max())
             self.largest_force = max(self.largest_force, largest)
@@ -168,6 +170,12 @@ def _origin(tally: Tally, choice: ExportChoice, unusable: Mapping[str, int]) -> 
         "- Only converged calculations are labels.",
         f"- Left out of the run, because they failed or a quality gate refused them: {failed}.",
     ]
+    if imported := tally.checked["sample"]:
+        lines.append(f"- Imported: {imported}; a sample of each import was recomputed and agreed.")
+    if unchecked := tally.checked["nobody"]:
+        lines.append(
+            f"- Imported on trust: {unchecked}; nobody has checked that they are of their level."
+        )
     if choice.where:
         lines.append(f"- Chosen: {' and '.join(f'`{c}`' for c in choice.where)}")
     if choice.dedupe_angstrom is not None:

@@ -23,6 +23,12 @@ def column_name(level_name: str) -> str:
     return _PUBLISHED_NAMES.get(level_name, level_name.replace("/", "_"))
 
 
+def level_of_column(name: str) -> str:
+    """Return the level that `column_name` makes this name of, as far as it can be told."""
+    published = {column: level for level, column in _PUBLISHED_NAMES.items()}
+    return published.get(name.lower(), name.replace("_", "/", 1))
+
+
 def level_folder(row: ExportRow) -> str:
     """Return the folder of a label's level, one of its own for labels without forces."""
     name = column_name(row.level_name)
@@ -82,8 +88,11 @@ class LabelList:
     ) -> None:
         self._file.close()
 
-    def append(self, row: ExportRow) -> int:
-        """Write the facts of a row and return the number of its line, from 0."""
-        self._file.write(json.dumps(row_facts(row), ensure_ascii=False) + "\n")
+    def append(self, row: ExportRow, **more: Any) -> int:
+        """Write the facts of a row, and more, and return the number of its line, from 0."""
+        label = row.label
+        parts = {"components": dict(label.components), "diagnostics": dict(label.diagnostics)}
+        facts = {**row_facts(row), **parts, **more}
+        self._file.write(json.dumps(facts, ensure_ascii=False) + "\n")
         self._count += 1
         return self._count - 1

@@ -7,9 +7,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from chemistry.gates import Finding, findings_to_json
 from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import FloatArray
 from workflow.planning.cost import CostMoments, n_electrons
 from workflow.planning.records import Purpose
 from workflow.run.store import rows
@@ -60,17 +63,18 @@ class LabelReader:
     def history(self, structure_id: str) -> list[dict[str, Any]]:
         """Return all labels and failures of a structure, by level; energy in eV, None of failures.
 
-        Of a label also what the quality gates found, of a failure its kind and message.
+        Of a label also what the quality gates found and how far it was checked, of a failure its
+        kind and message.
         """
         found = self.database.all(
             "SELECT name AS level, energy, cpu_seconds, findings, quarantine, second,"
-            " NULL AS kind, NULL AS message FROM labels JOIN levels USING (level_id)"
+            " NULL AS kind, NULL AS message, provenance FROM labels JOIN levels USING (level_id)"
             " WHERE structure_id = ?1 UNION ALL"
-            " SELECT name, NULL, cpu_seconds, '[]', NULL, NULL, kind, message"
+            " SELECT name, NULL, cpu_seconds, '[]', NULL, NULL, kind, message, NULL"
             " FROM failures JOIN levels USING (level_id) WHERE structure_id = ?1 ORDER BY level",
             structure_id,
         )
-        return [{**dict(row), "findings": json.loads(row["findings"])} for row in found]
+        return [_history(dict(row)) for row in found]
 
     def count(self, rung: int) -> Counter[Purpose]:
         """Count the labels of a rung that passed the quality gates, by purpose."""
@@ -205,9 +209,10 @@ class LabelWriter(LabelReader):
                 [rows.structure_row(known.structure, is_start=False) for known, _ in labelled],
             )
             added = db.executemany(
-                "INSERT OR IGNORE INTO labels (structure_id, level_id, energy, forces, dipole,"
+                # Not OR IGNORE, which would pass over a NaN, a NULL to SQLite, in silence.
+                "INSERT INTO labels (structure_id, level_id, energy, forces, dipole,"
                 " components, diagnostics, provenance, cpu_seconds)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [rows.label_row(known.label) for known, _ in labelled],
             ).rowcount
             db.executemany(
@@ -235,6 +240,32 @@ class LabelWriter(LabelReader):
             )
         return added
 
+    def forget_broken(self, rung: int, level_id: str) -> int:
+        """Forget imported labels that are none; return how many there were.
+
+        rung 0.1.0 took in numbers that are not finite and dipoles of two components, and noted
+        structures as labelled whose energy was NaN, though no label was kept. The next launch
+        computes them unless another import brings them.
+        """
+        imported = self.database.rows(
+            "SELECT structure_id, energy, forces, dipole FROM labels WHERE level_id = ?"
+            " AND provenance ->> 'host' LIKE 'imported from %'",
+            level_id,
+        )
+        broken = [
+            (row["structure_id"], level_id)
+            for row in imported
+            if not np.isfinite([row["energy"], *rows.numbers(row["forces"])]).all()
+            or not _is_dipole(rows.numbers(row["dipole"]))
+        ]
+        with self.database.write() as db:
+            db.executemany("DELETE FROM labels WHERE structure_id = ? AND level_id = ?", broken)
+            return db.execute(
+                "UPDATE candidates SET status = 'chosen' WHERE rung = ? AND status = 'labelled'"
+                " AND structure_id NOT IN (SELECT structure_id FROM labels WHERE level_id = ?)",
+                (rung, level_id),
+            ).rowcount
+
     def _learn_cost(self, db: sqlite3.Connection, label: Label) -> None:
         row = self.database.one(
             "SELECT * FROM structures WHERE structure_id = ?", label.structure_id
@@ -246,3 +277,13 @@ class LabelWriter(LabelReader):
             "INSERT OR REPLACE INTO label_costs VALUES (?, ?, ?, ?, ?, ?)",
             (label.level_id, moments.n, moments.x, moments.y, moments.xx, moments.xy),
         )
+
+
+def _history(row: dict[str, Any]) -> dict[str, Any]:
+    provenance = row.pop("provenance")
+    checked = None if provenance is None else rows.provenance_from(provenance).checked
+    return {**row, "findings": json.loads(row["findings"]), "checked": checked}
+
+
+def _is_dipole(numbers: FloatArray) -> bool:
+    return len(numbers) in (0, 3) and bool(np.isfinite(numbers).all())

@@ -37,6 +37,11 @@ def _floats(data: bytes, shape: tuple[int, ...]) -> FloatArray:
     return np.frombuffer(data, dtype="<f8").reshape(shape).astype(np.float64)
 
 
+def numbers(data: bytes | None) -> FloatArray:
+    """Return the numbers of a blob, in a row; none where there is no blob."""
+    return _floats(data or b"", (-1,))
+
+
 def integers(data: bytes) -> IntArray:
     """Return the integers of a blob."""
     return np.frombuffer(data, dtype="<i8").astype(np.int64)
@@ -90,8 +95,6 @@ def label_row(label: Label) -> tuple[Any, ...]:
 
 def label_from(row: sqlite3.Row) -> Label:
     """Return the label of a row that holds the columns of the table `labels`."""
-    provenance = json.loads(row["provenance"])
-    provenance["attempts"] = tuple(provenance["attempts"])
     return Label(
         structure_id=row["structure_id"],
         level_id=row["level_id"],
@@ -100,8 +103,19 @@ def label_from(row: sqlite3.Row) -> Label:
         dipole=None if row["dipole"] is None else _floats(row["dipole"], (3,)),
         components=json.loads(row["components"]),
         diagnostics=json.loads(row["diagnostics"]),
-        provenance=Provenance(**provenance),
+        provenance=provenance_from(row["provenance"]),
     )
+
+
+def provenance_from(text: str) -> Provenance:
+    """Return the provenance of a label from its JSON."""
+    provenance = json.loads(text)
+    provenance["attempts"] = tuple(provenance["attempts"])
+    # rung 0.1.0 took in labels of others without a check, and did not note it.
+    if "checked" not in provenance:
+        is_imported = provenance["host"].startswith("imported from ")
+        provenance["checked"] = "nobody" if is_imported else "computed"
+    return Provenance(**provenance)
 
 
 def failure_row(failure: LabelFailure) -> tuple[Any, ...]:

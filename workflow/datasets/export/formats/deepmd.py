@@ -44,7 +44,8 @@ class DeePMD:
                 sets[place] += 1
                 folder.mkdir()
                 _write_set(folder, batch)
-                np.save(folder / "label.npy", [labels.append(row) for row in batch])
+                lines = [labels.append(row, atom_order=_order(row)) for row in batch]
+                np.save(folder / "label.npy", lines)
         return count
 
 
@@ -56,6 +57,11 @@ def _place(row: ExportRow) -> Place:
     charge = f"{structure.charge:+d}" if structure.charge else ""
     spin = f"_m{structure.multiplicity}" if structure.multiplicity != 1 else ""
     return level_folder(row), row.split, f"{hill_formula(structure.atomic_numbers)}{charge}{spin}"
+
+
+def _order(row: ExportRow) -> list[int]:
+    """Return where each atom stood before it was sorted."""
+    return [int(i) for i in heaviest_first(row.structure)]
 
 
 def _n_atoms(row: ExportRow) -> int:

@@ -6,6 +6,7 @@ like a charge or a spin is refused, because to pass over it is to compute anothe
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
@@ -58,6 +59,40 @@ _WORD_AND_NUMBER = re.compile(r"(?P<key>[A-Za-z_]+)\s*:?\s*(?P<value>[+-]?\d+)?(
 
 _MAGNETIC_MOMENT_TOLERANCE = 0.01
 """In Bohr magnetons: programs print the number of unpaired electrons as 1.9999."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a person says of all entries of a file.
+
+    Attributes
+    ----------
+    charge, multiplicity : int or None
+        Overrule what the file says.
+    spin_means : "2s", "2s+1" or None
+        What the keys `spin` and `total_spin` count.
+    """
+
+    charge: int | None = None
+    multiplicity: int | None = None
+    spin_means: SpinMeans | None = None
+
+    def or_stated(
+        self, facts: Mapping[str, Any], where: str, *, place: str, comment: str = ""
+    ) -> Electrons:
+        """Return what a person says, else what an entry states; see `electrons_from`."""
+        return electrons_from(
+            facts,
+            where,
+            place=place,
+            comment=comment,
+            spin_means=self.spin_means,
+            charge=self.charge,
+            multiplicity=self.multiplicity,
+        )
+
+
+NOTHING_GIVEN: Final = Given()
 
 
 def electrons_from(

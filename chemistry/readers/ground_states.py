@@ -48,9 +48,9 @@ def multiplicity_of(mol: Any, charge: int, where: str) -> int:
     multiplicity = settled_multiplicity(mol, charge)
     if multiplicity is None:
         raise InputError(
-            f"{where}: the formula does not settle the multiplicity: say it, as `multiplicity` of "
-            "the molecule in a campaign file, --multiplicity, or in the file: multiplicity=… "
-            "behind a SMILES or in the comment of a frame, a field <multiplicity> of an SD record"
+            f"{where}: the formula does not settle the multiplicity: state it, with "
+            "multiplicity=… behind the SMILES or in the comment, a field <multiplicity>, "
+            "`multiplicity` in the campaign file or --multiplicity"
         )
     return multiplicity
 

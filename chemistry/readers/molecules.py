@@ -167,7 +167,7 @@ def molecule_from_line(
     rest : str or None
         What stands behind it: a name, and charge=… and multiplicity=… where they are needed.
     source : str
-        File and line, for messages.
+        File and line, for messages; empty for a SMILES that stands by itself.
     given : Given
 
     Raises
@@ -175,8 +175,8 @@ def molecule_from_line(
     InputError
         As `molecule_from_smiles`, and where the rest contradicts itself.
     """
-    rest = rest or ""
-    charge, multiplicity = given.or_stated(pairs_in(rest, source), source, place=f"behind {smiles}")
+    rest, where = rest or "", source or "SMILES"
+    charge, multiplicity = given.or_stated(pairs_in(rest, where), where, place=f"behind {smiles}")
     return molecule_from_smiles(
         smiles,
         name=without_pairs(rest) or None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
 from chemistry.gates import Gates
+from chemistry.readers.electrons import SpinMeans
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from model.settings import TrainingSettings, TransferMode
 from workflow.settings.cluster_settings import ClusterSettings
@@ -34,6 +35,11 @@ class MoleculeEntry(StrictModel):
     charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
     multiplicity: int | None = Field(
         None, ge=1, description="2S + 1; default: as the SMILES or file says."
+    )
+    spin_means: SpinMeans | None = Field(
+        None,
+        description="What `spin` and `total_spin` in the file count: unpaired electrons (2s) or "
+        "the multiplicity (2s+1); default: files that have them are refused.",
     )
 
     @model_validator(mode="after")

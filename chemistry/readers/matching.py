@@ -10,15 +10,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from rdkit import Chem, rdBase
+from rdkit import Chem
 
 from chemistry.geometries.geometry import sums_of_covalent_radii
 from chemistry.geometries.rdkit_bridge import (
-    conformer_of,
     geometry_rules,
-    mirrored,
     to_rdkit,
 )
+from chemistry.geometries.stereo import count_stereo, has_stereo_of
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import FloatArray, IntArray, Structure, interatomic_distances
 
@@ -50,7 +49,7 @@ class KnownMolecule:
         self._graph = graph_of(self.atomic_numbers, self._bonds)
         self._neighbourhoods = _neighbourhoods(self.atomic_numbers, self._bonds)
         self._mol = None if molecule.mol_block is None else to_rdkit(molecule)
-        self.n_stereo = 0 if self._mol is None else _count_stereo(self._mol)
+        self.n_stereo = 0 if self._mol is None else count_stereo(self._mol)
 
     @cached_property
     def bonds_as_text(self) -> str:
@@ -128,17 +127,7 @@ class KnownMolecule:
         return self._rules.faults(positions[None])[0] is None
 
     def _has_its_stereo(self, positions: FloatArray) -> bool:
-        if self._mol is None or not self.n_stereo:
-            return True
-        located = Chem.Mol(self._mol)
-        located.AddConformer(conformer_of(positions))
-        Chem.AssignStereochemistryFrom3D(located)
-        # Hydrogens can be exchanged in thousands of ways, all of which would be tried.
-        with rdBase.BlockLogs():
-            found, wanted = Chem.RemoveHs(located), Chem.RemoveHs(self._mol)
-        return any(
-            found.HasSubstructMatch(hand, useChirality=True) for hand in (wanted, mirrored(wanted))
-        )
+        return self._mol is None or not self.n_stereo or has_stereo_of(self._mol, positions)
 
 
 def graph_of(atomic_numbers: IntArray, bonds: IntArray) -> Any:
@@ -211,9 +200,3 @@ def _neighbourhoods(atomic_numbers: IntArray, bonds: IntArray) -> list[tuple[int
 
 def _pairs(bonds: IntArray) -> set[frozenset[int]]:
     return {frozenset(pair) for pair in bonds.tolist()}
-
-
-def _count_stereo(mol: Any) -> int:
-    atoms = sum(atom.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED for atom in mol.GetAtoms())
-    bonds = sum(bond.GetStereo() > Chem.BondStereo.STEREOANY for bond in mol.GetBonds())
-    return int(atoms + bonds)

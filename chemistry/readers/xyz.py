@@ -125,7 +125,7 @@ def _require_stated(
     if charge is None and not is_closed and not (fits and drawn):
         for other in (2, -2):
             ion = lewis_structure(replace(structure, charge=other), allow_charges=True)
-            if ion is not None and not radicals(ion) and _has_single_charges(ion):
+            if ion is not None and not radicals(ion) and _is_a_plain_ion(ion):
                 raise InputError(
                     f"{source}: the bonds fit a charge of {other:+d} and not of 0, and the file "
                     "states none: say charge=…"
@@ -137,8 +137,10 @@ def _require_stated(
         )
 
 
-def _has_single_charges(mol: Any) -> bool:
-    return all(abs(atom.GetFormalCharge()) <= 1 for atom in mol.GetAtoms())
+def _is_a_plain_ion(mol: Any) -> bool:
+    """Say whether a molecule is in one piece, its atoms with one charge at most."""
+    charges = [abs(atom.GetFormalCharge()) for atom in mol.GetAtoms()]
+    return max(charges) <= 1 and len(Chem.GetMolFrags(mol)) == 1
 
 
 def _may_be_a_singlet(structure: Structure) -> bool:

@@ -30,7 +30,7 @@ _OTHER_UNITS = {"bohr": ANGSTROM_PER_BOHR, "pm": 0.01}
 _LONGEST_NEIGHBOUR = 1.25
 """In sums of covalent radii: H2 and F2, whose bonds are the longest in these terms, have 1.2."""
 _CLASH = 0.6
-_NOBLE_GASES = (2, 10, 18, 36, 54, 86)
+_NOBLE_GASES = frozenset({2, 10, 18, 36, 54, 86})
 
 
 def read_xyz(path: Path, text: str, given: Given, bad: list[InputError]) -> list[Molecule]:
@@ -182,8 +182,9 @@ def _require_angstrom(structure: Structure, frame: XYZFrame, frames: Sequence[XY
 
 def _unit_that_gives_bonds(structure: Structure) -> str | None:
     """Return the unit of length in which every atom has a neighbour at the distance of a bond."""
-    if len(structure) < 2 or set(structure.atomic_numbers.tolist()) <= set(_NOBLE_GASES):
-        return None
+    found = set(structure.atomic_numbers.tolist())
+    if len(structure) < 2 or found <= _NOBLE_GASES or (structure.charge > 0 and found <= {1, 2}):
+        return None  # atoms that keep apart; H2+ and HeH+, whose bonds are uncommonly long
     lengths = interatomic_distances(structure.positions)
     lengths /= sums_of_covalent_radii(structure.atomic_numbers)
     np.fill_diagonal(lengths, np.inf)

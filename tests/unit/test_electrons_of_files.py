@@ -131,6 +131,7 @@ def test_positions_in_another_unit_are_refused_or_stated(tmp_path, name, unit, f
         "2\nmultiplicity=1 units=angstrom\nH 0 0 0\nH 0 0 1.4\n",
         "2\n\nN 0 0 0\nN 0 0 1.1\n2\n\nN 0 0 0\nN 0 0 2.1\n",
         "2\n\nAr 0 0 0\nAr 0 0 3.76\n",
+        "2\n1 2\nH 0 0 0\nH 0 0 1.06\n",
         "4\nmultiplicity=1\nO 0 0 0\nO 0 0 1.21\nO 6 0 0\nO 6 0 1.21\n",
     ],
 )

@@ -160,13 +160,6 @@ def atomic_numbers_of(mol: Any) -> IntArray:
     return np.array([atom.GetAtomicNum() for atom in mol.GetAtoms()], dtype=np.int64)
 
 
-def formula_of(molecule: Molecule) -> str:
-    """Return the formula of a molecule in Hill's order."""
-    if molecule.mol_block is None:
-        return hill_formula(molecule.geometries[0].atomic_numbers)
-    return hill_formula(atomic_numbers_of(to_rdkit(molecule)))
-
-
 def elements(molecule: Molecule) -> frozenset[int]:
     """Return the atomic numbers that occur in a molecule."""
     if molecule.mol_block is None:

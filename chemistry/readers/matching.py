@@ -6,17 +6,13 @@ two charges are the same atoms held together in the same way.
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from rdkit import Chem
 
 from chemistry.geometries.geometry import sums_of_covalent_radii
-from chemistry.geometries.rdkit_bridge import (
-    geometry_rules,
-    to_rdkit,
-)
+from chemistry.geometries.rdkit_bridge import geometry_rules, to_rdkit
 from chemistry.geometries.stereo import count_stereo, has_stereo_of
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import FloatArray, IntArray, Structure, interatomic_distances
@@ -50,11 +46,6 @@ class KnownMolecule:
         self._neighbourhoods = _neighbourhoods(self.atomic_numbers, self._bonds)
         self._mol = None if molecule.mol_block is None else to_rdkit(molecule)
         self.n_stereo = 0 if self._mol is None else count_stereo(self._mol)
-
-    @cached_property
-    def bonds_as_text(self) -> str:
-        """The same for molecules with the same elements and bonds, and for no others."""
-        return str(Chem.MolToSmiles(self._graph))
 
     def has_order_of(self, other: "KnownMolecule") -> bool:
         """Say whether the atoms of two molecules of the same bonds stand in the same order."""
@@ -144,18 +135,21 @@ def graph_of(atomic_numbers: IntArray, bonds: IntArray) -> Any:
     return graph.GetMol()
 
 
+def bonds_as_text(molecule: Molecule) -> str:
+    """Return a text that is the same for the same elements, bonds, charge and multiplicity."""
+    rules = geometry_rules(molecule)
+    assert rules.bonds is not None, "a molecule has bonds, if only by distance"
+    bonds = Chem.MolToSmiles(graph_of(rules.atomic_numbers, rules.bonds))
+    return f"{bonds} {molecule.charge} {molecule.multiplicity}"
+
+
 def is_same_molecule(one: Molecule, other: Molecule) -> bool:
     """Say whether two molecules are one, drawn in two ways or with atoms in two orders."""
     if one.molecule_id == other.molecule_id:
         return True
-    if one.mol_block is None or (one.charge, one.multiplicity) != (
-        other.charge,
-        other.multiplicity,
-    ):
+    if one.mol_block is None or bonds_as_text(one) != bonds_as_text(other):
         return False
     known, theirs = KnownMolecule(one), KnownMolecule(other)
-    if known.bonds_as_text != theirs.bonds_as_text:
-        return False
     # Drawn differently, stereochemistry can be compared by a geometry only. Unspecified is not
     # the same as specified, although the geometry of the one is a geometry of the other.
     if other.mol_block is not None and known.n_stereo != theirs.n_stereo:

@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 from rdkit import Chem, rdBase
 
 from chemistry.errors import InputError
-from chemistry.geometries.rdkit_bridge import formula_of, from_rdkit, sanitize
-from chemistry.readers.electrons import NOTHING_GIVEN, Given, SpinMeans, pairs_in, without_pairs
+from chemistry.geometries.rdkit_bridge import from_rdkit, sanitize
+from chemistry.readers.comments import pairs_in, without_pairs
+from chemistry.readers.electrons import NOTHING_GIVEN, Given, SpinMeans
 from chemistry.readers.ground_states import multiplicity_of
-from chemistry.readers.matching import in_order_of, is_same_molecule
+from chemistry.readers.matching import bonds_as_text, in_order_of, is_same_molecule
 from chemistry.readers.sdf import read_sdf
 from chemistry.readers.xyz import read_xyz
 from chemistry.records.molecule import Molecule
@@ -133,10 +134,9 @@ def merge_molecules(molecules: Iterable[Molecule]) -> list[Molecule]:
     """
     merged: dict[str, Molecule] = {}
     # By what molecules that are drawn in two ways have in common.
-    alike: dict[tuple[str, int, int], list[str]] = {}
+    alike: dict[str, list[str]] = {}
     for molecule in molecules:
-        key = (formula_of(molecule), molecule.charge, molecule.multiplicity)
-        known = alike.setdefault(key, [])
+        known = alike.setdefault(bonds_as_text(molecule), [])
         first = next((i for i in known if is_same_molecule(merged[i], molecule)), None)
         if first is None:
             known.append(molecule.molecule_id)

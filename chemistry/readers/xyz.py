@@ -56,6 +56,7 @@ def read_xyz(path: Path, text: str, given: Given, bad: list[InputError]) -> list
                 continue
             if not known:
                 _require_angstrom(structure, frame, frames)
+            if not any(_fell_apart(structure, molecules[place]) for place, _ in known):
                 _require_stated(structure, charge, multiplicity, frame.source)
         except InputError as error:
             bad.append(error)
@@ -85,6 +86,15 @@ def _is_taken(
     geometries = (*molecules[place].geometries, located)
     molecules[place] = replace(molecules[place], geometries=geometries)
     return True
+
+
+def _fell_apart(structure: Structure, molecule: Molecule) -> bool:
+    """Say whether a structure is in more pieces than a molecule of the same atoms."""
+    whole, now = (
+        len(Chem.GetMolFrags(graph_of(at.atomic_numbers, bonds_by_distance(at))))
+        for at in (molecule.geometries[0], structure)
+    )
+    return now > whole
 
 
 def _structure_of(frame: XYZFrame, charge: int | None, multiplicity: int | None) -> Structure:

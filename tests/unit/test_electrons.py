@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from chemistry.errors import InputError
-from chemistry.readers.electrons import electrons_from, pairs_in, without_pairs
+from chemistry.readers.comments import pairs_in, without_pairs
+from chemistry.readers.electrons import electrons_from
 
 
 def electrons(comment: str, **settings):

@@ -338,3 +338,18 @@ def test_a_drawing_is_no_geometry(tmp_path, name, code):
 def test_a_drawing_that_is_called_three_dimensional_is_refused(tmp_path):
     with pytest.raises(InputError, match="called 3D, but flat with bonds of one length"):
         read_molecules(put(tmp_path, flat("drawn hydrogen cyanide", "3D"), "m.sdf"))
+
+
+def test_another_isomer_of_known_atoms_is_asked_for_all_the_same(tmp_path):
+    """Only what fell into pieces has the electrons of what it was before."""
+    ethene, ethylidene = (ase_molecule(name) for name in ("C2H4", "C2H4"))
+    ethylidene.positions[2] = ethylidene.positions[0] + [0.0, 0.9, 0.6]
+    ethylidene.positions[3] = ethylidene.positions[0] + [0.0, -0.9, 0.6]
+    ethylidene.positions[4] = ethylidene.positions[0] + [0.9, 0.0, 0.6]
+    ethylidene.positions[5] = ethylidene.positions[1] + [0.0, 0.9, -0.6]
+    frames = []
+    for atoms in (ethene, ethylidene):
+        rows = [f"{atom.symbol} {atom.x} {atom.y} {atom.z}" for atom in atoms]
+        frames += [str(len(atoms)), "", *rows]
+    with pytest.raises(InputError, match=r"m\.xyz:9: the bonds do not settle the multiplicity"):
+        read_molecules(put(tmp_path, "\n".join([*frames, ""])))

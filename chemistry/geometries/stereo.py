@@ -61,13 +61,10 @@ def _without_equal_hydrogens(mol: Any) -> Any:
     stereochemistry.
     """
     bare = Chem.RWMol(mol)
-    equal = [
-        neighbour.GetIdx()
-        for atom in mol.GetAtoms()
-        for near in [[n for n in atom.GetNeighbors() if n.GetAtomicNum() == 1]]
-        if len(near) > 1
-        for neighbour in near
-    ]
+    equal: list[int] = []
+    for atom in mol.GetAtoms():
+        hydrogens = [n.GetIdx() for n in atom.GetNeighbors() if n.GetAtomicNum() == 1]
+        equal += hydrogens if len(hydrogens) > 1 else []
     for index in sorted(equal, reverse=True):
         bare.RemoveAtom(index)
     return bare.GetMol()

@@ -44,11 +44,13 @@ def is_drawing(mol: Any, source: str) -> bool:
     if np.ptp(positions[:, 2]) > _FLAT_ANGSTROM:
         return False
     dimensions = mol.GetProp("_MolFileInfo")[20:22] if mol.HasProp("_MolFileInfo") else ""
-    has_all_atoms = not any(atom.GetTotalNumHs() for atom in mol.GetAtoms())
-    is_geometry = has_all_atoms and _has_lengths_of_bonds(mol, positions, dimensions == "2D")
+    # Some hydrogens with a place and some without: not a drawing's way, a radical's that is not said.
+    has_hydrogens = any(atom.GetAtomicNum() == 1 for atom in mol.GetAtoms())
+    has_atoms = has_hydrogens or not any(atom.GetTotalNumHs() for atom in mol.GetAtoms())
+    is_geometry = has_atoms and _has_lengths_of_bonds(mol, positions, dimensions == "2D")
     if dimensions != "3D":
         return not is_geometry
-    if has_all_atoms and not is_geometry and _has_one_length(_lengths(mol, positions)):
+    if has_atoms and not is_geometry and _has_one_length(_lengths(mol, positions)):
         raise InputError(
             f"{source}: called 3D, but flat with bonds of one length, as a drawing: write 2D into "
             "its second line, or give a geometry"

@@ -11,7 +11,7 @@ from chemistry.geometries.rdkit_bridge import geometry_rules
 from chemistry.readers.molecules import molecule_from_smiles, read_molecules
 from chemistry.readers.recognition import Recogniser
 from chemistry.records.structure import Structure
-from workflow.settings.campaign import Campaign
+from workflow.settings.campaign import Campaign, MoleculeEntry
 from workflow.settings.molecules import described, read_campaign_molecules
 
 
@@ -55,6 +55,8 @@ def test_an_entry_of_a_campaign_says_what_spin_means_and_a_check_what_it_took(tm
         "O2: charge 0, multiplicity 3, geometry read (1)",
         "[NH4+]: charge 1, multiplicity 1, geometry embedded",
     ]
+    with pytest.raises(ValueError, match="`spin_means` is of a `file`"):
+        MoleculeEntry(smiles="O=O", spin_means="2s")
     many = described([molecules[0]] * 25 + molecules[1:])
     assert many[-1] == "and 5 more neutral singlets"
     assert sum("multiplicity 3" in line or "charge 1" in line for line in many) == 2

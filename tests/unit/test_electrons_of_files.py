@@ -335,6 +335,13 @@ def test_a_drawing_is_no_geometry(tmp_path, name, code):
     assert molecule.geometries == ()
 
 
+def test_a_flat_radical_that_is_not_said_is_no_drawing_of_the_closed_shell(tmp_path):
+    atoms = ("C 0 0 0", "H 1.08 0 0", "H -0.54 0.935 0", "H -0.54 -0.935 0")
+    text = record(*atoms, bonds="1-2 1-3 1-4", code="  ") + "$$$$\n"
+    with pytest.raises(InputError, match="the geometry lacks 1 hydrogen"):
+        read_molecules(put(tmp_path, text, "m.sdf"))
+
+
 def test_a_drawing_that_is_called_three_dimensional_is_refused(tmp_path):
     with pytest.raises(InputError, match="called 3D, but flat with bonds of one length"):
         read_molecules(put(tmp_path, flat("drawn hydrogen cyanide", "3D"), "m.sdf"))

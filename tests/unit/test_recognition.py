@@ -82,6 +82,14 @@ def shuffled(structure: Structure, seed: int = 1) -> Structure:
     )
 
 
+def xyz_of(structure: Structure, comment: str = "") -> str:
+    rows = [
+        f"{z} {x} {y} {w}"
+        for z, (x, y, w) in zip(structure.atomic_numbers, structure.positions, strict=True)
+    ]
+    return "\n".join([str(len(structure)), comment, *rows, ""])
+
+
 def require_recognised(molecule: Molecule, structure: Structure) -> None:
     recogniser = Recogniser([molecule])
     for seed in (1, 2):
@@ -105,6 +113,24 @@ def test_a_molecule_is_recognised_in_any_order_of_atoms(smiles):
     structure = geometry(molecule)
     assert structure is not None
     require_recognised(molecule, structure)
+
+
+@pytest.mark.parametrize(
+    "smiles",
+    [*ORDINARY, *DRAWN_IN_SEVERAL_WAYS, *IONS_AND_RADICALS, *UNMARKED_STEREO, *MARKED_STEREO],
+)
+def test_a_closed_shell_in_an_xyz_file_needs_no_multiplicity_and_neutral_no_charge(
+    smiles, tmp_path
+):
+    molecule = molecule_from_smiles(smiles)
+    if molecule.multiplicity > 1:
+        stated = f"charge={molecule.charge} multiplicity={molecule.multiplicity}"
+    else:
+        stated = f"charge={molecule.charge}" if molecule.charge else ""
+    path = tmp_path / "m.xyz"
+    path.write_text(xyz_of(geometry(molecule), stated))
+    (read,) = read_molecules(path)
+    assert (read.charge, read.multiplicity) == (molecule.charge, molecule.multiplicity)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -242,11 +268,7 @@ def test_a_file_drawn_otherwise_gives_its_geometry_to_the_molecule(tmp_path):
     molecule = molecule_from_smiles("CC[S@](C)=O")
     structure = shuffled(geometry(molecule))
     path = tmp_path / "m.xyz"
-    rows = [
-        f"{z} {x} {y} {w}"
-        for z, (x, y, w) in zip(structure.atomic_numbers, structure.positions, strict=True)
-    ]
-    path.write_text("\n".join([str(len(structure)), "", *rows, ""]))
+    path.write_text(xyz_of(structure))
     (merged,) = merge_molecules([molecule, *read_molecules(path)])
     assert merged.molecule_id == molecule.molecule_id
     (read,) = merged.geometries
@@ -263,15 +285,8 @@ def test_isomers_are_not_merged():
 def test_frames_of_one_molecule_in_any_order_are_its_geometries(tmp_path):
     molecule = molecule_from_smiles("CS(C)=O")
     path = tmp_path / "m.xyz"
-    frames = []
-    for seed in range(4):
-        structure = shuffled(geometry(molecule, seed), seed)
-        rows = [
-            f"{z} {x} {y} {w}"
-            for z, (x, y, w) in zip(structure.atomic_numbers, structure.positions, strict=True)
-        ]
-        frames += [str(len(structure)), "", *rows]
-    path.write_text("\n".join([*frames, ""]))
+    frames = [xyz_of(shuffled(geometry(molecule, seed), seed)) for seed in range(4)]
+    path.write_text("".join(frames))
     (found,) = read_molecules(path)
     assert len(found.geometries) == 4
     for read in found.geometries:

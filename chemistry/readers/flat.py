@@ -44,7 +44,7 @@ def is_drawing(mol: Any, source: str) -> bool:
     if np.ptp(positions[:, 2]) > _FLAT_ANGSTROM:
         return False
     dimensions = mol.GetProp("_MolFileInfo")[20:22] if mol.HasProp("_MolFileInfo") else ""
-    # Some hydrogens with a place and some without: not a drawing's way, a radical's that is not said.
+    # With some hydrogens but not all it is a radical that is not said: the geometry is refused.
     has_hydrogens = any(atom.GetAtomicNum() == 1 for atom in mol.GetAtoms())
     has_atoms = has_hydrogens or not any(atom.GetTotalNumHs() for atom in mol.GetAtoms())
     is_geometry = has_atoms and _has_lengths_of_bonds(mol, positions, dimensions == "2D")

@@ -6,7 +6,6 @@ like a charge or a spin is refused, because to pass over it is to compute anothe
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Literal, TypeAlias
 
@@ -49,44 +48,16 @@ _SPIN_WORDS = re.compile(
 )
 _TWO_NUMBERS = re.compile(r"([+-]?\d{1,2})[\s,;]+(\d{1,2})")
 _TWO_NUMBERS_AND_WORDS = re.compile(r"[+-]?\d[\s,;]+[1-9]\s+[A-Za-z]")
+_PAIR = re.compile(
+    r"""(?P<key>[A-Za-z_]\w*)\s*=\s*"""
+    r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'"""
+    # A comma ends a value only where another pair follows: 2,2-dimethylpropane is a name.
+    r"""|(?P<bare>(?:(?![,;]+(?:\s|$)|[,;]\s*[A-Za-z_]\w*\s*=)\S)+))"""
+)
 _WORD_AND_NUMBER = re.compile(r"(?P<key>[A-Za-z_]+)\s*:?\s*(?P<value>[+-]?\d+)?(?![\w.])")
 
 _MAGNETIC_MOMENT_TOLERANCE = 0.01
 """In Bohr magnetons: programs print the number of unpaired electrons as 1.9999."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Given:
-    """What a person says of all entries of a file.
-
-    Attributes
-    ----------
-    charge, multiplicity : int or None
-        Overrule what the file says.
-    spin_means : "2s", "2s+1" or None
-        What the keys `spin` and `total_spin` count.
-    """
-
-    charge: int | None = None
-    multiplicity: int | None = None
-    spin_means: SpinMeans | None = None
-
-    def or_stated(
-        self, facts: Mapping[str, Any], where: str, *, place: str, comment: str = ""
-    ) -> Electrons:
-        """Return what a person says, else what an entry states; see `electrons_from`."""
-        return electrons_from(
-            facts,
-            where,
-            place=place,
-            comment=comment,
-            spin_means=self.spin_means,
-            charge=self.charge,
-            multiplicity=self.multiplicity,
-        )
-
-
-NOTHING_GIVEN: Final = Given()
 
 
 def electrons_from(
@@ -149,6 +120,30 @@ def electrons_from(
             "say charge=… and multiplicity=…"
         )
     return charge, multiplicity
+
+
+def pairs_in(text: str, where: str) -> dict[str, str]:
+    """Return the key=value pairs of a line, keys in lower case.
+
+    Raises
+    ------
+    InputError
+        A key is there twice with different values.
+    """
+    pairs: dict[str, str] = {}
+    for match in _PAIR.finditer(text):
+        value = next(
+            match[kind] for kind in ("double", "single", "bare") if match[kind] is not None
+        )
+        key = match["key"].lower()
+        if pairs.setdefault(key, value) != value:
+            raise InputError(f"{where}: {key}={pairs[key]} and {key}={value} contradict each other")
+    return pairs
+
+
+def without_pairs(text: str) -> str:
+    """Return what a line says beside its key=value pairs."""
+    return " ".join(_PAIR.sub(" ", text).split())
 
 
 def _said_in_words(text: str, where: str) -> dict[str, str]:

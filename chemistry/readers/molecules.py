@@ -10,8 +10,8 @@ from rdkit import Chem, rdBase
 
 from chemistry.errors import InputError
 from chemistry.geometries.rdkit_bridge import from_rdkit, sanitize
-from chemistry.readers.comments import pairs_in, without_pairs
-from chemistry.readers.electrons import NOTHING_GIVEN, Given, SpinMeans
+from chemistry.readers.electrons import SpinMeans, pairs_in, without_pairs
+from chemistry.readers.given import NOTHING_GIVEN, Given
 from chemistry.readers.ground_states import multiplicity_of
 from chemistry.readers.matching import bonds_as_text, in_order_of, is_same_molecule
 from chemistry.readers.sdf import read_sdf

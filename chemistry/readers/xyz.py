@@ -11,7 +11,7 @@ from rdkit import Chem
 from chemistry.errors import InputError
 from chemistry.geometries.geometry import bonds_by_distance, check_geometry, sums_of_covalent_radii
 from chemistry.geometries.rdkit_bridge import require_electrons_fit
-from chemistry.readers.electrons import Given
+from chemistry.readers.given import Given
 from chemistry.readers.ground_states import has_open_inner_shell, settled_multiplicity
 from chemistry.readers.matching import KnownMolecule, graph_of, taken_in_order
 from chemistry.readers.perception import (

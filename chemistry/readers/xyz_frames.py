@@ -10,7 +10,7 @@ import numpy as np
 from ase.data import atomic_numbers as numbers_by_symbol
 
 from chemistry.errors import InputError
-from chemistry.readers.comments import pairs_in, without_pairs
+from chemistry.readers.electrons import pairs_in, without_pairs
 from chemistry.records.structure import FloatArray, IntArray
 from chemistry.units import ANGSTROM_PER_BOHR
 

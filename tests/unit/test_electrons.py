@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from chemistry.errors import InputError
-from chemistry.readers.comments import pairs_in, without_pairs
-from chemistry.readers.electrons import electrons_from
+from chemistry.readers.electrons import electrons_from, pairs_in, without_pairs
 
 
 def electrons(comment: str, **settings):

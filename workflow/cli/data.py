@@ -140,7 +140,7 @@ def label(
 
     Example: rung label molecules.xyz --level wb97x/6-31g*
     """
-    from chemistry.readers.electrons import Given
+    from chemistry.readers.given import Given
     from workflow.datasets.label_file import label_file
     from workflow.report.screen import new_console
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from chemistry.engines import default_engine, find_engine
 from chemistry.errors import CampaignFailed, InputError
-from chemistry.readers.electrons import NOTHING_GIVEN, Given
+from chemistry.readers.given import NOTHING_GIVEN, Given
 from chemistry.readers.molecules import read_molecules
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level

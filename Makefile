@@ -5,12 +5,13 @@ BIN    := $(VENV)/bin
 SYSTEM_PACKAGES := chromium psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
 	gridengine-master gridengine-exec gridengine-client
 
-.PHONY: help demo test test-fast check docs format install system-deps lno clean
+.PHONY: help demo test test-most test-fast check docs format install system-deps lno clean
 
 help:
 	@echo "make demo         set up .venv and run the demo campaign (a quarter of an hour on 2 cores)"
 	@echo "make test         set up .venv and the system packages, run all tests"
-	@echo "make test-fast    only the unit tests (seconds)"
+	@echo "make test-most    all tests but the slow ones"
+	@echo "make test-fast    unit and contract tests that are quick (under two minutes)"
 	@echo "make check        format, lint, types, import rules"
 	@echo "make docs         the documentation, in site/"
 	@echo "make lno          pyscf-forge for local coupled cluster (a C compiler and a BLAS with headers)"
@@ -32,13 +33,17 @@ demo: install
 test: install system-deps lno
 	$(BIN)/python -m pytest
 
+test-most: install system-deps lno
+	$(BIN)/python -m pytest -m "not slow"
+
 test-fast: install
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not psi4"
 
 check: install
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --config-file tests/mypy.ini tests benchmarks
 	$(BIN)/lint-imports
 
 docs: install

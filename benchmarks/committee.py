@@ -38,12 +38,12 @@ from torchani.nn import ANINetworks, AtomicNetwork, Ensemble
 from torchani.sae import SelfEnergy
 
 from chemistry.records.structure import Structure
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import differentiable_energies_and_forces
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 from model.calculator import CommitteeCalculator
 
 SYMBOLS = ("H", "C", "N", "O")
@@ -102,20 +102,20 @@ def conformers(count: int, least: int = 10, most: int = 24) -> list[Structure]:
     return [structures[i] for i in rng.permutation(len(structures))[:count]]
 
 
-def committee(members: int) -> Committee:
-    networks = StackedNetworks.random(Architecture.published(ELEMENTS), range(members))
-    return Committee(
+def committee(members: int) -> AniCommittee:
+    networks = StackedNetworks.random(AniShape.published(ELEMENTS), range(members))
+    return AniCommittee(
         networks=networks, self_energies_ev=np.zeros(4), level_id="", level_name="none"
     )
 
 
-def as_torchani(ours: Committee, members: Sequence[int]) -> ANI:
+def as_torchani(ours: AniCommittee, members: Sequence[int]) -> ANI:
     """Return torchani's ensemble with the weights of some members."""
     made = []
     for member in members:
         networks = {}
         for symbol, layers, hidden in zip(
-            SYMBOLS, ours.networks.layers, ours.architecture.hidden_sizes, strict=True
+            SYMBOLS, ours.networks.layers, ours.shape.hidden_sizes, strict=True
         ):
             network = AtomicNetwork((384, *hidden, 1), activation="celu", bias=True)
             linears = [*network.layers, network.final_layer]
@@ -159,13 +159,13 @@ def their_forces(
     return [torch.autograd.grad(e.sum(), at, retain_graph=True)[0] for e in energies]
 
 
-def our_step(ours: Committee, structures: Sequence[Structure]) -> Callable[[], None]:
+def our_step(ours: AniCommittee, structures: Sequence[Structure]) -> Callable[[], None]:
     """Return the step, with environments that are computed once, as in a training."""
     cut = [structures[i : i + 64] for i in range(0, len(structures), 64)]
     batches = [AtomBatch.of(part, ELEMENTS) for part in cut]
-    fixed = [environments(b, ours.architecture, torch.float32).fixed() for b in batches]
+    fixed = [environments(b, ours.shape, torch.float32).fixed() for b in batches]
     weights = ours.networks.weights.clone().requires_grad_()
-    networks = StackedNetworks(architecture=ours.architecture, weights=weights)
+    networks = StackedNetworks(shape=ours.shape, weights=weights)
 
     def step() -> None:
         weights.grad = None
@@ -187,7 +187,7 @@ def ase_step(atoms: Atoms) -> Callable[[], object]:
     return step
 
 
-def tasks(structures: Sequence[Structure], ours: Committee) -> list[Task]:
+def tasks(structures: Sequence[Structure], ours: AniCommittee) -> list[Task]:
     every, single = range(ours.n_members), as_torchani(ours, [0])
     ensemble = as_torchani(ours, every)
     numbers, positions = padded(structures)
@@ -273,7 +273,7 @@ def scaling(rounds: int) -> dict[str, list[Point]]:
     """Cost of `predict` as structures, members and atoms grow on their own."""
     molecules, eight = conformers(256), committee(8)
 
-    def point(size: int, ours: Committee, structures: Sequence[Structure]) -> Point:
+    def point(size: int, ours: AniCommittee, structures: Sequence[Structure]) -> Point:
         work = partial(ours.predict, structures)
         memory_mb = added_memory_mb(work)
         wall = []

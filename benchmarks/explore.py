@@ -39,15 +39,14 @@ from chemistry.records.level import find_level
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
-from model.architectures.ani.checkpoint import load_committee, save_committee
-from model.architectures.ani.training.train import train_committee
-from model.settings import TrainingSettings
+from model import load_committee, save_committee, train_committee
+from model.architectures.ani.settings import AniSettings
 from workflow.campaign.launch import launch_campaign
 from workflow.campaign.observers.progress import Progress
 from workflow.planning.plan import plan
 from workflow.run.potential import read_potential
-from workflow.run.state import rung_state
-from workflow.run.store.store import Store
+from workflow.run.state import read_rung_state
+from workflow.run.store.candidates import CandidateWriter
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import read_campaign
 
@@ -149,8 +148,8 @@ def choosing_share(file: Path) -> float:
     campaign = read_campaign(file)
     with (
         patch("workflow.campaign.driver.plan", timed(plan)),
-        patch("workflow.campaign.driver.rung_state", timed(rung_state)),
-        patch.object(Store, "choose", timed(Store.choose)),
+        patch("workflow.campaign.driver.read_rung_state", timed(read_rung_state)),
+        patch.object(CandidateWriter, "choose", timed(CandidateWriter.choose)),
         TemporaryDirectory() as folder,
     ):
         progress = Progress(Console(), campaign)
@@ -182,7 +181,7 @@ def main() -> None:
             _, committee = read_potential(arguments.potential)
         else:
             rows = [row for found in workers.map(labelled, MOLECULES) for row in found]
-            settings = TrainingSettings(members=arguments.members, folds=arguments.members)
+            settings = AniSettings(members=arguments.members, folds=arguments.members)
             committee = train_committee(
                 rows, settings, elements=(1, 6, 7, 8), level=GFN2, seed=1
             ).committee

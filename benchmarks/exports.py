@@ -25,7 +25,7 @@ from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import FloatArray, Origin, Structure
-from workflow.datasets.export import EXPORTERS
+from workflow.datasets.export.formats import EXPORTERS
 from workflow.run.store.store import Store
 
 _LABELS = 100_000
@@ -37,10 +37,10 @@ _FLAT = 1.1
 _EXPORT = """
 import json, re, sys, time
 from pathlib import Path
-from workflow.datasets.export import write_export
-from workflow.run.store.store import Store
+from workflow.datasets.export.write import write_export
+from workflow.run.store.store import StoreReader
 begin = time.perf_counter()
-with Store.open(Path(sys.argv[1]), read_only=True) as store:
+with StoreReader.open(Path(sys.argv[1])) as store:
     count = write_export(store, sys.argv[2], Path(sys.argv[3]))
 peak = int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 print(json.dumps({"count": count, "seconds": time.perf_counter() - begin, "mib": peak}))
@@ -109,12 +109,12 @@ def make_store(path: Path, n_labels: int) -> None:
     molecules = [molecule_from_smiles(smiles) for smiles in smiles_of(_MOLECULES)]
     level = find_level("wb97x/6-31g*")
     with Store.create(path, "{}") as store:
-        store.add_molecules([(molecule, False) for molecule in molecules])
-        store.add_level(level)
+        store.molecules.add([(molecule, False) for molecule in molecules])
+        store.labels.add_level(level)
         rows = made_up(molecules, level, n_labels)
         for first in range(0, n_labels, _ROWS_AT_ONCE):
             batch = [next(rows) for _ in range(min(_ROWS_AT_ONCE, n_labels - first))]
-            store.import_labels(0, [(row, "active") for row in batch], "made up")
+            store.labels.import_labels(0, [(row, "active") for row in batch], "made up")
 
 
 def smiles_of(count: int) -> list[str]:

@@ -1,11 +1,11 @@
 """Labels lost or computed twice while random processes of a campaign are killed; what rung adds.
 
-    python benchmarks/faults.py [--kills 100] [--seed 1] [--only leash]
+    python benchmarks/faults.py [--kills 100] [--seed 1] [--only supervisor]
 
 Runs small real campaigns (hf/sto-3g) one after the other. Every few seconds a random process among
-driver, interchange, leash, manager, workers and tasks gets SIGKILL, mostly after the campaign has
-got on since the last one; a driver that ended is launched again. At the end the log that workers
-write beside each computation is held against the stores.
+driver, interchange, supervisor, manager, workers and tasks gets SIGKILL, mostly after the campaign
+has got on since the last one; a driver that ended is launched again. At the end the log that
+workers write beside each computation is held against the stores.
 
 A campaign that nobody disturbs shows what rung adds to the engine: of each worker's labels, the
 time from the beginning of one to that of the next, less the engine's own. `--kills 0` measures that
@@ -33,7 +33,7 @@ from figures import print_figure
 
 from workflow.work.system.isolate import Limits, run_isolated
 
-_KINDS = ("driver", "interchange", "leash", "manager", "worker", "task")
+_KINDS = ("driver", "interchange", "supervisor", "manager", "worker", "task")
 _KILLS_WITHOUT_PROGRESS = 0.1
 _CAMPAIGN = """
 name: faults
@@ -76,8 +76,8 @@ def processes(driver: psutil.Process, run: Path) -> dict[str, list[psutil.Proces
             command = " ".join(process.cmdline())
             if "HTEX interchange" in command and process.ppid() == driver.pid:
                 found.setdefault("interchange", []).append(process)
-            elif f"--logdir={run}/" in command and "workflow.work.pools.leash" in command:
-                found.setdefault("leash", []).append(process)
+            elif f"--logdir={run}/" in command and "workflow.work.pools.supervision" in command:
+                found.setdefault("supervisor", []).append(process)
             elif f"--logdir={run}/" in command and "bash" not in command:
                 found.setdefault("manager", []).append(process)
                 for worker in process.children():

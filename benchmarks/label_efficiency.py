@@ -48,14 +48,13 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling import Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.units import KCAL_MOL_PER_EV
-from model.architectures.ani.committee import Committee
-from model.architectures.ani.training.train import train_committee
-from model.architectures.ani.training.transfer import climb
-from model.settings import TrainingSettings
+from model import Committee, TrainingRequest, climb, train_committee
+from model.architectures.ani.settings import AniSettings
 from workflow.planning.cost import PowerLaw
-from workflow.planning.selection import choose_even, choose_random, choose_uncertain
+from workflow.planning.records import Candidate
+from workflow.planning.selection import choose_even, choose_random
+from workflow.planning.selectors.uncertain_per_cost import choose_uncertain
 from workflow.planning.thresholds import threshold_of
-from workflow.run.store.records import Candidate
 from workflow.settings.campaign import Selection
 from workflow.work.training_set import read_labelled, write_labelled
 
@@ -185,9 +184,9 @@ class Course:
         return 7 if self.is_cheap else 8
 
     @property
-    def settings(self) -> TrainingSettings:
+    def settings(self) -> AniSettings:
         """How each committee is trained."""
-        return TrainingSettings(members=self.members, folds=self.members)
+        return AniSettings(members=self.members, folds=self.members)
 
     def labels(self, rows: Iterable[LabelledStructure]) -> list[LabelledStructure]:
         """Label structures that have a GFN2-xTB label; without those that fail."""
@@ -285,10 +284,14 @@ def learn(way: str, seed: int, course: Course) -> list[Point]:
         if below is None:
             committee = trained(rows, course, course.level, seed, committee)
         else:
-            climbed = climb(
-                rows, course.settings, mode="full", level=course.level, seed=seed, below=below
+            request = TrainingRequest(
+                data=rows,
+                settings=course.settings,
+                elements=ELEMENTS,
+                level=course.level,
+                seed=seed,
             )
-            committee = climbed.result.committee
+            committee = climb(request, below, "full").result.committee
         energy, force, worst = errors(committee, test)
         points.append(
             Point(

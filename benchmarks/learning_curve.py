@@ -29,11 +29,11 @@ from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
-from model.architectures.ani.training.train import train_committee
+from model import train_committee
+from model.architectures.ani.settings import AniSettings
 from model.evaluation import held_out_errors
 from model.folds import assign_folds
 from model.self_energies import element_counts, fit_self_energies
-from model.settings import TrainingSettings
 
 LEVEL = find_level("gfn2-xtb")
 ELEMENTS = (1, 6, 7, 8)
@@ -118,7 +118,7 @@ def train_theirs(
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=100, threshold=0
     )
-    batch_size = TrainingSettings().batch_size
+    batch_size = AniSettings().batch_size
     best, least, kept, spent = copy.deepcopy(model), float("inf"), [], 0.0
     while True:
         began = time.process_time()
@@ -161,7 +161,7 @@ def their_errors(members: Sequence[ANI], data: Tensors) -> tuple[float, float]:
 def our_errors(
     data: Sequence[LabelledStructure],
     held_out: Sequence[LabelledStructure],
-    settings: TrainingSettings,
+    settings: AniSettings,
 ) -> tuple[float, float, float]:
     """Return CPU seconds of a training and its mean absolute errors."""
     began = time.process_time()
@@ -189,7 +189,7 @@ def main() -> None:
 
     ours = []
     for epochs in sorted(arguments.epochs):
-        settings = TrainingSettings(members=arguments.members, max_epochs=epochs)
+        settings = AniSettings(members=arguments.members, max_epochs=epochs)
         ours.append(our_errors(data, held_out, settings))
     budgets = [seconds / arguments.members for seconds, _, _ in ours]
 

@@ -16,29 +16,26 @@ from pathlib import Path
 
 import numpy as np
 from exports import made_up, smiles_of
+from simulation import flat_errors
 
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import LevelOfTheory, find_level
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.checkpoint import save_committee
-from model.architectures.ani.committee import Committee
+from model import save_committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
+from workflow.planning.records import Training
 from workflow.report.page import write_report
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.store.records import Cost, Training
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
+from workflow.work.results import Cost
 
 _LABELS = 50_000
 _MOLECULES = 60
 _ELEMENTS = (1, 6, 7, 8, 9)
 _ROWS_AT_ONCE = 1000
-_ERRORS = (
-    "energy_mae_kcal_mol",
-    "energy_rmse_kcal_mol",
-    "force_mae_kcal_mol_angstrom",
-    "force_rmse_kcal_mol_angstrom",
-)
 _BROWSER = (
     "chromium",
     "--headless",
@@ -109,17 +106,17 @@ def make_run(path: Path, n_labels: int) -> RunFolder:
     folder = open_run(campaign, path)
     molecules = [molecule_from_smiles(one) for one in smiles]
     with Store.create(folder.store, campaign.model_dump_json()) as store:
-        store.add_molecules([(molecule, False) for molecule in molecules])
-        store.add_level(level)
+        store.molecules.add([(molecule, False) for molecule in molecules])
+        store.labels.add_level(level)
         rows = made_up(molecules, level, n_labels)
         for first in range(0, n_labels, _ROWS_AT_ONCE):
             batch = [next(rows) for _ in range(min(_ROWS_AT_ONCE, n_labels - first))]
-            store.import_labels(
+            store.labels.import_labels(
                 0,
                 [(row, "active" if i % 10 else "held_out") for i, row in enumerate(batch)],
                 "made up",
             )
-        with store._write() as db:
+        with store.database.write() as db:
             db.execute("INSERT INTO launches VALUES (0, ?, 32)", (n_labels / 32 * 12.5,))
             db.executemany(
                 "INSERT INTO tasks VALUES (?, 0, 'label', 0, '{}', ?, ?, ?, 12.0)",
@@ -132,26 +129,26 @@ def make_run(path: Path, n_labels: int) -> RunFolder:
             checkpoint = folder.checkpoint(0, version)
             save_committee(random_committee(level, version), checkpoint)
             end = n_labels / 32 * 12.5 * version / 2
-            store.commit_training(
+            store.trainings.commit(
                 f"train-0-{version}",
                 0,
                 Training(
                     version=version,
                     checkpoint=str(checkpoint),
                     n_labels=n_labels // 2 * version,
-                    errors=dict.fromkeys(_ERRORS, 1.0 / version),
+                    errors=flat_errors(1.0 / version),
                 ),
                 Cost(worker="node0:0", started_at=end - 60, finished_at=end, cpu_seconds=60.0),
             )
     return folder
 
 
-def random_committee(level: LevelOfTheory, seed: int) -> Committee:
+def random_committee(level: LevelOfTheory, seed: int) -> AniCommittee:
     import torch
 
-    return Committee(
+    return AniCommittee(
         networks=StackedNetworks.random(
-            Architecture.published(_ELEMENTS), range(4 * seed, 4 * seed + 4), torch.float32
+            AniShape.published(_ELEMENTS), range(4 * seed, 4 * seed + 4), torch.float32
         ),
         self_energies_ev=np.zeros(len(_ELEMENTS)),
         level_id=level.level_id,

@@ -27,13 +27,14 @@ from typing import TypeVar
 
 import numpy as np
 from figures import print_figure
-from simulation import Enough, SimulatedDriver, label_of
+from simulation import Enough, SimulatedDriver, flat_errors, label_of
 from streaming import chain
 
 from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
+from model.evaluation import errors_to_json
 from workflow.planning.cost import CostMoments
-from workflow.run.folder import open_run
+from workflow.run.opened import open_run
 from workflow.run.store import rows
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
@@ -72,8 +73,8 @@ def build(path: Path, structures: int) -> None:
     """Write the store of a run: half of the structures labelled, half waiting."""
     folder = open_run(campaign(), path)
     with Store.create(folder.store, campaign().model_dump_json()) as store:
-        store.add_molecules([(molecule, False) for molecule in molecules()])
-        store.add_level(_LEVEL)
+        store.molecules.add([(molecule, False) for molecule in molecules()])
+        store.labels.add_level(_LEVEL)
     if not structures:
         return
     with sqlite3.connect(folder.store) as db:
@@ -133,7 +134,7 @@ def _fill(db: sqlite3.Connection, structures: int) -> None:
     trained = db.execute(
         "SELECT sum(n) FROM tallies WHERE status = 'labelled' AND purpose != 'held_out'"
     ).fetchone()[0]
-    errors = json.dumps({"energy_mae_kcal_mol": 1.0, "energy_rmse_kcal_mol": 1.0})
+    errors = json.dumps(errors_to_json(flat_errors(1.0)))
     db.execute("INSERT INTO trainings VALUES (0, 1, 'models/x', ?, ?, '{}')", (trained, errors))
     m = CostMoments().plus(2 * _ATOMS, 10.0)
     db.execute(
@@ -186,10 +187,10 @@ def opening_seconds(path: Path) -> tuple[float, float]:
             return time.perf_counter() - began
 
     with Store.open(path / "store.sqlite") as store:
-        launch = store.begin_launch(1)
+        launch = store.diary.begin_launch(1)
     after_a_cut = opening()
     with Store.open(path / "store.sqlite") as store:
-        store.end_launch(launch)
+        store.diary.end_launch(launch)
     return opening(), after_a_cut
 
 

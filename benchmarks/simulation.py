@@ -16,19 +16,29 @@ import numpy as np
 from chemistry.records.label import Label, Provenance
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Origin, Structure
+from model.evaluation import Errors
+from model.history import TrainingHistory
 from workflow.campaign.dispatch import Submission, make_order
 from workflow.campaign.driver import Driver
 from workflow.planning.actions import Labelling
 from workflow.planning.cost import PowerLaw
 from workflow.planning.state import RungState
-from workflow.run.folder import open_run
-from workflow.run.store.records import Cost, Judgement
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend, LocalPool, Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
 from workflow.work.pools.config import priority
-from workflow.work.results import Answer, Judged, Offered, Sampled, TaskResult, Trained
+from workflow.work.results import (
+    Answer,
+    Cost,
+    Judged,
+    Judgement,
+    Offered,
+    Sampled,
+    TaskResult,
+    Trained,
+)
 from workflow.work.training_set import read_labelled
 
 Duration = Callable[[Order, np.random.Generator], float]
@@ -174,6 +184,21 @@ def label_of(structure: Structure, level_id: str, cpu_seconds: float) -> Label:
     )
 
 
+def flat_errors(error: float) -> Errors:
+    """Return held-out errors that are all the same number, in their units."""
+    return Errors(
+        n_structures=1,
+        energy_mae_kcal_mol=error,
+        energy_rmse_kcal_mol=error,
+        relative_energy_mae_kcal_mol=error,
+        force_mae_kcal_mol_angstrom=error,
+        force_rmse_kcal_mol_angstrom=error,
+        calibration_factor=None,
+        by_molecule={},
+        calibration=None,
+    )
+
+
 def _answer(order: Order, chance: np.random.Generator, seconds: float) -> Answer:
     match order:
         case LabelOrder():
@@ -181,10 +206,8 @@ def _answer(order: Order, chance: np.random.Generator, seconds: float) -> Answer
         case SampleOrder():
             return _sampled(order, chance)
         case TrainOrder():
-            errors = {"energy_mae_kcal_mol": 1.0, "energy_rmse_kcal_mol": 1.0}
-            errors |= {"force_mae_kcal_mol_angstrom": 1.0, "force_rmse_kcal_mol_angstrom": 1.0}
             n_labels = len(read_labelled(order.training_set))
-            return Trained(n_labels=n_labels, errors=errors, history={})
+            return Trained(n_labels=n_labels, errors=flat_errors(1.0), history=TrainingHistory())
         case JudgeOrder():
             return Judged(
                 judgements=tuple(

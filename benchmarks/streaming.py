@@ -97,8 +97,8 @@ def simulate(labels: int, workers: int, sigma: float, seed: int, *, synchronous:
         path.mkdir()
         with Store.create(path / "store.sqlite", campaign.model_dump_json()) as store:
             # Simulated time: nothing is worth a wait for the disk.
-            store._connection.execute("PRAGMA synchronous = OFF")
-            store.add_molecules([(molecule, False) for molecule in known])
+            store.database.connection.execute("PRAGMA synchronous = OFF")
+            store.molecules.add([(molecule, False) for molecule in known])
             driver = SimulatedDriver(store, campaign, path, workers, duration_of(part))
             driver.run()
     return driver.trace

@@ -21,13 +21,12 @@ from chemistry.records.level import find_level
 from chemistry.records.potential import Potential
 from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
-from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.training.transfer import MODES, climb, shifted
+from model import TrainingRequest, find_architecture, load_committee
 from model.evaluation import held_out_errors
 from model.self_energies import element_counts
-from workflow.report.climb_report import WAYS, conformer_mae
+from workflow.report.climb_report import conformer_mae, way_titles
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 
 _MEASURES = ("energy", "conformers", "reactions")
@@ -40,30 +39,36 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, default=Path("transfer.svg"))
     arguments = parser.parse_args()
     folder = RunFolder(arguments.run)
-    with Store.open(folder.store, read_only=True) as store:
-        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
+    with StoreReader.open(folder.store) as store:
+        campaign = Campaign.model_validate_json(store.diary.fact("campaign") or "")
         level = find_level(campaign.rungs[1].level)
-        data = store.labelled(1, level.level_id, held_out=False)
-        held_out = store.labelled(1, level.level_id, held_out=True)
-        below = load_committee(folder.checkpoint(0, store.trainings(0)[-1].version))
+        data = store.labels.labelled(1, level.level_id, held_out=False)
+        held_out = store.labels.labelled(1, level.level_id, held_out=True)
+        below = load_committee(folder.checkpoint(0, store.trainings.all(0)[-1].version))
     sizes = [n for n in (4, 8, 12, 20, 28, 40, 60, 80) if n < len(data)] + [len(data)]
     print(
         f"{below.level_name} -> {level.name}; {len(held_out)} held-out labels, "
         f"{arguments.seeds} seeds; mean absolute errors in kcal/mol, mean and spread over seeds"
     )
+    architecture = find_architecture(campaign.train.architecture)
     errors = {}
-    for mode in ("below", *MODES):
+    for mode in ("below", *architecture.ways):
         for n in sizes:
             found = []
             for seed in range(arguments.seeds):
                 order = np.random.default_rng(seed).permutation(len(data))
                 subset = [data[i] for i in order[:n]]
+                request = TrainingRequest(
+                    data=subset,
+                    settings=campaign.train,
+                    elements=below.elements,
+                    level=level,
+                    seed=seed,
+                )
                 if mode == "below":
-                    committee = shifted(below, subset, level)
+                    committee = architecture.shifted(request, below)
                 else:
-                    committee = climb(
-                        subset, campaign.train, mode=mode, level=level, seed=seed, below=below
-                    ).result.committee
+                    committee = architecture.climb(request, below, mode).committee
                 found.append(measure(committee, held_out))
             errors[mode, n] = np.array(found)
             print_row(mode, n, errors[mode, n])
@@ -126,10 +131,10 @@ def save_plot(errors: dict[tuple[str, int], FloatArray], sizes: Sequence[int], p
 
     figure = Figure(figsize=(6.0, 4.0), layout="constrained")
     axes = figure.add_subplot()
-    for mode in ("below", *MODES):
+    for mode in way_titles():
         means = [errors[mode, n][:, 0].mean() for n in sizes]
         spread = [errors[mode, n][:, 0].std() for n in sizes]
-        axes.errorbar(sizes, means, yerr=spread, marker="o", capsize=3, label=WAYS[mode])
+        axes.errorbar(sizes, means, yerr=spread, marker="o", capsize=3, label=way_titles()[mode])
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("coupled-cluster labels")

@@ -3,6 +3,7 @@
     RungError                 anything rung says in one sentence, without a traceback
     ├── InputError            a person gave something that cannot work: exit code 2
     │   ├── EngineNotInstalled    a program is missing; the message says how to install it
+    │   ├── PluginNotLoaded       a plug-in is known by name, but cannot be imported
     │   └── RunInUse              another launch holds the run folder
     ├── StoreError            the run's store cannot be read or written
     ├── PoisonTask            a task lost its worker each time that it was tried
@@ -24,6 +25,10 @@ class InputError(RungError):
 
 class EngineNotInstalled(InputError):
     """A quantum chemistry program is not on this machine."""
+
+
+class PluginNotLoaded(InputError):
+    """A plug-in is known by name, but its package, or what it needs, cannot be imported."""
 
 
 class RunInUse(InputError):

@@ -33,8 +33,14 @@ KCAL_MOL_PER_EV: Final = 1.0 / EV_PER_KCAL_MOL
 BOLTZMANN_EV_PER_K: Final = 1.380649e-23 / _ELEMENTARY_CHARGE_C
 """The Boltzmann constant in eV/K."""
 
+HBAR_EV_FS: Final = 6.62607015e-34 / (2.0 * math.pi) / _ELEMENTARY_CHARGE_C * 1e15
+"""The reduced Planck constant in eV fs: a vibration of angular frequency w has quanta of ħ w."""
+
 EV_PER_DALTON_ANGSTROM2_PER_FS2: Final = _ATOMIC_MASS_KG * 1e10 / _ELEMENTARY_CHARGE_C
 """One dalton Å²/fs² (mass times velocity squared) in eV: 1 Å/fs is 1e5 m/s."""
 
 PER_FS_PER_INVERSE_CM: Final = 2.0 * math.pi * 2.99792458e-5
 """Angular frequency in 1/fs of one wavenumber (1/cm): 2 pi times the speed of light in cm/fs."""
+
+BYTES_PER_GB: Final = 1e9
+"""One gigabyte in bytes, as memory limits mean it."""

@@ -1,6 +1,6 @@
 """The committee of neural potentials.
 
-    from model import CommitteeCalculator, Committee, load_committee
+    from model import CommitteeCalculator, load_committee
 
 Names are loaded when they are first used: importing `model` does not load torch.
 """
@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Any
 from model.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from model.architectures.ani.checkpoint import load_committee, save_committee
-    from model.architectures.ani.committee import Committee
-    from model.architectures.ani.training.train import train_committee
+    from model.architectures import DEFAULT_ARCHITECTURE, find_architecture
     from model.calculator import CommitteeCalculator
+    from model.committees import climb, load_committee, save_committee, train_committee
     from model.evaluation import held_out_errors
+    from model.protocol import Committee, TrainingRequest
 
 __all__ = [
+    "DEFAULT_ARCHITECTURE",
     "Committee",
     "CommitteeCalculator",
+    "TrainingRequest",
     "TrainingSettings",
+    "climb",
+    "find_architecture",
     "held_out_errors",
     "load_committee",
     "save_committee",
@@ -28,12 +32,16 @@ __all__ = [
 ]
 
 _MODULE_OF = {
-    "Committee": "model.architectures.ani.committee",
+    "DEFAULT_ARCHITECTURE": "model.architectures",
+    "Committee": "model.protocol",
     "CommitteeCalculator": "model.calculator",
+    "TrainingRequest": "model.protocol",
+    "climb": "model.committees",
+    "find_architecture": "model.architectures",
     "held_out_errors": "model.evaluation",
-    "load_committee": "model.architectures.ani.checkpoint",
-    "save_committee": "model.architectures.ani.checkpoint",
-    "train_committee": "model.architectures.ani.training.train",
+    "load_committee": "model.committees",
+    "save_committee": "model.committees",
+    "train_committee": "model.committees",
 }
 
 

@@ -8,8 +8,8 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
-from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.committee import Committee
+from model.committees import load_committee
+from model.protocol import Committee
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
@@ -30,7 +30,7 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     def __init__(self, committee: Committee | str | Path, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.committee = (
-            committee if isinstance(committee, Committee) else load_committee(Path(committee))
+            load_committee(Path(committee)) if isinstance(committee, str | Path) else committee
         )
 
     def calculate(

@@ -1,8 +1,8 @@
 """How wrong a potential is on labelled structures that it has not seen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Potential, Prediction
 from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
-from model.calibration import Calibration, calibrate
+from model.calibration import Calibration, ReliabilityBin, calibrate
 
 _Row: TypeAlias = tuple[LabelledStructure, Prediction]
 
@@ -78,6 +78,41 @@ def errors_of(
         **vars(_summary(list(molecules.values()))),
         by_molecule={key: _summary([rows]) for key, rows in molecules.items()},
         calibration=calibrate(data, predictions),
+    )
+
+
+def errors_to_json(errors: Errors) -> dict[str, Any]:
+    """Return a document that `json.dumps` takes and `errors_from_json` reads back exactly."""
+    return asdict(errors)
+
+
+def errors_from_json(document: Any) -> Errors:
+    """Read what `errors_to_json` made, of this version or an earlier one.
+
+    Raises
+    ------
+    KeyError, TypeError
+        It is not such a document.
+    """
+    found, by_molecule = document["calibration"], document["by_molecule"]
+    return Errors(
+        **{
+            **document,
+            "by_molecule": {key: MoleculeErrors(**errors) for key, errors in by_molecule.items()},
+            "calibration": None if found is None else _calibration_from_json(found),
+        }
+    )
+
+
+def _calibration_from_json(document: Any) -> Calibration:
+    return Calibration(
+        **{
+            **document,
+            "bins": tuple(ReliabilityBin(**found) for found in document["bins"]),
+            # The first versions of rung wrote no quantiles.
+            "error_shares": tuple(document.get("error_shares", ())),
+            "error_quantiles_kcal_mol": tuple(document.get("error_quantiles_kcal_mol", ())),
+        }
     )
 
 

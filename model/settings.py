@@ -1,36 +1,33 @@
-"""What a person sets about a training: the `train:` section of a campaign file. No torch here."""
+"""What a person sets about the training of any committee: the base of the campaign's `train:`.
+
+Each architecture adds its own to it. No torch here.
+"""
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TransferMode: TypeAlias = Literal["freeze", "full", "delta", "scratch", "auto"]
-"""How a committee climbs from one level of theory to the next."""
+SectionT = TypeVar("SectionT", bound=BaseModel)
 
-
-class PretrainedSettings(BaseModel):
-    """A published ensemble whose weights the first training starts from."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["neurochem"] = Field(
-        default="neurochem", description="Format: the folders of ANI-1x, ANI-1ccx and ANI-2x."
-    )
-    path: Path = Field(description="Folder that holds *.params, sae_*.dat and train0, train1, …")
-    frozen_layers: tuple[int, ...] = Field(
-        default=(), description="Layers of each network that stay, from 0; ANI-1ccx froze 0 and 2."
-    )
-    learning_rate_factor: float = Field(
-        default=0.1, gt=0, le=1, description="Multiplies the learning rate of the first training."
-    )
+AUTO = "auto"
+"""The way to climb that tries all ways of an architecture and keeps the best."""
 
 
 class TrainingSettings(BaseModel):
-    """How a committee is trained; the same data, seed and settings give the same weights."""
+    """What all architectures are told.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        Fields that are paths, as "field" or "section.field".
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    paths: ClassVar[tuple[str, ...]] = ()
+
+    architecture: str = Field(description="Kind of potential.")
     members: int = Field(default=8, ge=2, le=64, description="Members of the committee.")
     folds: int = Field(
         default=8,
@@ -38,55 +35,20 @@ class TrainingSettings(BaseModel):
         description="Parts that the data are cut into; member m validates on part m, learns the "
         "rest.",
     )
-    max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
-    patience_epochs: int | None = Field(
-        default=None,
-        ge=1,
-        description="A member stops after so many epochs without gain on its own part, and keeps "
-        "its best weights; null: it goes on to the last epoch and keeps the last weights.",
-    )
-    learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
-    warm_start_learning_rate_factor: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="Multiplies the learning rate when going on from a committee.",
-    )
-    warm_start_max_epochs: int = Field(
-        default=100,
-        ge=1,
-        description="max_epochs when going on from a committee, if less.",
-    )
-    transfer_learning_rate_factor: float = Field(
-        0.15, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
-    )
-    batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
-    force_weight: float = Field(
-        default=5.0,
-        ge=0,
-        description="Weight, in Å^2, of a structure's mean squared force component beside its "
-        "squared energy error over the number of atoms.",
-    )
-    weight_average_decay: float = Field(
-        default=0.95,
-        ge=0,
-        lt=1,
-        description="Decay a step of the average of weights that is kept.",
-    )
-    max_gradient_norm: float = Field(
-        default=0.3,
-        gt=0,
-        description="A member's gradient is cut to this.",
-    )
-    pretrained: PretrainedSettings | None = Field(
-        default=None, description="Start the first training from published weights."
-    )
-    hidden_layers: dict[str, tuple[int, ...]] = Field(
-        default_factory=dict,
-        description="Hidden layer sizes by element symbol; others are as published for ANI-1x.",
-    )
-    cache_memory_gb: float = Field(
-        default=1.0,
-        ge=0,
-        description="Memory for descriptors kept between epochs; past it, recomputed.",
-    )
+
+    def from_folder(self, folder: Path) -> Self:
+        """Return the settings with relative paths taken from a folder: the campaign file's."""
+        found = self
+        for path in self.paths:
+            found = _resolved(found, path.split("."), folder)
+        return found
+
+
+def _resolved(section: SectionT, field: list[str], folder: Path) -> SectionT:
+    """Return a section of settings whose field, a path or in a section of its own, is absolute."""
+    name, *deeper = field
+    value = getattr(section, name)
+    if value is None:
+        return section
+    found = _resolved(value, deeper, folder) if deeper else (folder / value).resolve()
+    return section.model_copy(update={name: found})

@@ -5,9 +5,9 @@ import numpy as np
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import FloatArray, Origin, Structure
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 
 ELEMENTS = (1, 6, 7, 8)
 LEVEL: LevelOfTheory = find_level("gfn2-xtb")
@@ -31,14 +31,14 @@ def cluster(n_atoms: int, seed: int) -> Structure:
     return Structure(atomic_numbers=rng.choice(ELEMENTS, n_atoms), positions=positions)
 
 
-def committee(members: int = 3, seed: int = 0, precision: str = "float64") -> Committee:
+def committee(members: int = 3, seed: int = 0, precision: str = "float64") -> AniCommittee:
     """A committee with random weights of the published architecture."""
     import torch
 
     networks = StackedNetworks.random(
-        Architecture.published(ELEMENTS), range(seed, seed + members), getattr(torch, precision)
+        AniShape.published(ELEMENTS), range(seed, seed + members), getattr(torch, precision)
     )
-    return Committee(
+    return AniCommittee(
         networks=networks,
         self_energies_ev=np.array([-10.0, -1000.0, -1500.0, -2000.0]),
         level_id=LEVEL.level_id,

@@ -6,20 +6,24 @@ entries name classes that follow `chemistry.engines.base.Engine`.
 """
 
 from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 
 from chemistry.engines.base import Engine
-from chemistry.errors import EngineNotInstalled, InputError
-from chemistry.records.level import LevelOfTheory, nearest
+from chemistry.errors import EngineNotInstalled, InputError, PluginNotLoaded
+from chemistry.names import closest
+from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import PairNaturalOrbitals
+from chemistry.registry import Registry
 
-ENGINES: dict[str, str] = {
-    "psi4": "chemistry.engines.psi4.engine:Psi4Engine",
-    "pyscf": "chemistry.engines.pyscf.engine:PySCFEngine",
-    "tblite": "chemistry.engines.tblite:TBLiteEngine",
-}
-"""Name -> where its class is; `find_engine` imports it."""
+ENGINES: Registry[type[Engine]] = Registry(
+    "engine",
+    group="rung.engines",
+    ours={
+        "psi4": "chemistry.engines.psi4.engine:Psi4Engine",
+        "pyscf": "chemistry.engines.pyscf.engine:PySCFEngine",
+        "tblite": "chemistry.engines.tblite:TBLiteEngine",
+    },
+)
+"""Every engine by its name."""
 
 
 @cache
@@ -33,20 +37,17 @@ def find_engine(name: str) -> type[Engine]:
     EngineNotInstalled
         Its program is a Python library that cannot be imported.
     """
-    places = {entry.name: entry.value for entry in entry_points(group="rung.engines")} | ENGINES
-    if name not in places:
+    if name not in ENGINES:
         raise InputError(
-            f"unknown engine {name!r}; the nearest known one is {nearest(name, places)!r}: "
-            f"take one of {', '.join(sorted(places))}"
+            f"unknown engine {name!r}; the nearest known one is {closest(name, ENGINES)!r}: "
+            f"take one of {', '.join(sorted(ENGINES))}"
         )
-    module, _, attribute = places[name].partition(":")
     try:
-        engine: type[Engine] = getattr(import_module(module), attribute)
-    except ImportError as error:
+        return ENGINES[name]
+    except PluginNotLoaded as error:
         raise EngineNotInstalled(
-            f"engine {name} cannot be loaded ({error}): pip install {name}"
+            f"engine {name} cannot be loaded ({error.__cause__}): pip install {name}"
         ) from error
-    return engine
 
 
 def default_engine(level: LevelOfTheory) -> str:

@@ -5,16 +5,15 @@ stays the same within about 0.01 kcal/mol (integration grid, auxiliary basis, th
 engine's, and stands in its documentation.
 """
 
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
 from chemistry.errors import InputError
+from chemistry.names import closest
 from chemistry.records.recipe import (
     SEMIEMPIRICAL_METHODS,
     BySize,
@@ -248,14 +247,9 @@ def find_level(spec: str) -> LevelOfTheory:
     if spelled_out and not basis.startswith("cbs") and method not in SEMIEMPIRICAL_METHODS:
         return _spelled("ccsd(t)" if truncation else method, basis, truncation)
     raise InputError(
-        f"unknown level of theory {spec!r}; the nearest known one is {nearest(text, LEVELS)!r}: "
+        f"unknown level of theory {spec!r}; the nearest known one is {closest(text, LEVELS)!r}: "
         f"take one of {', '.join(LEVELS)}, or spell one out as functional/basis"
     )
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the known name that looks most like the word, for error messages."""
-    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)[0]
 
 
 def _canonical(spec: str) -> str:

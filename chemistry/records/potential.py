@@ -172,8 +172,8 @@ class Threshold:
     rho_kcal_mol: float
     force_sigma_kcal_mol_angstrom: float | None = None
 
-    def is_exceeded(self, rho_kcal_mol: float, force_sigma_kcal_mol_angstrom: float) -> bool:
-        """Say whether so much disagreement is too much.
+    def times_over(self, rho_kcal_mol: float, force_sigma_kcal_mol_angstrom: float) -> float:
+        """Return how many times the threshold a disagreement is: the larger of energy and force.
 
         Raises InputError for NaN, which is larger than nothing and would pass for certainty.
         """
@@ -182,11 +182,18 @@ class Threshold:
                 "a committee's disagreement is not a number: its energies or forces are not "
                 "finite, so train it again"
             )
-        if rho_kcal_mol > self.rho_kcal_mol:
-            return True
+        ratio = rho_kcal_mol / self.rho_kcal_mol
         limit = self.force_sigma_kcal_mol_angstrom
-        return limit is not None and force_sigma_kcal_mol_angstrom > limit
+        return ratio if limit is None else max(ratio, force_sigma_kcal_mol_angstrom / limit)
+
+    def is_exceeded(self, rho_kcal_mol: float, force_sigma_kcal_mol_angstrom: float) -> bool:
+        """Say whether so much disagreement is too much; raises as `times_over` does."""
+        return self.times_over(rho_kcal_mol, force_sigma_kcal_mol_angstrom) > 1.0
+
+    def excess_of(self, prediction: Prediction) -> float:
+        """Return how many times the threshold the disagreement on a structure is."""
+        return self.times_over(prediction.rho_kcal_mol, prediction.force_sigma_kcal_mol_angstrom)
 
     def exceeded_by(self, prediction: Prediction) -> bool:
         """Say whether the committee is uncertain of this structure."""
-        return self.is_exceeded(prediction.rho_kcal_mol, prediction.force_sigma_kcal_mol_angstrom)
+        return self.excess_of(prediction) > 1.0

@@ -1,12 +1,14 @@
-"""Ways to make new geometries of a molecule."""
+"""Ways to make new geometries of a molecule.
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Annotated, Final, TypeAlias
+Other packages add samplers through the entry-point group "rung.samplers", whose entries name
+classes derived from `chemistry.sampling.base.SamplerSettings`, each by its `kind`.
+"""
 
-from pydantic import Field
+from typing import Annotated, TypeAlias
 
-from chemistry.sampling.base import SamplerSettings
+from chemistry.plugin_fields import ByKind
+from chemistry.registry import Registry
+from chemistry.sampling.base import Sampler, SamplerSettings
 from chemistry.sampling.clusters import Clusters
 from chemistry.sampling.conformers import Conformers
 from chemistry.sampling.dynamics import BiasedDynamics, LangevinDynamics
@@ -14,30 +16,23 @@ from chemistry.sampling.normal_modes import NormalModes
 from chemistry.sampling.stretches import Stretches
 from chemistry.sampling.torsions import TorsionScans
 
-AnySampler: TypeAlias = Annotated[
-    Conformers
-    | NormalModes
-    | LangevinDynamics
-    | BiasedDynamics
-    | TorsionScans
-    | Clusters
-    | Stretches,
-    Field(discriminator="kind"),
-]
-"""Any sampler with its settings, as a campaign file has it: `kind` says which."""
-
-SAMPLERS: Final[Mapping[str, type[SamplerSettings]]] = MappingProxyType(
-    {
-        "conformers": Conformers,
-        "normal_modes": NormalModes,
-        "langevin": LangevinDynamics,
-        "biased_langevin": BiasedDynamics,
-        "torsions": TorsionScans,
-        "clusters": Clusters,
-        "stretches": Stretches,
-    }
+SAMPLERS: Registry[type[SamplerSettings]] = Registry(
+    "sampler",
+    group="rung.samplers",
+    ours={
+        "conformers": "chemistry.sampling.conformers:Conformers",
+        "normal_modes": "chemistry.sampling.normal_modes:NormalModes",
+        "langevin": "chemistry.sampling.dynamics:LangevinDynamics",
+        "biased_langevin": "chemistry.sampling.dynamics:BiasedDynamics",
+        "torsions": "chemistry.sampling.torsions:TorsionScans",
+        "clusters": "chemistry.sampling.clusters:Clusters",
+        "stretches": "chemistry.sampling.stretches:Stretches",
+    },
 )
 """Every sampler by its kind."""
+
+AnySampler: TypeAlias = Annotated[Sampler, ByKind(registry=SAMPLERS, base=SamplerSettings)]
+"""Any sampler with its settings, as a campaign file has it: `kind` says which."""
 
 __all__ = [
     "SAMPLERS",

@@ -13,7 +13,8 @@ import pytest
 from data_sets import DFT, GOLD, READERS, XTB, Found, Read, ani_buckets, row
 
 from chemistry.records.structure import Origin
-from workflow.datasets.export import EXPORTERS, batches
+from workflow.datasets.export import batches
+from workflow.datasets.export.formats import EXPORTERS
 from workflow.run.store.records import ExportRow
 
 

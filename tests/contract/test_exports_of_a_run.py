@@ -18,11 +18,12 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import LabelFailure, LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.units import EV_PER_KCAL_MOL
-from workflow.datasets.export import EXPORTERS, write_export
 from workflow.datasets.export.card import card_path
 from workflow.datasets.export.choice import ExportChoice, molecule_splits, parse_condition
-from workflow.run.store.records import Cost
+from workflow.datasets.export.formats import EXPORTERS
+from workflow.datasets.export.write import write_export
 from workflow.run.store.store import Store
+from workflow.work.results import Cost
 
 DFT, GOLD = find_level("wb97x/6-31g*"), find_level("ccsd(t)*/cbs")
 MOLECULES = {
@@ -44,14 +45,16 @@ def labelled(name: str, seed: int, level=DFT) -> LabelledStructure:
 def store(tmp_path):
     """Ten DFT labels a molecule, two of them held out; one structure of each has a gold label."""
     with Store.create(tmp_path / "store.sqlite", "{}") as store:
-        store.add_molecules([(m, name == "ammonia") for name, m in MOLECULES.items()])
+        store.molecules.add([(m, name == "ammonia") for name, m in MOLECULES.items()])
         for level in (DFT, GOLD):
-            store.add_level(level)
+            store.labels.add_level(level)
         for k, name in enumerate(MOLECULES):
             first = [labelled(name, 100 * k + i) for i in range(10)]
             purposes = ["held_out"] * 2 + ["active"] * 8
-            store.import_labels(0, zip(first, purposes, strict=True), "for the test")
-            store.import_labels(1, [(labelled(name, 100 * k + 5, GOLD), "initial")], "for the test")
+            store.labels.import_labels(0, zip(first, purposes, strict=True), "for the test")
+            store.labels.import_labels(
+                1, [(labelled(name, 100 * k + 5, GOLD), "initial")], "for the test"
+            )
         yield store
 
 
@@ -163,7 +166,7 @@ def test_near_duplicates_are_left_out_with_all_their_labels(store, tmp_path):
     assert twin.structure_id != original.structure.structure_id
     label = replace(original.label, structure_id=twin.structure_id)
     again = LabelledStructure(structure=twin, label=label)
-    store.import_labels(0, [(again, "active")], "a twin")
+    store.labels.import_labels(0, [(again, "active")], "a twin")
     assert len(written(store, tmp_path)) == 45
     assert len(written(store, tmp_path, dedupe_angstrom=0.01)) in (44, 43)
     assert len(written(store, tmp_path, dedupe_angstrom=1000.0)) in range(4, 9)
@@ -195,7 +198,7 @@ def test_what_failed_is_counted_and_left_out(store, tmp_path):
         message="the ladder was walked to its end",
     )
     cost = Cost(worker="here", started_at=0.0, finished_at=0.0, cpu_seconds=0.0)
-    store.commit_failure("label-x", 1, failure, cost)
+    store.unusable.commit_failure("label-x", 1, failure, cost)
     assert len(written(store, tmp_path)) == 44
     assert (
         "a quality gate refused them: convergence 1."

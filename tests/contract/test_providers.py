@@ -251,7 +251,7 @@ def test_a_python_file_may_bring_an_executor(
     assert backend.slots == 2
     assert executor.label == "main"
     assert executor.encrypted
-    assert "workflow.work.pools.leash hold" in executor.launch_cmd
+    assert "workflow.work.pools.supervision hold" in executor.launch_cmd
     assert executor.provider.worker_init.startswith("export SITE=here\n")
     assert "export OMP_NUM_THREADS=1" in executor.provider.worker_init
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,7 +101,9 @@ def sampler(request: pytest.FixtureRequest) -> Sampler:
 
 def test_every_registered_sampler_is_tested_and_bears_its_own_name():
     assert set(QUICK) == set(SAMPLERS)
-    assert {kind: cls().kind for kind, cls in SAMPLERS.items()} == {kind: kind for kind in SAMPLERS}
+    for kind, sampler in SAMPLERS.items():
+        made: Any = sampler()
+        assert made.kind == kind
 
 
 @pytest.mark.parametrize("threshold", [None, LOW])

@@ -22,7 +22,9 @@ import json, os, signal, subprocess, sys, time
 from pathlib import Path
 from chemistry.errors import CampaignFailed, PoisonTask
 from workflow.settings.backend import Backend, Roles, WalltimeLimits
-from workflow.settings.pools.kinds import LocalPool, SgePool, SlurmPool
+from workflow.settings.pools.local import LocalPool
+from workflow.settings.pools.sge import SgePool
+from workflow.settings.pools.slurm import SlurmPool
 from workflow.work.system.isolate import Limits, run_isolated
 from workflow.work.pools.workers import start_workers
 

@@ -19,7 +19,8 @@ from rung_command import SMALL, put_backend, put_campaign, rung, start_rung, sto
 from safetensors import safe_open
 
 from chemistry.units import EV_PER_HARTREE
-from workflow.run.store.store import Store
+from model.evaluation import errors_to_json
+from workflow.run.store.store import StoreReader
 
 pytestmark = pytest.mark.slow
 
@@ -36,11 +37,11 @@ def put_files(folder: Path, campaign: dict | None = None) -> tuple[str, ...]:
 
 def labels(run: Path, *, with_quarantined: bool = True) -> dict[str, bytes]:
     """Return energy and forces of every label in the store, as bytes."""
-    with Store.open(run / "store.sqlite", read_only=True) as store:
+    with StoreReader.open(run / "store.sqlite") as store:
         return {
             row.structure.structure_id: np.float64(row.label.energy).tobytes()
             + row.label.forces.tobytes()
-            for row in store.export_rows(with_quarantined=with_quarantined)
+            for row in store.labels.export_rows(with_quarantined=with_quarantined)
         }
 
 
@@ -100,22 +101,23 @@ def campaign_run(tmp_path_factory) -> Path:
 
 def test_a_campaign_ends_with_its_budget_spent_and_a_potential(campaign_run):
     assert len(labels(campaign_run, with_quarantined=False)) == N_TRAINED + N_HELD_OUT
-    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
-        assert store.meta("finished") == "label budget spent (18)"
-        trainings = store.trainings(0)
+    with StoreReader.open(campaign_run / "store.sqlite") as store:
+        assert store.diary.fact("finished") == "label budget spent (18)"
+        trainings = store.trainings.all(0)
     assert trainings[-1].n_labels == N_TRAINED
     assert all((campaign_run / training.checkpoint).is_file() for training in trainings)
-    assert all(training.errors["energy_mae_kcal_mol"] > 0 for training in trainings)
+    assert all(training.errors.energy_mae_kcal_mol > 0 for training in trainings)
     assert set(finished(campaign_run).values()) == {1}
 
 
 def test_checkpoints_know_how_errors_go_with_disagreement(campaign_run):
-    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
-        trainings = store.trainings(0)
+    with StoreReader.open(campaign_run / "store.sqlite") as store:
+        trainings = store.trainings.all(0)
     for training in trainings:
         with safe_open(str(campaign_run / training.checkpoint), framework="np") as file:
             record = json.loads(file.metadata()["rung_committee"])["record"]
-        assert record["calibration"] == training.errors["calibration"]
+        known = json.loads(json.dumps(errors_to_json(training.errors)))
+        assert record["calibration"] == known["calibration"]
         assert record["calibration"]["n_structures"] == N_HELD_OUT
         assert record["calibration"]["factor"] > 0
     assert "Error by disagreement" in rung("status", campaign_run, folder=campaign_run).stdout
@@ -127,8 +129,8 @@ def test_decoys_in_the_current_folder_are_not_imported(campaign_run):
 
 
 def test_the_held_out_set_is_never_trained_on(campaign_run):
-    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
-        rows = list(store.export_rows())
+    with StoreReader.open(campaign_run / "store.sqlite") as store:
+        rows = list(store.labels.export_rows())
     blocks = {
         split: {row.structure.origin.block for row in rows if row.split == split}
         for split in ("train", "test")
@@ -140,8 +142,8 @@ def test_the_held_out_set_is_never_trained_on(campaign_run):
 
 
 def test_the_exports_equal_the_store(campaign_run):
-    with Store.open(campaign_run / "store.sqlite", read_only=True) as store:
-        rows = {row.structure.structure_id: row for row in store.export_rows()}
+    with StoreReader.open(campaign_run / "store.sqlite") as store:
+        rows = {row.structure.structure_id: row for row in store.labels.export_rows()}
     frames = ase.io.read(campaign_run / "exports" / "small.extxyz", index=":")
     assert {atoms.info["structure_id"] for atoms in frames} == set(rows)
     splits: dict[str, str] = {}
@@ -250,9 +252,9 @@ def test_a_campaign_grows_from_a_pool_the_smallest_molecules_first(tmp_path):
     names = [molecule["name"] for molecule in found["molecules"]]
     assert names[:3] == ["water", "methanol", "ammonia"]
     assert "pentanol" not in names
-    with Store.open(run / "store.sqlite", read_only=True) as store:
-        rows = list(store.export_rows())
-        grown = store.grown_molecules().molecule_ids
+    with StoreReader.open(run / "store.sqlite") as store:
+        rows = list(store.labels.export_rows())
+        grown = store.molecules.grown().molecule_ids
     of_grown = [row for row in rows if row.structure.molecule_id in grown]
     assert {row.purpose for row in of_grown} <= {"active", "random"}
     assert of_grown, "no label of a molecule from the pool"

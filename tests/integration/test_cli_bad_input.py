@@ -14,7 +14,8 @@ import pytest
 from rung_command import SMALL, put_backend, put_campaign, rung
 
 from workflow.cli import app
-from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.folder import RunFolder, locked
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign, read_campaign
 

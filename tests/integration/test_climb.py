@@ -9,7 +9,7 @@ import pytest
 
 from chemistry.records.level import find_level
 from workflow.report.climb_report import climb_report
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 RUNG = Path(sys.executable).with_name("rung")
 
@@ -51,16 +51,29 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "compare ways of climbing: rung climb-report climb" in done.stdout
+    # Nobody asked for it: a launch ends when its campaign does.
+    assert not (tmp_path / "climb" / "climb-report.svg").exists()
+    done = subprocess.run(
+        [RUNG, "climb-report", "climb"],
+        cwd=tmp_path,
+        env=os.environ | {"COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
     for way in ("direct training", "all weights", "layers 1 and 3 frozen", "delta learning"):
         assert way in done.stdout
 
     run = tmp_path / "climb"
-    with Store.open(run / "store.sqlite", read_only=True) as store:
+    with StoreReader.open(run / "store.sqlite") as store:
         lower, upper = (find_level(name).level_id for name in ("gfn2-xtb", "hf/sto-3g"))
-        below = {r.structure.structure_id for r in store.labelled(0, lower, held_out=False)}
-        above = {r.structure.structure_id for r in store.labelled(1, upper, held_out=False)}
-        tried = [training.history["tried"] for training in store.trainings(1)]
-        kept = [training.history["transfer"] for training in store.trainings(1)]
+        below = {r.structure.structure_id for r in store.labels.labelled(0, lower, held_out=False)}
+        above = {r.structure.structure_id for r in store.labels.labelled(1, upper, held_out=False)}
+        tried = [training.history.tried for training in store.trainings.all(1)]
+        kept = [training.history.transfer for training in store.trainings.all(1)]
     assert len(above) == 12
     assert above < below
     assert all(set(t) == {"scratch", "full", "freeze", "delta"} for t in tried)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -103,7 +104,7 @@ def test_every_command_of_a_page_works(page, tmp_path):
 
 
 def known_options() -> dict[str, set[str]]:
-    group = typer.main.get_command(app)
+    group: Any = typer.main.get_command(app)
     return {
         name: {option for parameter in command.params for option in parameter.opts}
         for name, command in group.commands.items()

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from chemistry.records.structure import Structure
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 
 pytest.importorskip("torchani", reason="torchani is not installed: pip install rung[oracle]")
 from torchani_oracle import torchani_model
@@ -26,19 +26,19 @@ def structure(n_atoms: int, seed: int) -> Structure:
 
 @pytest.fixture(scope="module")
 def committee():
-    networks = StackedNetworks.random(Architecture.published(ELEMENTS), range(3), torch.float64)
+    networks = StackedNetworks.random(AniShape.published(ELEMENTS), range(3), torch.float64)
     # torchani keeps its constants in single precision: the same rounded ones here.
-    functions = networks.architecture.symmetry_functions
+    functions = networks.shape.symmetry_functions
     rounded = {
         name: tuple(np.float64(np.float32(value)) for value in values)
         for name, values in functions.model_dump().items()
         if isinstance(values, tuple)
     }
-    architecture = networks.architecture.model_copy(
+    shape = networks.shape.model_copy(
         update={"symmetry_functions": functions.model_copy(update=rounded)}
     )
-    return Committee(
-        networks=StackedNetworks(architecture=architecture, weights=networks.weights),
+    return AniCommittee(
+        networks=StackedNetworks(shape=shape, weights=networks.weights),
         self_energies_ev=np.zeros(4),
         level_id="",
         level_name="",
@@ -49,7 +49,7 @@ def committee():
 def test_environment_vectors_are_equal(committee, n_atoms):
     example = structure(n_atoms, seed=n_atoms)
     batch = AtomBatch.of([example], ELEMENTS)
-    ours = environments(batch, committee.architecture, torch.float64).features[batch.place]
+    ours = environments(batch, committee.shape, torch.float64).features[batch.place]
     model = torchani_model(committee, torch.float64)
     numbers = torch.from_numpy(np.array(example.atomic_numbers))[None]
     positions = torch.from_numpy(np.array(example.positions))[None]

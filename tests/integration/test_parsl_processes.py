@@ -163,7 +163,7 @@ def test_no_process_outlives_its_driver(
     assert driver.leaves_nothing(), [p.cmdline() for p in driver.others()]
 
 
-@pytest.mark.parametrize("victim", ["worker", "manager", "leash"])
+@pytest.mark.parametrize("victim", ["worker", "manager", "supervisor"])
 def test_a_task_that_lost_its_worker_is_tried_again(
     run: Callable[[str], Driver], victim: str
 ) -> None:
@@ -191,9 +191,9 @@ with start_workers(one, folder / "run") as workers:
     worker = psutil.Process(int(tries()[0]))
     manager = worker.parent()
     assert manager is not None
-    leash = manager.parent()
-    assert leash is not None
-    {"worker": worker, "manager": manager, "leash": leash}[victim].kill()
+    supervisor = manager.parent()
+    assert supervisor is not None
+    {"worker": worker, "manager": manager, "supervisor": supervisor}[victim].kill()
     driver.until(lambda: len(tries()) == 2)
     (driver.folder / "go").touch()
     assert driver.ends() == 0, driver.output
@@ -316,6 +316,41 @@ except CampaignFailed as error:
     assert driver.ends(40) == 0, driver.output
     assert driver.told.startswith("the workers cannot be started: Parsl's interchange of")
     assert told in driver.told
+    assert driver.leaves_nothing()
+
+
+@pytest.mark.parametrize(
+    ("command", "reported"),
+    [
+        ("sleep 600", "has written nothing"),
+        ("echo no route to host >&2; sleep 600", "the last start said: no route to host"),
+    ],
+    ids=["silent", "with words"],
+)
+def test_workers_that_never_answer_are_reported_soon(
+    run: Callable[[str], Driver], command: str, reported: str
+) -> None:
+    driver = run(
+        f"""
+import workflow.work.pools.watch_start as watch_start
+import workflow.work.pools.config as parsl_config
+watch_start.PATIENCE_SECONDS = 2.0
+parsl_config.worker_environment = lambda pool: {command!r}
+import threading
+heard = threading.Event()
+
+def report(text):
+    tell(text)
+    heard.set()
+
+with start_workers(one, folder / "run", report) as workers:
+    workers.submit("label", abs, -3)
+    heard.wait(30)
+"""
+    )
+    assert driver.ends(60) == 0, driver.output
+    assert driver.told.startswith("no worker of pool `main` has answered for 2 s: ")
+    assert reported in driver.told
     assert driver.leaves_nothing()
 
 

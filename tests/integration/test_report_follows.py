@@ -11,8 +11,9 @@ from chemistry.records.level import find_level
 from workflow.campaign.observers.refresher import Refresher
 from workflow.cli import main
 from workflow.report.page import follow_run
-from workflow.report.watch import was_killed
-from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.folder import RunFolder, locked
+from workflow.run.launches import was_killed
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 
@@ -24,12 +25,12 @@ CAMPAIGN = Campaign.model_validate(
 def test_a_report_is_written_while_a_campaign_runs_and_when_it_has_ended(tmp_path):
     folder = open_run(CAMPAIGN, tmp_path / "run")
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store, locked(folder):
-        launch = store.begin_launch(2)
+        launch = store.diary.begin_launch(2)
         written = follow_run(folder)
         assert next(written) == folder.report
         assert "not finished" in folder.report.read_text(encoding="utf-8")
-        store.set_meta("finished", "label budget spent (200)")
-        store.end_launch(launch)
+        store.diary.set_fact("finished", "label budget spent (200)")
+        store.diary.end_launch(launch)
         assert next(written) == folder.report
         assert "label budget spent (200)" in folder.report.read_text(encoding="utf-8")
         assert list(written) == []
@@ -40,7 +41,7 @@ def test_a_report_is_written_while_a_campaign_runs_and_when_it_has_ended(tmp_pat
 def test_a_launch_that_was_killed_is_not_waited_for(tmp_path, monkeypatch, capsys):
     folder = open_run(CAMPAIGN, tmp_path / "run")
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store:
-        store.begin_launch(2)  # and never ended: nobody holds the folder
+        store.diary.begin_launch(2)  # and never ended: nobody holds the folder
     for command in (["report", str(folder.path), "--follow"], ["watch", str(folder.path)]):
         monkeypatch.setattr("sys.argv", ["rung", *command])
         with pytest.raises(SystemExit) as ended:

@@ -6,13 +6,14 @@ import pty
 import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
 from rung_command import RUNG, environment, put_campaign, rung
 
 from workflow.cli import app
-from workflow.run.folder import open_run
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
 
@@ -31,7 +32,8 @@ READING = (
     "torsion",
     "dynamics",
 )
-COMMANDS = typer.main.get_command(app).commands
+GROUP: Any = typer.main.get_command(app)
+COMMANDS = GROUP.commands
 
 
 @pytest.fixture(scope="module")

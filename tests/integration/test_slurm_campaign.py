@@ -15,7 +15,7 @@ import yaml
 from real_cluster import ask, empties, real_cluster
 from rung_command import RUNG, SMALL, put_campaign, stop
 
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -132,8 +132,8 @@ def test_a_campaign_over_two_partitions_loses_no_label_with_its_jobs(
         assert launch.returncode == 0, said
     finally:
         stop(launch)
-    with Store.open(run / "store.sqlite", read_only=True) as store:
-        assert sum(1 for _ in store.export_rows()) == 18 + 4
+    with StoreReader.open(run / "store.sqlite") as store:
+        assert sum(1 for _ in store.labels.export_rows()) == 18 + 4
     events = Counter(tuple(line.split()[1:3]) for line in log.read_text().splitlines())
     for key in caught.values():
         assert (events[key, "started"], events[key, "finished"]) == (2, 1), key

@@ -18,10 +18,8 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.sampling import Conformers, NormalModes, TorsionScans
-from model.architectures.ani.checkpoint import save_committee
-from model.architectures.ani.training.train import train_committee
-from model.calculator import CommitteeCalculator
-from model.settings import TrainingSettings
+from model import CommitteeCalculator, save_committee, train_committee
+from model.architectures.ani.settings import AniSettings
 from workflow.cli import main
 
 pytestmark = pytest.mark.slow
@@ -47,7 +45,7 @@ def potential(tmp_path_factory) -> Path:
         for sample in samples
         for o in sample.offers
     ]
-    settings = TrainingSettings(members=3, folds=3, max_epochs=80)
+    settings = AniSettings(members=3, folds=3, max_epochs=80)
     trained = train_committee(data, settings, elements=(1, 6, 8), level=LEVEL, seed=1)
     path = tmp_path_factory.mktemp("potential") / "methanol.safetensors"
     save_committee(trained.committee, path)

@@ -6,15 +6,20 @@ import subprocess
 import time
 from pathlib import Path
 
+from error_examples import errors
 from rich.console import Console
 from rung_command import RUNG
 
+from workflow.planning.records import Training
 from workflow.report.summary import summarize
-from workflow.report.watch import has_ended, watch_screen
-from workflow.run.folder import RunFolder, locked, open_run
-from workflow.run.store.records import Cost, Training
+from workflow.report.watch import watch_screen
+from workflow.run.folder import RunFolder, locked
+from workflow.run.launches import has_ended
+from workflow.run.opened import open_run
+from workflow.run.store.records import FinishedTask, LabelDetail, TrainDetail
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
+from workflow.work.results import Cost
 
 CAMPAIGN = Campaign.model_validate(
     {
@@ -28,7 +33,7 @@ CAMPAIGN = Campaign.model_validate(
 def new_run(path: Path) -> RunFolder:
     folder = open_run(CAMPAIGN, path)
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store:
-        store.begin_launch(2)
+        store.diary.begin_launch(2)
     return folder
 
 
@@ -59,11 +64,14 @@ def test_a_frame_shows_labels_errors_rate_and_the_last_tasks(tmp_path):
     folder = new_run(tmp_path / "run")
     now = time.time()
     with Store.open(folder.store) as store:
-        errors = {"energy_mae_kcal_mol": 0.25, "force_mae_kcal_mol_angstrom": 1.5}
-        training = Training(version=1, checkpoint="", n_labels=6, errors=errors)
+        found = errors(energy_mae_kcal_mol=0.25, force_mae_kcal_mol_angstrom=1.5)
+        training = Training(version=1, checkpoint="", n_labels=6, errors=found)
         spent = Cost(worker="node7:42", started_at=now - 90, finished_at=now - 30, cpu_seconds=60)
-        store.commit_training("train-0-1", 0, training, spent)
-    tasks = [("train-0-1", "train", spent), ("label-a-b", "label", spent)]
+        store.trainings.commit("train-0-1", 0, training, spent)
+    tasks = [
+        FinishedTask(key="train-0-1", kind="train", detail=TrainDetail(version=1), cost=spent),
+        FinishedTask(key="label-a-b", kind="label", detail=LabelDetail(), cost=spent),
+    ]
     console = Console(width=140, force_terminal=False)
     with console.capture() as capture:
         console.print(watch_screen(summarize(folder), CAMPAIGN, tasks, now=now))
@@ -101,7 +109,7 @@ def test_q_and_ctrl_c_end_it_in_a_terminal_without_a_traceback(tmp_path):
 def test_it_ends_with_the_launch(tmp_path):
     folder = new_run(tmp_path / "run")
     with Store.open(folder.store) as store:
-        store.end_launch(store.launches()[0][0])
+        store.diary.end_launch(store.diary.launches()[0][0])
     assert has_ended(folder)
     code, shown = in_a_terminal(folder, b"")
     assert code == 0

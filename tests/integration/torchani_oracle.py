@@ -6,12 +6,12 @@ from torchani.arch import ANI
 from torchani.nn import ANINetworks, AtomicNetwork, Ensemble
 from torchani.sae import SelfEnergy
 
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 
 SYMBOLS = ("H", "C", "N", "O")
 
 
-def torchani_model(committee: Committee, dtype: torch.dtype = torch.float32) -> ANI:
+def torchani_model(committee: AniCommittee, dtype: torch.dtype = torch.float32) -> ANI:
     """A torchani ensemble with the committee's weights; energies in eV without self-energies.
 
     The committee must have the elements H, C, N, O and the symmetry functions of ANI-1x.
@@ -20,10 +20,10 @@ def torchani_model(committee: Committee, dtype: torch.dtype = torch.float32) -> 
     for member in range(committee.n_members):
         networks = {}
         for symbol, layers, hidden in zip(
-            SYMBOLS, committee.networks.layers, committee.architecture.hidden_sizes, strict=True
+            SYMBOLS, committee.networks.layers, committee.shape.hidden_sizes, strict=True
         ):
             network = AtomicNetwork(
-                (committee.architecture.n_features, *hidden, 1), activation="celu", bias=True
+                (committee.shape.n_features, *hidden, 1), activation="celu", bias=True
             )
             linears = [*network.layers, network.final_layer]
             with torch.no_grad():

@@ -8,16 +8,19 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
+from error_examples import errors
 
 from chemistry.records.label import Label, LabelFailure, Provenance
 from chemistry.records.structure import Origin, Structure
-from workflow.run.store.records import Cost, Judgement
+from model.history import TrainingHistory
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
 from workflow.work.results import (
     Answer,
+    Cost,
     Judged,
+    Judgement,
     Offered,
     Sampled,
     TaskResult,
@@ -129,13 +132,13 @@ class ScriptedWorkers:
                 n_labels = len(read_labelled(order.training_set))
                 assert not held_out_ids(order) & training_ids(order)
                 mae = 10.0 / n_labels
-                errors = {
-                    "energy_mae_kcal_mol": mae,
-                    "energy_rmse_kcal_mol": mae,
-                    "force_mae_kcal_mol_angstrom": mae,
-                    "force_rmse_kcal_mol_angstrom": mae,
-                }
-                return Trained(n_labels=n_labels, errors=errors, history={})
+                found = errors(
+                    energy_mae_kcal_mol=mae,
+                    energy_rmse_kcal_mol=mae,
+                    force_mae_kcal_mol_angstrom=mae,
+                    force_rmse_kcal_mol_angstrom=mae,
+                )
+                return Trained(n_labels=n_labels, errors=found, history=TrainingHistory())
             case JudgeOrder():
                 return Judged(judgements=tuple(judgement(s) for s in order.structures))
 

@@ -7,7 +7,8 @@ import pytest
 
 from chemistry.errors import InputError
 from workflow.settings.backend import Backend, read_backend
-from workflow.settings.pools.kinds import LocalPool, SlurmPool
+from workflow.settings.pools.local import LocalPool
+from workflow.settings.pools.slurm import SlurmPool
 from workflow.settings.walltime import walltime_seconds
 
 _SLURM = """

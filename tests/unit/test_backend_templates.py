@@ -1,13 +1,16 @@
 """The machine files that `rung init --backend` writes, with what Slurm's sinfo says."""
 
+import re
 from pathlib import Path
-from typing import get_args
 
 import pytest
+import typer
 
 from chemistry.errors import InputError
+from workflow.cli import app
 from workflow.settings.backend import Backend, read_backend
-from workflow.settings.pools.kinds import Pool, SlurmPool
+from workflow.settings.pools import POOLS
+from workflow.settings.pools.slurm import SlurmPool
 from workflow.settings.templates import backend_text, write_templates
 from workflow.settings.templates.partitions import Partition, read_partitions
 
@@ -25,9 +28,7 @@ def _read(tmp_path: Path, text: str) -> Backend:
     return read_backend(file)
 
 
-@pytest.mark.parametrize(
-    "kind", [k.model_fields["kind"].default for k in get_args(get_args(Pool)[0])]
-)
+@pytest.mark.parametrize("kind", POOLS)
 def test_every_kind_of_pool_has_a_valid_template(tmp_path: Path, kind: str) -> None:
     backend = _read(tmp_path, backend_text(kind, []))
     assert backend.pool("label").kind == kind
@@ -65,3 +66,9 @@ def test_an_unknown_kind_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no backend `slrum`: did you mean `slurm`"):
         write_templates(tmp_path / "new", "slrum")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_help_of_init_names_every_kind() -> None:
+    help_of_init = typer.main.get_command(app).commands["init"].params  # type: ignore[attr-defined]
+    [said] = [p.help for p in help_of_init if p.name == "backend"]
+    assert set(re.findall(r"\w+", said)) - {"or"} == set(POOLS.ours)

@@ -103,7 +103,7 @@ def test_an_unknown_level_or_engine_is_refused_with_the_nearest_name(rung, field
 
 
 def test_an_engine_that_is_not_installed_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(ENGINES, "absent", "a_program_that_is_not_here:Engine")
+    monkeypatch.setitem(ENGINES.ours, "absent", "a_program_that_is_not_here:Engine")
     with pytest.raises(EngineNotInstalled, match=r"rungs\.0\.engine: .*pip install absent"):
         rung_level(campaign(rungs=[{"level": "hf/sto-3g", "engine": "absent"}]), 0)
 

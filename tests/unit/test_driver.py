@@ -10,9 +10,9 @@ from chemistry.errors import CampaignFailed
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
-from workflow.run.folder import open_run
-from workflow.run.state import rung_state
-from workflow.run.store.store import Store
+from workflow.run.opened import open_run
+from workflow.run.state import read_rung_state
+from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 
@@ -46,14 +46,14 @@ def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedW
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
     with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
-        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
         Driver(store, the_campaign, Backend(), folder, workers, observer).run()
     return workers, observer
 
 
 def final_state(the_campaign: Campaign, path: Path):
-    with Store.open(path / "store.sqlite", read_only=True) as store:
-        return rung_state(store, the_campaign, 0, LEVEL)
+    with StoreReader.open(path / "store.sqlite") as store:
+        return read_rung_state(store, the_campaign, 0, LEVEL)
 
 
 @pytest.mark.parametrize("synchronous", [False, True])
@@ -79,7 +79,7 @@ def test_stops_when_exploration_is_certain(tmp_path):
     the_campaign = campaign(rung={"stop": {"uncertain_share": 0.6, "sweeps": 2}})
     run(the_campaign, tmp_path / "run")
     with Store.open(tmp_path / "run" / "store.sqlite") as store:
-        assert "of the explored structures over the threshold" in store.meta("finished")
+        assert "of the explored structures over the threshold" in store.diary.fact("finished")
     assert final_state(the_campaign, tmp_path / "run").n_training_labels < 20
 
 
@@ -87,7 +87,7 @@ def test_stops_at_the_held_out_error(tmp_path):
     the_campaign = campaign(rung={"stop": {"energy_mae_kcal_mol": 1.0, "uncertain_share": None}})
     run(the_campaign, tmp_path / "run")
     state = final_state(the_campaign, tmp_path / "run")
-    assert state.newest.errors["energy_mae_kcal_mol"] <= 1.0
+    assert state.newest.errors.energy_mae_kcal_mol <= 1.0
     assert state.n_training_labels < 20
 
 
@@ -115,7 +115,7 @@ def test_goes_on_after_an_interrupt_without_computing_anything_twice(tmp_path, s
     folder = open_run(the_campaign, path)
     first = ScriptedWorkers(path, stop_after=stop_after)
     with Store.create(folder.store, the_campaign.model_dump_json()) as store:
-        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
         with pytest.raises(KeyboardInterrupt):
             Driver(store, the_campaign, Backend(), folder, first, Listener()).run()
     second, _ = run(the_campaign, path)
@@ -150,7 +150,10 @@ def test_held_out_trajectories_are_never_trained_on(tmp_path):
     run(the_campaign, tmp_path / "run")
     with Store.open(tmp_path / "run" / "store.sqlite") as store:
         trained, held_out = (
-            {row.structure.origin.block for row in store.labelled(0, LEVEL.level_id, held_out=held)}
+            {
+                row.structure.origin.block
+                for row in store.labels.labelled(0, LEVEL.level_id, held_out=held)
+            }
             for held in (False, True)
         )
     assert trained
@@ -186,7 +189,7 @@ def test_climbs_on_structures_that_the_rung_below_has_labelled(tmp_path):
         sets = {
             (rung, held): {
                 row.structure.structure_id
-                for row in store.labelled(rung, find_level(name).level_id, held_out=held)
+                for row in store.labels.labelled(rung, find_level(name).level_id, held_out=held)
             }
             for rung, name in enumerate(("gfn2-xtb", "hf/sto-3g"))
             for held in (False, True)
@@ -205,9 +208,9 @@ def test_climbing_ends_when_nothing_is_left_to_label(tmp_path):
     the_campaign = climbing_campaign(budget={"labels": 1000})
     run(the_campaign, tmp_path / "run")
     with Store.open(tmp_path / "run" / "store.sqlite") as store:
-        assert "nothing more to label" in store.meta("finished")
+        assert "nothing more to label" in store.diary.fact("finished")
         upper = find_level("hf/sto-3g").level_id
-        assert len(store.labelled(1, upper, held_out=False)) == 30
+        assert len(store.labels.labelled(1, upper, held_out=False)) == 30
 
 
 @pytest.mark.parametrize("synchronous", [False, True])

@@ -7,15 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from error_examples import errors
 from scripted_workers import ScriptedWorkers, sampled
 
 from chemistry.errors import CampaignFailed
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import LabelFailure
 from chemistry.records.level import find_level
+from model.history import TrainingHistory
 from workflow.campaign.driver import Driver
-from workflow.run.folder import open_run
-from workflow.run.store.store import Store
+from workflow.run.opened import open_run
+from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import LabelOrder, SampleOrder, TrainOrder
@@ -131,14 +133,14 @@ def run(the_campaign: Campaign, path: Path, workers, listener=None) -> Listener:
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
     with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
-        store.add_molecules([(molecule_from_smiles(s, name=n), False) for n, s in NAMES.items()])
+        store.molecules.add([(molecule_from_smiles(s, name=n), False) for n, s in NAMES.items()])
         Driver(store, the_campaign, Backend(), folder, workers, listener).run()
     return listener
 
 
 def labelled(path: Path) -> dict[str, str]:
-    with Store.open(path / "store.sqlite", read_only=True) as store:
-        return {row.structure.structure_id: row.purpose for row in store.export_rows()}
+    with StoreReader.open(path / "store.sqlite") as store:
+        return {row.structure.structure_id: row.purpose for row in store.labels.export_rows()}
 
 
 def test_rounds_choose_the_same_whatever_ends_first_and_however_long_it_takes(tmp_path):
@@ -194,8 +196,8 @@ def test_a_molecule_without_conformers_is_left_out_by_name(tmp_path):
 
     listener = run(campaign(), tmp_path, Answering(tmp_path, no_water))
     assert "no conformer of molecule water was found: it is left out" in listener.heard
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert {row.molecule_name for row in store.export_rows()} == {"methane"}
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert {row.molecule_name for row in store.labels.export_rows()} == {"methane"}
 
 
 def test_a_campaign_that_cannot_begin_has_failed(tmp_path):
@@ -206,8 +208,8 @@ def test_a_campaign_that_cannot_begin_has_failed(tmp_path):
 
     with pytest.raises(CampaignFailed, match="no label could be made: nothing could be trained"):
         run(campaign(), tmp_path, Answering(tmp_path, nothing))
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.meta("finished") is None
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert store.diary.fact("finished") is None
 
 
 def test_a_few_labels_that_all_fail_are_a_failed_campaign_too(tmp_path):
@@ -219,8 +221,8 @@ def test_a_few_labels_that_all_fail_are_a_failed_campaign_too(tmp_path):
 def test_a_level_without_forces_has_no_force_error(tmp_path):
     def energies_alone(order):
         if isinstance(order, TrainOrder):
-            errors = {"energy_mae_kcal_mol": 1.0, "force_mae_kcal_mol_angstrom": None}
-            return Trained(n_labels=12, errors=errors, history={})
+            found = errors(energy_mae_kcal_mol=1.0, force_mae_kcal_mol_angstrom=None)
+            return Trained(n_labels=12, errors=found, history=TrainingHistory())
         return None
 
     the_campaign = campaign(rung={"stop": {"force_mae_kcal_mol_angstrom": 9.0, "trainings": 1}})
@@ -244,13 +246,13 @@ def test_a_training_that_fails_ends_the_launch_and_is_tried_again_by_the_next(tm
 
 def test_a_run_that_is_extended_is_not_finished_until_it_is_again(tmp_path):
     run(campaign(), tmp_path, ScriptedWorkers(tmp_path))
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.meta("finished") == "label budget spent (30)"
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert store.diary.fact("finished") == "label budget spent (30)"
     longer = campaign(rung={"budget": {"labels": 40}})
     with pytest.raises(KeyboardInterrupt):
         run(longer, tmp_path, ScriptedWorkers(tmp_path), Listener(interrupt_after=5))
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.meta("finished") is None
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert store.diary.fact("finished") is None
     run(longer, tmp_path, ScriptedWorkers(tmp_path))
     assert len(labelled(tmp_path)) == 44
 
@@ -286,5 +288,5 @@ def test_a_task_that_was_cut_off_with_its_workers_is_done_again_at_once(tmp_path
     listener = run(campaign(), tmp_path, ScriptedWorkers(tmp_path))
     assert not [said for said in listener.heard if "killed" in said]
     assert len(labelled(tmp_path)) == 34
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.failures() == []
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert store.unusable.failures() == []

@@ -9,8 +9,9 @@ from chemistry.errors import InputError
 from chemistry.readers.molecules import molecule_from_smiles
 from workflow.campaign.driver import Driver
 from workflow.report.explain import explain, sentences
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.store.store import Store
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
+from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 
 CAMPAIGN = scripted_campaign()
@@ -21,14 +22,14 @@ def run(tmp_path_factory) -> RunFolder:
     folder = open_run(CAMPAIGN, tmp_path_factory.mktemp("runs") / "x")
     workers = ScriptedWorkers(folder.path, failing=lambda i: int(i, 16) % 6 == 0)
     with Store.create(folder.store, CAMPAIGN.model_dump_json()) as store:
-        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
         Driver(store, CAMPAIGN, Backend(), folder, workers, Listener()).run()
     return folder
 
 
 def ids_with(run: RunFolder, status: str, purpose: str) -> list[str]:
-    with Store.open(run.store, read_only=True) as store:
-        found = store._all(
+    with StoreReader.open(run.store) as store:
+        found = store.database.all(
             "SELECT structure_id FROM candidates WHERE status = ? AND purpose = ?", status, purpose
         )
     return [row[0] for row in found]

@@ -15,15 +15,16 @@ from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
 from workflow.campaign.retry import retry, unusable_labels
-from workflow.planning.keys import label_key
+from workflow.planning.keys import LabelKey
 from workflow.report.screen import failures_screen
 from workflow.report.status_json import failures_json
-from workflow.run.folder import RunFolder, locked, open_run
+from workflow.run.folder import RunFolder, locked
+from workflow.run.opened import open_run
 from workflow.run.store.records import Unusable
-from workflow.run.store.store import Store
+from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend, Roles
 from workflow.settings.campaign import Campaign
-from workflow.settings.pools.kinds import LocalPool
+from workflow.settings.pools.local import LocalPool
 from workflow.work.orders import LabelOrder, SampleOrder, TrainOrder
 from workflow.work.results import Broken
 
@@ -61,7 +62,7 @@ def launch(
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
     with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
-        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
         Driver(store, the_campaign, backend, folder, workers, listener).run()
     return workers, listener
 
@@ -97,8 +98,8 @@ def listed(path: Path) -> list[Unusable]:
 
 
 def exported(path: Path, **options) -> set[str]:
-    with Store.open(path / "store.sqlite", read_only=True) as store:
-        return {row.structure.structure_id for row in store.export_rows(**options)}
+    with StoreReader.open(path / "store.sqlite") as store:
+        return {row.structure.structure_id for row in store.labels.export_rows(**options)}
 
 
 # Infrastructure and poison
@@ -112,8 +113,8 @@ def test_a_lost_label_is_tried_again_within_the_launch_and_counted_apart(tmp_pat
     assert listener.last.n_failures == 0
     assert listed(tmp_path) == []
     assert sum("scripted infrastructure): it is tried again" in s for s in listener.heard) == 2
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.count_losses() == {"infrastructure": 2}
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert store.tasks.count_losses() == {"infrastructure": 2}
 
 
 def test_what_is_lost_three_times_is_poison_until_it_is_put_back(tmp_path):
@@ -179,7 +180,7 @@ def test_a_label_that_needs_more_than_its_pool_gives_is_tried_in_the_larger_one(
 
     trouble = Once(small_is_too_small)
     workers, listener = launch(tmp_path, scripted_campaign(), trouble, TWO_POOLS)
-    key = label_key(trouble.victim, LEVEL.level_id)
+    key = LabelKey(structure_id=trouble.victim, level_id=LEVEL.level_id).key
     assert [role for role, one in workers.roles if one == key] == ["label", "large_label"]
     assert {role for role, one in workers.roles if one != key and one.startswith("label-")} == {
         "label"
@@ -188,8 +189,8 @@ def test_a_label_that_needs_more_than_its_pool_gives_is_tried_in_the_larger_one(
     assert listed(tmp_path) == []
     assert any("pool `big` tries it again" in said for said in listener.heard)
     assert listener.last.n_lost == 0
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        assert store.count_losses() == {"resource": 1}
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        assert store.tasks.count_losses() == {"resource": 1}
 
 
 def test_what_the_larger_pool_cannot_do_either_has_failed(tmp_path):
@@ -205,7 +206,7 @@ def test_a_try_whose_driver_was_killed_before_the_spool_was_cleared_goes_to_the_
     trouble = Once(lambda order, usual: usual if order.is_large else failed(order, "resource"))
 
     def killed(self):
-        if trouble.victim is not None and self._store.count_losses():
+        if trouble.victim is not None and self._store.tasks.count_losses():
             raise KeyboardInterrupt
         usual_clear(self)
 
@@ -261,8 +262,8 @@ def test_a_label_that_a_gate_refuses_is_kept_and_listed_but_not_trained_on(tmp_p
     assert (label.structure_id, label.kind) == (trouble.victim, "suspect")
     assert label.message == "a force is 171.5 eV/Å (limit 100)"
     assert listener.last.n_quarantined == 1
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        sets = [store.labelled(0, LEVEL.level_id, held_out=held) for held in (False, True)]
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        sets = [store.labels.labelled(0, LEVEL.level_id, held_out=held) for held in (False, True)]
     assert trouble.victim not in {r.structure.structure_id for rows in sets for r in rows}
     assert listener.last.newest.n_labels == len(sets[0])
     retry(RunFolder(tmp_path), kinds=["suspect"])
@@ -294,8 +295,8 @@ class Outlier:
 
 
 def energy_of(path: Path, structure_id: str) -> float:
-    with Store.open(path / "store.sqlite", read_only=True) as store:
-        return store.label(structure_id, LEVEL.level_id).energy
+    with StoreReader.open(path / "store.sqlite") as store:
+        return store.labels.find(structure_id, LEVEL.level_id).energy
 
 
 def expecting_workers(path: Path, trouble):
@@ -349,9 +350,9 @@ def test_an_outlier_is_used_only_as_a_second_opinion_says(
     assert [o.structure.structure_id for o in workers.orders if o.is_second] == [trouble.victim]
     assert (trouble.victim in exported(tmp_path)) == is_kept
     assert (energy_of(tmp_path, trouble.victim) > 5.0) == has_first_energy
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        (opinion,) = store.second_opinions(LEVEL.level_id)
-        assert store.stages()["check"].tasks == 1
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        (opinion,) = store.unusable.second_opinions(LEVEL.level_id)
+        assert store.tasks.stages()["check"].tasks == 1
     assert opinion.said == said
     assert [f.kind for f in listed(tmp_path)] == ([] if is_kept else ["suspect"])
 
@@ -361,8 +362,8 @@ def test_a_share_of_labels_is_computed_again_and_both_agree(tmp_path):
     second = [o.structure.structure_id for o in workers.orders if o.is_second]
     assert 0.2 * N_LABELS < len(second) < 0.8 * N_LABELS
     assert len(second) == len(set(second))
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        opinions = store.second_opinions(LEVEL.level_id)
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        opinions = store.unusable.second_opinions(LEVEL.level_id)
     assert {o.structure_id for o in opinions} == set(second)
     assert {o.said for o in opinions} == {"agrees"}
     assert len(exported(tmp_path)) == N_LABELS
@@ -418,9 +419,9 @@ def test_only_what_is_named_is_put_back(tmp_path):
 
 def test_a_label_that_is_fine_has_no_findings_that_refuse(tmp_path):
     launch(tmp_path, scripted_campaign())
-    with Store.open(tmp_path / "store.sqlite", read_only=True) as store:
-        findings = store._all("SELECT findings, quarantine FROM labels")
-        label = store.label(next(iter(exported(tmp_path))), LEVEL.level_id)
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        findings = store.database.all("SELECT findings, quarantine FROM labels")
+        label = store.labels.find(next(iter(exported(tmp_path))), LEVEL.level_id)
     assert isinstance(label, Label)
     for text, quarantine in map(tuple, findings):
         assert quarantine is None

@@ -11,10 +11,10 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.readers.smiles_pool import PoolEntry, draw_by_size, heavy_atoms_of, pool_entries
 from chemistry.records.potential import Prediction, Threshold
 from workflow.settings.campaign import Campaign
-from workflow.settings.growth import Growth
+from workflow.settings.growth import GrowSettings
 from workflow.settings.molecules import check_pool
-from workflow.work.find_molecules import grow
-from workflow.work.orders import GrowOrder
+from workflow.work.find_molecules import find_molecules
+from workflow.work.orders import GrowOrder, SavedCommittee
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ class Doubtful:
 def order(path: Path, smiles: str, *, known=(), elements=(1, 6, 7, 8), **settings) -> GrowOrder:
     path.write_text("\n".join(smiles.split()), encoding="utf-8")
     return GrowOrder(
-        growth=Growth(pool=path, **settings),
+        growth=GrowSettings(pool=path, **settings),
         elements=elements,
         known=frozenset(molecule_from_smiles(one).molecule_id for one in known),
-        checkpoint=Path(),
+        committee=SavedCommittee(checkpoint=Path(), architecture="ani"),
         threshold=Threshold(rho_kcal_mol=0.23),
         seed=1,
     )
@@ -98,7 +98,7 @@ def names(grown) -> list[str]:
 
 def test_the_most_uncertain_molecules_of_the_least_size_are_taken(tmp_path):
     asked = order(tmp_path / "p.smi", "NCCN C CC CO CN NN C=O CCN", molecules=3)
-    grown = grow(asked, Doubtful())
+    grown = find_molecules(asked, Doubtful())
     assert names(grown)[:2] == ["NN", "CN"]
     assert len(names(grown)) == 3
     assert grown.heavy_atoms == 2
@@ -108,13 +108,13 @@ def test_the_most_uncertain_molecules_of_the_least_size_are_taken(tmp_path):
 
 def test_what_is_known_of_other_elements_or_no_molecule_is_passed_over(tmp_path):
     asked = order(tmp_path / "p.smi", "CN CF NN OC C.N N1", known=["CN"], elements=(1, 6, 7))
-    grown = grow(asked, Doubtful())
+    grown = find_molecules(asked, Doubtful())
     assert names(grown) == ["NN"]
     assert grown.skipped == 2
 
 
 def test_nothing_is_taken_when_the_committee_is_certain(tmp_path):
-    grown = grow(order(tmp_path / "p.smi", "C CC CCC"), Doubtful())
+    grown = find_molecules(order(tmp_path / "p.smi", "C CC CCC"), Doubtful())
     assert (grown.molecules, grown.heavy_atoms, grown.judged) == ((), None, 3)
 
 
@@ -122,11 +122,11 @@ def test_a_pool_with_lines_that_are_no_molecule_is_refused_unless_they_are_skipp
     path = tmp_path / "p.smi"
     path.write_text("C\nnonsense\nCC\nC(C\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"p\.smi:2.*p\.smi:4.*skip_bad"):
-        check_pool(Growth(pool=path))
-    check_pool(Growth(pool=path, skip_bad=True))
+        check_pool(GrowSettings(pool=path))
+    check_pool(GrowSettings(pool=path, skip_bad=True))
     path.write_text("# nothing\n", encoding="utf-8")
     with pytest.raises(InputError, match="no molecule"):
-        check_pool(Growth(pool=path, skip_bad=True))
+        check_pool(GrowSettings(pool=path, skip_bad=True))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from chemistry.records.level import find_level
 from chemistry.records.structure import Origin, Structure
 from chemistry.units import EV_PER_HARTREE
 from workflow.campaign.driver import Driver
-from workflow.datasets.export import EXPORTERS, write_export
+from workflow.datasets.export.formats import EXPORTERS
+from workflow.datasets.export.write import write_export
 from workflow.datasets.import_data import describe_import, import_data
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import Store
@@ -84,19 +85,19 @@ def source(tmp_path):
     """A run that has labels of all molecules at two levels."""
     (tmp_path / "source").mkdir()
     with Store.create(tmp_path / "source" / "store.sqlite", "{}") as store:
-        store.add_molecules([(molecule_from_smiles(s, name=n), False) for n, s in SMILES.items()])
+        store.molecules.add([(molecule_from_smiles(s, name=n), False) for n, s in SMILES.items()])
         for level in (DFT, GOLD):
-            store.add_level(level)
+            store.labels.add_level(level)
         for name in SMILES:
             rows = [labelled(name, i) for i in range(4)]
             purposes = ["initial", "active", "held_out", "random"]
-            store.import_labels(0, zip(rows, purposes, strict=True), "made up")
-            store.import_labels(1, [(labelled(name, 1, GOLD), "initial")], "made up")
+            store.labels.import_labels(0, zip(rows, purposes, strict=True), "made up")
+            store.labels.import_labels(1, [(labelled(name, 1, GOLD), "initial")], "made up")
         yield store
 
 
 def labels_of(store: Store) -> dict:
-    return {(row.structure.structure_id, row.level_name): row for row in store.export_rows()}
+    return {(row.structure.structure_id, row.level_name): row for row in store.labels.export_rows()}
 
 
 @pytest.mark.parametrize("name", ["extxyz", "mace", "ani-hdf5"])
@@ -127,7 +128,7 @@ def test_an_export_imported_is_the_same_labels(name, source, tmp_path):
                 assert row.label.diagnostics == was.label.diagnostics
             tested = was.purpose == "held_out" or was.molecule_name == "ether"
             assert row.purpose == ("held_out" if tested else "initial")
-        assert [event[1] for event in store.events()] == ["import", "import"]
+        assert [event[1] for event in store.diary.events()] == ["import", "import"]
     again = import_data(target, tmp_path / "run", data, None)
     assert (again.new, again.known) == (0, 12)
 
@@ -173,7 +174,7 @@ def test_a_published_file_is_recognised_whatever_the_order_of_its_atoms(tmp_path
     assert imported.by_purpose == {"initial": 2, "held_out": 1}
     assert imported.left_out == {"C2H6": 1}
     with Store.open(tmp_path / "run" / "store.sqlite") as store:
-        rows = list(store.export_rows())
+        rows = list(store.labels.export_rows())
     assert sorted(row.molecule_name for row in rows) == ["ethanol", "ethanol", "ether"]
     for row in rows:
         (was,) = [k for k in known if abs(k.label.energy - row.label.energy) < 1e-6]
@@ -198,7 +199,7 @@ def test_frames_of_others_need_no_more_than_an_energy(tmp_path):
     imported = import_data(campaign(tmp_path), tmp_path / "run", tmp_path / "others.xyz", None)
     assert imported.by_purpose == {"initial": 1}
     with Store.open(tmp_path / "run" / "store.sqlite") as store:
-        (row,) = store.export_rows()
+        (row,) = store.labels.export_rows()
     assert row.label.forces is None
     assert row.label.provenance.host == "imported from others.xyz"
 
@@ -253,9 +254,9 @@ def test_a_campaign_starts_from_imported_labels(source, tmp_path):
     workers = ScriptedWorkers(folder.path)
     with Store.open(folder.store) as store:
         Driver(store, target, Backend(), folder, workers, Listener()).run()
-        first, *_ = store.trainings(0)
-        purposes = [row.purpose for row in store.export_rows()]
-        labelled_here = [key for key, kind, _, _ in store.tasks("label")]
+        first, *_ = store.trainings.all(0)
+        purposes = [row.purpose for row in store.labels.export_rows()]
+        labelled_here = [task.key for task in store.tasks.all("label")]
     assert first.n_labels == 6
     assert purposes.count("initial") == 6
     assert purposes.count("held_out") == 2

@@ -1,6 +1,7 @@
 """A function call in a process of its own: every way that it can end, with real processes."""
 
 import ctypes
+import mmap
 import os
 import signal
 import subprocess
@@ -52,6 +53,22 @@ def test_a_value_comes_back_with_what_it_cost(tmp_path: Path) -> None:
     assert 0.2 <= outcome.usage.cpu_seconds < 2
     assert outcome.usage.wall_seconds >= 0.2
     assert 0.005 < outcome.usage.max_rss_gb < 2
+
+
+def test_without_a_limit_of_address_space_a_child_may_map_what_it_likes(tmp_path: Path) -> None:
+    """As CUDA does, which maps far more than it uses."""
+
+    def mapped() -> int:
+        with mmap.mmap(-1, 2**30) as pages:
+            return len(pages)
+
+    refused = _run(tmp_path, mapped)
+    assert isinstance(refused, Died)
+    assert refused.kind == "resource"
+    free = Limits(wall_seconds=60, memory_gb=0.3, limits_address_space=False)
+    outcome = _run(tmp_path, mapped, limits=free)
+    assert isinstance(outcome, Finished)
+    assert outcome.value == 2**30
 
 
 def test_a_big_value_comes_back(tmp_path: Path) -> None:
@@ -222,6 +239,7 @@ def test_ctrl_c_in_the_caller_ends_the_child(tmp_path: Path) -> None:
     def interrupt() -> None:
         _wait_until(lambda: bool(children(os.getpid()) - others))
         pids.update(children(os.getpid()) - others)
+        time.sleep(0.5)  # what interrupts the hooks that Python runs after a fork is lost
         os.kill(os.getpid(), signal.SIGINT)
 
     helper = threading.Thread(target=interrupt)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,11 +29,12 @@ def metadata_of(path):
 
 def test_what_is_read_predicts_bit_for_bit_what_was_written(path):
     structures = [cluster(n, seed=n) for n in (2, 9)]
-    written, read = committee(members=2, precision="float32"), load_committee(path)
+    written = committee(members=2, precision="float32")
+    read: Any = load_committee(path)
     for one, two in zip(written.predict(structures), read.predict(structures), strict=True):
         np.testing.assert_array_equal(one.member_energies, two.member_energies)
         np.testing.assert_array_equal(one.member_forces, two.member_forces)
-    assert read.architecture == written.architecture
+    assert read.shape == written.shape
     assert (read.level_id, read.level_name) == (written.level_id, written.level_name)
 
 

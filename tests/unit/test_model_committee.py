@@ -194,7 +194,7 @@ def test_weights_that_overflow_are_an_error_and_never_certainty():
 
 def test_elements_are_those_of_the_architecture():
     assert POTENTIAL.elements == ELEMENTS
-    assert POTENTIAL.architecture.n_features == 384
+    assert POTENTIAL.shape.n_features == 384
 
 
 @pytest.mark.parametrize("elements", [(1,), (6, 8), (1, 7, 8), (1, 6, 7, 8)])

@@ -3,7 +3,6 @@
 import torch
 from model_examples import ELEMENTS, cluster
 
-from model.architectures.ani.architecture import Architecture, SymmetryFunctions
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import (
@@ -12,8 +11,9 @@ from model.architectures.ani.forces import (
     energies_and_forces,
 )
 from model.architectures.ani.network import StackedNetworks, evaluate
+from model.architectures.ani.shape import AniShape, SymmetryFunctions
 
-TINY = Architecture(
+TINY = AniShape(
     elements=ELEMENTS,
     hidden_sizes=((4, 3), (5,), (3, 2), (4, 2, 3)),
     symmetry_functions=SymmetryFunctions(
@@ -38,7 +38,7 @@ def test_gradients_by_weights_pass_gradcheck():
     batch, surroundings, weights = example()
 
     def outputs(weights):
-        networks = StackedNetworks(architecture=TINY, weights=weights)
+        networks = StackedNetworks(shape=TINY, weights=weights)
         return differentiable_energies_and_forces(networks, batch, surroundings.fixed())
 
     assert torch.autograd.gradcheck(outputs, (weights.requires_grad_(),))
@@ -47,7 +47,7 @@ def test_gradients_by_weights_pass_gradcheck():
 def test_gradients_of_energies_alone_by_weights_are_the_same():
     batch, surroundings, weights = example()
     weights.requires_grad_()
-    networks = StackedNetworks(architecture=TINY, weights=weights)
+    networks = StackedNetworks(shape=TINY, weights=weights)
     weighting = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.1, -1.0]], dtype=torch.float64)
     with_forces, _ = differentiable_energies_and_forces(networks, batch, surroundings.fixed())
     [wanted] = torch.autograd.grad((with_forces * weighting).sum(), weights)
@@ -59,7 +59,7 @@ def test_gradients_of_energies_alone_by_weights_are_the_same():
 
 def test_gradient_of_energies_by_features_is_that_of_autograd():
     batch, surroundings, weights = example()
-    layers = StackedNetworks(architecture=TINY, weights=weights).layers[0]
+    layers = StackedNetworks(shape=TINY, weights=weights).layers[0]
     features = surroundings.features[: batch.element_ends[0]].requires_grad_()
     done = evaluate(layers, features.detach(), TINY.celu_alpha)
     for member in range(len(weights)):
@@ -74,7 +74,7 @@ def test_gradient_of_energies_by_features_is_that_of_autograd():
 
 def test_fixed_environments_give_the_same_forces():
     batch, surroundings, weights = example()
-    networks = StackedNetworks(architecture=TINY, weights=weights)
+    networks = StackedNetworks(shape=TINY, weights=weights)
     energies, forces = energies_and_forces(networks, batch, surroundings)
     same_energies, same_forces = energies_and_forces(networks, batch, surroundings.fixed())
     torch.testing.assert_close(energies, same_energies)

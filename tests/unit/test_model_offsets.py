@@ -6,13 +6,14 @@ import numpy as np
 import torch
 from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
 
-from model import TrainingSettings, train_committee
+from model import train_committee
+from model.architectures.ani.settings import AniSettings
 from model.architectures.ani.training.offsets import refit_offsets
 from model.self_energies import element_counts
 
 
 def committee_and_structures():
-    settings = TrainingSettings(members=2, max_epochs=2, hidden_layers=SMALL)
+    settings = AniSettings(members=2, max_epochs=2, hidden_layers=SMALL)
     data = toy_data(30)
     structures = [row.structure for row in data]
     return train_committee(
@@ -44,7 +45,7 @@ def test_the_committee_itself_is_left_alone():
 
 def test_a_training_on_forces_leaves_no_offset_of_an_element():
     data = toy_data(40)
-    settings = TrainingSettings(members=2, max_epochs=3, hidden_layers=SMALL)
+    settings = AniSettings(members=2, max_epochs=3, hidden_layers=SMALL)
     committee = train_committee(data, settings, elements=ELEMENTS, level=LEVEL, seed=0).committee
     structures = [row.structure for row in data]
     missing = np.array([row.label.energy for row in data]) - member_energies(committee, structures)
@@ -57,7 +58,7 @@ def test_offsets_are_not_refitted_to_energies_alone():
     data = [
         replace(row, label=toy_label(row.structure, forces=False).label) for row in toy_data(40)
     ]
-    settings = TrainingSettings(members=2, max_epochs=3, hidden_layers=SMALL)
+    settings = AniSettings(members=2, max_epochs=3, hidden_layers=SMALL)
     committee = train_committee(data, settings, elements=ELEMENTS, level=LEVEL, seed=0).committee
     structures = [row.structure for row in data]
     missing = np.array([row.label.energy for row in data]) - member_energies(committee, structures)

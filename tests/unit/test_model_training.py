@@ -9,9 +9,10 @@ from model_examples import ELEMENTS, LEVEL, SMALL, cluster, toy_data, toy_label
 
 from chemistry.errors import InputError
 from chemistry.units import KCAL_MOL_PER_EV
-from model import TrainingSettings, held_out_errors, train_committee
+from model import held_out_errors, train_committee
+from model.architectures.ani.settings import AniSettings
 
-SETTINGS = TrainingSettings(members=2, max_epochs=30, hidden_layers=SMALL, batch_size=16)
+SETTINGS = AniSettings(members=2, max_epochs=30, hidden_layers=SMALL, batch_size=16)
 
 
 @pytest.fixture(autouse=True)

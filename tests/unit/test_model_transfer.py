@@ -9,11 +9,12 @@ from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
 
 from chemistry.errors import InputError
 from chemistry.records.level import find_level
-from model import TrainingSettings, held_out_errors, train_committee
+from model import TrainingRequest, climb, held_out_errors, train_committee
 from model.architectures.ani.network import free_weights
-from model.architectures.ani.training.transfer import add_committees, climb, shifted
+from model.architectures.ani.settings import AniSettings
+from model.architectures.ani.training.transfer import add_committees, shifted
 
-SETTINGS = TrainingSettings(members=2, max_epochs=25, hidden_layers=SMALL, batch_size=16)
+SETTINGS = AniSettings(members=2, max_epochs=25, hidden_layers=SMALL, batch_size=16)
 GOLD = find_level("hf/sto-3g")
 
 
@@ -41,13 +42,14 @@ def gold(count: int, seed: int):
     return rows
 
 
-def taught(below, mode, data, held_out=()):
-    return climb(data, SETTINGS, mode=mode, level=GOLD, seed=0, below=below, held_out=held_out)
+def taught(below, way, data, held_out=()):
+    request = TrainingRequest(data=data, settings=SETTINGS, elements=ELEMENTS, level=GOLD, seed=0)
+    return climb(request, below, way, held_out)
 
 
 def test_frozen_layers_stay_bit_for_bit_and_the_others_move(below):
     after = taught(below, "freeze", gold(20, seed=5)).result.committee
-    moves = free_weights(below.architecture, (0, 2)).bool()
+    moves = free_weights(below.shape, (0, 2)).bool()
     old, new = below.networks.weights, after.networks.weights
     assert torch.equal(old[:, ~moves], new[:, ~moves])
     assert not torch.equal(old[:, moves], new[:, moves])
@@ -81,11 +83,11 @@ def test_the_sum_of_two_committees_predicts_their_sum(below):
         )
 
 
-@pytest.mark.parametrize("mode", ["full", "freeze", "delta"])
-def test_what_is_known_below_pays(below, mode):
+@pytest.mark.parametrize("way", ["full", "freeze", "delta"])
+def test_what_is_known_below_pays(below, way):
     data, held_out = gold(25, seed=5), gold(40, seed=6)
     direct = held_out_errors(taught(below, "scratch", data).result.committee, held_out)
-    carried = held_out_errors(taught(below, mode, data).result.committee, held_out)
+    carried = held_out_errors(taught(below, way, data).result.committee, held_out)
     assert carried.energy_mae_kcal_mol < 0.8 * direct.energy_mae_kcal_mol
 
 
@@ -93,9 +95,9 @@ def test_auto_keeps_the_way_with_the_least_error_and_says_what_it_tried(below):
     data, held_out = gold(25, seed=5), gold(40, seed=6)
     climbed = taught(below, "auto", data, held_out)
     assert set(climbed.tried) == {"scratch", "full", "freeze", "delta"}
-    assert climbed.mode == min(climbed.tried, key=climbed.tried.get)
+    assert climbed.way == min(climbed.tried, key=climbed.tried.get)
     errors = held_out_errors(climbed.result.committee, held_out)
-    assert errors.energy_mae_kcal_mol == pytest.approx(climbed.tried[climbed.mode])
+    assert errors.energy_mae_kcal_mol == pytest.approx(climbed.tried[climbed.way])
 
 
 def test_auto_without_a_held_out_set_is_refused(below):

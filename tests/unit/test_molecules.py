@@ -15,7 +15,7 @@ from chemistry.readers.molecules import (
     molecule_from_smiles,
     read_molecules,
 )
-from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
+from chemistry.records.record_json import molecule_from_json, molecule_to_json
 
 SAME_EVERYWHERE = [
     "CCO",

@@ -2,9 +2,12 @@
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from error_examples import errors
+from listed_waiting import ListedWaiting
 
 from chemistry.records.structure import Origin, Structure
 from workflow.planning.actions import (
@@ -17,19 +20,19 @@ from workflow.planning.actions import (
     TrainingNow,
 )
 from workflow.planning.keys import (
+    GrowKey,
+    JudgeKey,
     SampleTask,
+    TrainKey,
     derive_seed,
-    grow_key,
-    judge_key,
+    parse_key,
     sample_tasks,
-    train_key,
 )
 from workflow.planning.plan import plan
-from workflow.planning.selection import excess
+from workflow.planning.records import Candidate, Sweep, Training
 from workflow.planning.state import MoleculeState, RungState
 from workflow.planning.stop_rules import failure_reason, stop_reason
 from workflow.planning.thresholds import threshold_of
-from workflow.run.store.records import Candidate, Sweep, Training
 from workflow.settings.campaign import Campaign
 
 LEVEL = "hf/sto-3g"
@@ -43,7 +46,7 @@ EMPTY = RungState(
     checks_in_flight=frozenset(),
     n_large_in_flight=0,
     waiting=(),
-    pool=None,
+    candidates=None,
     chosen=Counter(),
     chosen_by_newest=Counter(),
     to_label=(),
@@ -120,7 +123,7 @@ def after_first_training(the_campaign: Campaign, **changes) -> RungState:
         keys(the_campaign, "start", "a")
         | keys(the_campaign, "initial", "a")
         | keys(the_campaign, "held_out", "a")
-        | {train_key(0, 1)}
+        | {TrainKey(rung=0, version=1).key}
     )
     fields = {
         "molecules": (molecule("a"),),
@@ -140,50 +143,12 @@ def sweep(number=0, *, judged=10, over=5, complete=True, version=1) -> Sweep:
     )
 
 
-class ListedPool:
-    """Waiting candidates in a list, as `workflow.run.store.waiting.Pool` asks for them."""
-
-    def __init__(self, candidates, threshold) -> None:
-        self._all = sorted(candidates, key=lambda c: c.structure.structure_id)
-        self._trainable = [c for c in self._all if c.purpose != "held_out"]
-        self._threshold = threshold
-
-    def offers(self, purpose, molecule_id):
-        return [
-            c for c in self._all if (c.purpose, c.structure.molecule_id) == (purpose, molecule_id)
-        ]
-
-    def drawn(self, n, *, seed):
-        order = np.random.default_rng(seed).permutation(len(self._trainable))
-        return [self._trainable[i] for i in order[:n]]
-
-    def uncertain(self, n, *, most_of_a_molecule, already):
-        taken, found = Counter(already), []
-        for c in sorted(self._over(), key=lambda c: -excess(c, self._threshold)):
-            if len(found) < n and taken[c.structure.molecule_id] < most_of_a_molecule:
-                taken[c.structure.molecule_id] += 1
-                found.append(c)
-        return found
-
-    def has_unjudged(self, version):
-        return bool(self.to_judge(1, version))
-
-    def to_judge(self, n, version):
-        return [c for c in self._trainable if c.judged_by != version][:n]
-
-    def count_over(self):
-        return len(self._over())
-
-    def _over(self):
-        return [c for c in self._trainable if excess(c, self._threshold) > 1]
-
-
 def planned(state: RungState, the_campaign: Campaign, *, slots=2, cost=lambda s: float(len(s))):
-    candidates = tuple(state.waiting)
+    candidates: Any = tuple(state.waiting)
     state = replace(
         state,
         waiting=Counter((c.purpose, c.structure.molecule_id) for c in candidates),
-        pool=ListedPool(candidates, threshold_of(the_campaign.select, state.newest)),
+        candidates=ListedWaiting(candidates, threshold_of(the_campaign.select, state.newest)),
     )
     actions, again = (
         plan(state, the_campaign, slots=slots, explore_slots=99, cost=cost) for _ in range(2)
@@ -429,7 +394,7 @@ def test_winding_down_waits_for_labels_trains_once_and_finishes():
     assert planned(replace(state, labels_in_flight=flying), the_campaign) == []
     labelled = replace(state, to_label=(), n_training_labels=8)
     assert planned(labelled, the_campaign) == [TrainingNow(version=2)]
-    training = replace(labelled, tasks_in_flight=frozenset({train_key(0, 2)}))
+    training = replace(labelled, tasks_in_flight=frozenset({TrainKey(rung=0, version=2).key}))
     assert planned(training, the_campaign) == []
     done = replace(labelled, trainings=trained(versions=2, n_labels=8))
     assert planned(done, the_campaign) == [Finishing(reason="label budget spent (8)")]
@@ -469,8 +434,8 @@ def test_a_budget_never_keeps_the_held_out_set_from_being_labelled(rung):
 
 
 def test_stop_rules_say_which_of_them_was_met():
-    errors = {"energy_mae_kcal_mol": 0.9, "force_mae_kcal_mol_angstrom": 1.9}
-    state = replace(EMPTY, trainings=trained(errors=errors), label_cpu_hours=1.0)
+    found = errors(energy_mae_kcal_mol=0.9, force_mae_kcal_mol_angstrom=1.9)
+    state = replace(EMPTY, trainings=trained(errors=found), label_cpu_hours=1.0)
 
     def reason(state: RungState, *, budget=None, **stop):
         rules = {"uncertain_share": None, **stop}
@@ -488,9 +453,9 @@ def test_stop_rules_say_which_of_them_was_met():
 
 def test_an_error_that_cannot_be_computed_meets_no_bound():
     """Of a level without forces there is no force error; of a first set without a test set none."""
-    errors = {"energy_mae_kcal_mol": 0.9, "force_mae_kcal_mol_angstrom": None}
+    found = errors(energy_mae_kcal_mol=0.9, force_mae_kcal_mol_angstrom=None)
     rung = campaign(rung={"stop": {"force_mae_kcal_mol_angstrom": 2.0}}).rungs[0]
-    assert stop_reason(replace(EMPTY, trainings=trained(errors=errors)), rung) is None
+    assert stop_reason(replace(EMPTY, trainings=trained(errors=found)), rung) is None
     assert stop_reason(replace(EMPTY, trainings=trained(errors=None)), rung) is None
 
 
@@ -558,7 +523,7 @@ def test_what_waits_is_judged_anew_after_each_training_but_not_the_held_out():
     fresh = replace(stale, waiting=waiting(3, rho=0.5) + waiting(2, purpose="held_out", first=9))
     assert not of_kind(Judging, planned(fresh, the_campaign))
     for key in ("tasks_in_flight", "finished_tasks"):
-        asked = replace(stale, **{key: getattr(stale, key) | {judge_key(0, 1)}})
+        asked = replace(stale, **{key: getattr(stale, key) | {JudgeKey(rung=0, version=1).key}})
         assert not of_kind(Judging, planned(asked, the_campaign))
 
 
@@ -568,6 +533,21 @@ def test_held_out_frames_that_were_not_chosen_are_never_trained_on():
         the_campaign, waiting=waiting(9, purpose="held_out", rho=9.0), sweeps=(sweep(),)
     )
     assert not of_kind(Choosing, planned(state, the_campaign))
+
+
+def test_a_campaign_names_the_selector_that_picks():
+    certain = waiting(6, rho=1e-6, first=3) + waiting(2, purpose="held_out", first=20)
+    picked = {}
+    for by in ("uncertain_per_cost", "random"):
+        the_campaign = campaign(select={"by": by, "random_share": 0})
+        state = after_first_training(the_campaign, waiting=certain, sweeps=(sweep(),))
+        choosing = of_kind(Choosing, planned(state, the_campaign))
+        picked[by] = [choice for action in choosing for choice in action.choices]
+    assert picked["uncertain_per_cost"] == []
+    assert len({choice.structure_id for choice in picked["random"]}) == 4
+    assert {choice.purpose for choice in picked["random"]} == {"random"}
+    before = replace(state, trainings=())
+    assert not of_kind(Choosing, planned(before, the_campaign)), "there is no committee yet"
 
 
 def rounds_after_first_training(**changes) -> tuple[Campaign, RungState]:
@@ -595,8 +575,8 @@ def test_rounds_choose_all_at_once_when_a_sweep_is_over():
                 {SampleTask(rung=0, purpose="explore", molecule_id="a").key}
             )
         },
-        {"tasks_in_flight": frozenset({judge_key(0, 1)})},
-        {"tasks_in_flight": frozenset({train_key(0, 2)})},
+        {"tasks_in_flight": frozenset({JudgeKey(rung=0, version=1).key})},
+        {"tasks_in_flight": frozenset({TrainKey(rung=0, version=2).key})},
         {"to_label": (structure(77),)},
         {"n_training_labels": 5},
         # After a restart: the sweep is over, but the judgement of what waited before was lost.
@@ -628,7 +608,7 @@ def test_rounds_do_not_let_measured_times_choose():
 
 def test_keys_are_parsed_back():
     for task in sample_tasks(campaign(), 0, "explore", "0a1b", version=12, sweep=3):
-        assert SampleTask.parse(task.key) == task
+        assert parse_key(task.key) == task
 
 
 def test_seeds_differ_by_task_and_by_campaign():
@@ -663,7 +643,7 @@ def test_new_molecules_are_looked_for_when_the_committee_is_certain_of_the_other
         the_campaign,
         may_grow=True,
         sweeps=(sweep(over=over, judged=judged),),
-        finished_tasks=explored | {judge_key(0, 1)},
+        finished_tasks=explored | {JudgeKey(rung=0, version=1).key},
         waiting=waiting(over, rho=1.0),
     )
     assert of_kind(Growing, planned(state, the_campaign)) == [Growing(version=1)] * grows
@@ -675,11 +655,13 @@ def test_growth_is_the_last_resort_before_a_rung_ends():
         key for n in range(4) for key in keys(the_campaign, "explore", "a", version=1, sweep=n)
     }
     fields = {"may_grow": True, "sweeps": tuple(sweep(n, over=9) for n in range(4))}
-    done = explored | {judge_key(0, 1)}
+    done = explored | {JudgeKey(rung=0, version=1).key}
     state = after_first_training(the_campaign, finished_tasks=done, **fields)
     assert planned(state, the_campaign) == [Growing(version=1)]
     tried = after_first_training(
-        the_campaign, finished_tasks=done | {grow_key(0, 1)}, **{**fields, "may_grow": False}
+        the_campaign,
+        finished_tasks=done | {GrowKey(rung=0, version=1).key},
+        **{**fields, "may_grow": False},
     )
     assert of_kind(Finishing, planned(tried, the_campaign))
 

@@ -4,10 +4,11 @@ import numpy as np
 
 from chemistry.geometries.drawing import draw_svg
 from chemistry.readers.molecules import molecule_from_smiles
-from workflow.report.page.labels import failures_by_kind
 from workflow.report.page.plot import shown_of, thinned
-from workflow.report.page.work import busy_over_time, merged, timeline
-from workflow.run.store.records import Cost, Unusable
+from workflow.report.page.sections.labels import failures_by_kind
+from workflow.report.page.sections.work import busy_over_time, merged, timeline
+from workflow.run.store.records import Unusable
+from workflow.work.results import Cost
 
 
 def cost(start: float, end: float, worker: str = "here:1") -> Cost:

@@ -1,10 +1,11 @@
 """Answers of workers as JSON in the spool, and training sets: every float64 exact."""
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
+from error_examples import CALIBRATION, errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -13,20 +14,22 @@ from chemistry.errors import StoreError
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.molecule import Molecule
+from chemistry.records.record_json import structure_from_json, structure_to_json
 from chemistry.records.structure import Origin, Structure
-from workflow.run.store.records import Cost, Judgement
+from model.evaluation import MoleculeErrors
+from model.history import MemberHistory, TrainingHistory
 from workflow.work.results import (
     Broken,
+    Cost,
     Grown,
     Judged,
+    Judgement,
     NewMolecule,
     Offered,
     Sampled,
     TaskResult,
     Trained,
     result_spool,
-    structure_from_json,
-    structure_to_json,
 )
 from workflow.work.training_set import read_labelled, write_labelled
 
@@ -116,10 +119,19 @@ ANSWERS = {
     "nothing sampled": Sampled(offers=(), judged=0, over_threshold=0, rejected={}),
     "trained": Trained(
         n_labels=3,
-        errors={"energy_mae_kcal_mol": 1 / 3, "by_molecule": {"a": {"n_structures": 1}}},
-        history={"members": [{"epochs": 3}], "seconds": 0.1},
+        errors=errors(
+            energy_mae_kcal_mol=1 / 3,
+            by_molecule={"a": MoleculeErrors(**{f.name: 0.1 for f in fields(MoleculeErrors)})},
+            calibration=CALIBRATION,
+        ),
+        history=TrainingHistory(
+            members=(MemberHistory(best_epoch=2, epochs=3, validation_loss=(1 / 3, 0.1)),),
+            seconds=0.1,
+            transfer="full",
+            tried={"full": 1 / 7},
+        ),
     ),
-    "trained without a test set": Trained(n_labels=3, errors=None, history={}),
+    "trained without a test set": Trained(n_labels=3, errors=None, history=TrainingHistory()),
     "judged": Judged(
         judgements=(
             Judgement(

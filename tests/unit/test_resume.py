@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
-from workflow.campaign.launch import opened_run
+from model.architectures import ARCHITECTURES
+from workflow.run.opened import opened_run
 from workflow.run.resume import as_begun, differences, given
 from workflow.settings.campaign import Campaign, read_campaign
 
@@ -45,6 +46,24 @@ def test_what_the_file_says_now_or_said_then_is_compared():
         assert line in found
 
 
+def test_a_default_way_to_climb_may_be_spelled_out_later():
+    stored, now = campaign(), campaign(rung={"transfer": "freeze"})
+    assert stored.rungs[0].transfer == "freeze"
+    assert json.loads(given(stored))["rungs"] == [{"level": "hf/sto-3g"}]
+    assert differences(stored, resumed(now, stored, stored)) == []
+    other = resumed(campaign(rung={"transfer": "full"}), stored, stored)
+    assert differences(stored, other) == ["rungs.0.transfer: freeze -> full"]
+
+
+def test_settings_of_another_architecture_are_not_mixed(monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES.ours, "springs", "toy_architecture:Springs")
+    stored = campaign(train={"members": 3})
+    now = campaign(train={"architecture": "springs"}, rung={"transfer": "scratch"})
+    went_on = resumed(now, stored, campaign())
+    assert went_on.train == now.train
+    assert "train.architecture: ani -> springs" in differences(stored, went_on)
+
+
 def test_samplers_of_another_kind_are_not_mixed():
     stored = campaign(explore=[{"kind": "normal_modes", "temperature_k": 700}])
     now = campaign(explore=[{"kind": "langevin"}])
@@ -62,11 +81,11 @@ def put(folder: Path, molecules: str) -> Campaign:
 def test_a_campaign_folder_may_be_moved(tmp_path):
     before = put(tmp_path / "before", "O water\nCO methanol\n")
     with opened_run(before, tmp_path / "before" / "x") as run:
-        assert len(run.store.molecules()) == 2
+        assert len(run.store.molecules.all()) == 2
     shutil.move(tmp_path / "before", tmp_path / "after")
     after = read_campaign(tmp_path / "after" / "campaign.yaml")
     with opened_run(after, tmp_path / "after" / "x") as run:
-        assert len(run.store.molecules()) == 2
+        assert len(run.store.molecules.all()) == 2
         (entry,) = run.campaign.molecules
         assert entry.file == tmp_path / "after" / "molecules.smi"
 
@@ -88,7 +107,7 @@ def test_a_molecule_file_of_other_molecules_is_another_campaign(tmp_path, molecu
     ):
         pass
     with opened_run(put(tmp_path, "CO alcohol\nO water\n"), tmp_path / "x") as run:
-        names = [molecule.name for molecule, _ in run.store.molecules()]
+        names = [molecule.name for molecule, _ in run.store.molecules.all()]
         assert names == ["water", "methanol"]
 
 

@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from chemistry.errors import InputError, RunInUse, StoreError
-from workflow.run.folder import RunFolder, locked, open_run, stored_campaign, write_facts
+from workflow.run.folder import RunFolder, locked
+from workflow.run.opened import open_run, write_facts
 from workflow.run.store.store import Store
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 
@@ -141,7 +143,7 @@ def test_a_second_process_is_refused_until_the_first_one_ends(tmp_path):
 def test_a_campaign_of_another_version_of_rung_is_said_to_be_one(tmp_path):
     folder = new_run(tmp_path / "x")
     with Store.open(folder.store) as store:
-        store.set_meta("campaign", '{"name": "x", "from_the_future": 1}')
+        store.diary.set_fact("campaign", '{"name": "x", "from_the_future": 1}')
     with pytest.raises(StoreError, match=r"cannot read: use the version of rung in .*versions\.js"):
         open_run(campaign(), folder.path)
 

@@ -11,7 +11,7 @@ import pytest
 
 from chemistry.errors import InputError, RungError
 from chemistry.readers.molecules import read_molecules
-from model.architectures.ani.checkpoint import load_committee
+from model import load_committee
 from workflow.datasets.evaluate import evaluate_potential
 from workflow.settings.backend import read_backend
 from workflow.settings.campaign import read_campaign

@@ -8,8 +8,9 @@ import pytest
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Origin, Structure
 from workflow.planning.cost import PowerLaw
-from workflow.planning.selection import choose_even, choose_random, choose_uncertain, excess
-from workflow.run.store.records import Candidate
+from workflow.planning.records import Candidate
+from workflow.planning.selection import choose_even, choose_random, excess
+from workflow.planning.selectors.uncertain_per_cost import choose_uncertain
 
 THRESHOLD = Threshold(rho_kcal_mol=0.2)
 

@@ -15,7 +15,7 @@ import pytest
 
 from chemistry.errors import StoreError
 from chemistry.records.label import Label, LabelFailure, Provenance
-from workflow.work.label_json import label_from_json, label_to_json
+from chemistry.records.record_json import label_from_json, label_to_json
 from workflow.work.spool import Spool
 
 _FORK = multiprocessing.get_context("fork")
@@ -228,11 +228,11 @@ def test_a_full_disk_is_told_before_anything_is_computed(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", full)
-    with pytest.raises(StoreError, match="is full: free some room"):
+    with pytest.raises(StoreError, match="is full: make room there"):
         spool.compute_once("k", lambda: pytest.fail("computed on a full disk"))
 
 
 def test_a_folder_that_is_gone_is_named(tmp_path: Path) -> None:
     spool = Spool(folder=tmp_path / "gone", log=tmp_path / "log", to_json=float, from_json=float)
-    with pytest.raises(StoreError, match="gone cannot be used"):
+    with pytest.raises(StoreError, match="gone cannot be written"):
         spool.compute_once("k", lambda: 1.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from error_examples import CALIBRATION, errors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,14 +19,29 @@ from chemistry.records.label import Label, LabelFailure, Provenance
 from chemistry.records.level import find_level
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Origin, Structure
+from model.history import TrainingHistory
+from workflow.planning.records import Candidate, Training
 from workflow.planning.selection import Choice
-from workflow.run.store.records import Candidate, Cost, Judgement, Training
-from workflow.run.store.store import Store
+from workflow.run.store.records import FinishedTask, LabelDetail, SampleDetail
+from workflow.run.store.store import Store, StoreReader
+from workflow.work.results import Cost, Judgement
 
 LEVEL = find_level("hf/sto-3g")
 WATER = molecule_from_smiles("O", name="water")
 METHANE = molecule_from_smiles("C", name="methane")
 COST = Cost(worker="here:1", started_at=0.1 + 0.2, finished_at=1e9 + 1 / 3, cpu_seconds=1e-300)
+
+EXPLORED = SampleDetail(
+    purpose="explore",
+    rung=0,
+    version=3,
+    sweep=1,
+    judged=7,
+    over_threshold=2,
+    rejected={"clash": 1},
+    is_broken=False,
+)
+SAMPLED = replace(EXPLORED, purpose="initial", version=0)
 
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 EXTREMES = [
@@ -45,8 +61,8 @@ EXTREMES = [
 def new_store(path: Path):
     """A store with two molecules and a level."""
     with Store.create(path, "{}") as store:
-        store.add_molecules([(WATER, False), (METHANE, True)])
-        store.add_level(LEVEL)
+        store.molecules.add([(WATER, False), (METHANE, True)])
+        store.labels.add_level(LEVEL)
         yield store
 
 
@@ -87,14 +103,14 @@ def label(structure: Structure, **changes) -> Label:
 
 def keep(store: Store, structure: Structure, *, purpose="initial", key="s-1", are_starts=False):
     candidate = Candidate(structure=structure, purpose=purpose, reason="because")
-    store.commit_sample(
-        key, 0, [candidate], are_starts=are_starts, threshold=None, detail={}, cost=COST
+    store.candidates.commit_sample(
+        key, 0, [candidate], are_starts=are_starts, threshold=None, detail=SAMPLED, cost=COST
     )
 
 
 def choose(store: Store, structure: Structure, purpose="initial", version=0):
     choice = Choice(structure_id=structure.structure_id, purpose=purpose, reason="why")
-    store.choose(0, [choice], version)
+    store.candidates.choose(0, [choice], version)
 
 
 def dump(path: Path) -> list[str]:
@@ -131,9 +147,9 @@ def test_structures_and_labels_come_back_bit_for_bit(
     with new_store(path) as store:
         keep(store, structure)
         choose(store, structure)
-        store.commit_label("label-1", 0, given_label, COST)
+        store.labels.commit("label-1", 0, given_label, COST)
     with Store.open(path) as store:
-        (row,) = store.labelled(0, LEVEL.level_id, held_out=False)
+        (row,) = store.labels.labelled(0, LEVEL.level_id, held_out=False)
     assert bits(row.structure.positions) == bits(positions)
     assert row.structure.structure_id == structure.structure_id
     assert row.structure.origin == structure.origin
@@ -170,36 +186,38 @@ def test_candidates_failures_trainings_and_costs_come_back(tmp_path):
         version=1,
         checkpoint="models/a",
         n_labels=7,
-        errors={"energy_mae_kcal_mol": 0.1 + 0.2, "force_mae_kcal_mol_angstrom": None},
-        history={"members": [1.5, None]},
+        errors=errors(energy_mae_kcal_mol=0.1 + 0.2, calibration=CALIBRATION),
+        history=TrainingHistory(seconds=1 / 3, transfer="full", tried={"full": 0.1}),
     )
     with new_store(tmp_path / "s") as store:
-        store.commit_sample(
+        store.candidates.commit_sample(
             "s-1",
             0,
             [candidate],
             are_starts=False,
             threshold=Threshold(rho_kcal_mol=0.1),
-            detail={"n": 1},
+            detail=EXPLORED,
             cost=COST,
         )
-        (read,) = store.pool(0).uncertain(1, most_of_a_molecule=1, already={})
-        store.commit_failure("l-1", 0, failure, COST)
-        store.commit_training("t-1", 0, training, COST)
-    with Store.open(tmp_path / "s", read_only=True) as store:
+        (read,) = store.candidates.waiting(0).uncertain(1, most_of_a_molecule=1, already={})
+        store.unusable.commit_failure("l-1", 0, failure, COST)
+        store.trainings.commit("t-1", 0, training, COST)
+    with StoreReader.open(tmp_path / "s") as store:
         assert read.structure.structure_id == structure.structure_id
         assert vars(read) | {"structure": None} == vars(candidate) | {"structure": None}
-        assert store.failures() == [failure]
-        assert store.trainings(0) == [training]
-        tasks = {key: (kind, detail, cost) for key, kind, detail, cost in store.tasks()}
-    assert tasks["s-1"] == ("sample", {"n": 1}, COST)
+        assert store.unusable.failures() == [failure]
+        assert store.trainings.all(0) == [training]
+        tasks = {task.key: task for task in store.tasks.all()}
+    explored = FinishedTask(key="s-1", kind="sample", detail=EXPLORED, cost=COST)
+    assert tasks["s-1"] == explored
+    assert tasks["l-1"].detail == LabelDetail(failed="convergence")
     assert set(tasks) == {"s-1", "l-1", "t-1"}
 
 
 def test_molecules_come_back_in_the_order_of_the_campaign(tmp_path):
     with new_store(tmp_path / "s") as store:
-        store.add_molecules([(METHANE, False), (WATER, True)])
-        found = store.molecules()
+        store.molecules.add([(METHANE, False), (WATER, True)])
+        found = store.molecules.all()
     assert [(m.name, held_out) for m, held_out in found] == [("water", False), ("methane", True)]
     assert found[0][0].mol_block == WATER.mol_block
 
@@ -222,11 +240,11 @@ def test_committing_twice_changes_nothing(tmp_path):
             structure_id=second.structure_id, rho_kcal_mol=0.3, force_sigma=2.0, energy_ev=1.0
         )
         limit = Threshold(rho_kcal_mol=0.1)
-        store.commit_judgement("j-1", 0, 1, [judged], threshold=limit, cost=COST)
+        store.candidates.commit_judgement("j-1", 0, 1, [judged], threshold=limit, cost=COST)
         choose(store, first)
-        store.commit_label("l-1", 0, label(first), COST)
-        store.commit_failure("l-2", 0, failure, COST)
-        store.commit_training("t-1", 0, training, COST)
+        store.labels.commit("l-1", 0, label(first), COST)
+        store.unusable.commit_failure("l-2", 0, failure, COST)
+        store.trainings.commit("t-1", 0, training, COST)
 
     with new_store(path) as store:
         commit_all(store)
@@ -235,10 +253,10 @@ def test_committing_twice_changes_nothing(tmp_path):
         line for line in once if line.startswith('INSERT INTO "stages"') and "sample" in line
     )
     with Store.open(path) as store:
-        store.commit_label("l-1", 0, label(first), COST)
-        store.commit_failure("l-2", 0, failure, COST)
+        store.labels.commit("l-1", 0, label(first), COST)
+        store.unusable.commit_failure("l-2", 0, failure, COST)
         # Another answer to the same question does not replace the first one either.
-        store.commit_label("l-1", 0, label(first, energy=1.0), COST)
+        store.labels.commit("l-1", 0, label(first, energy=1.0), COST)
         keep(store, first, purpose="held_out", key="s-3")
     with sqlite3.connect(path) as db:
         db.execute("DELETE FROM tasks WHERE key = 's-3'")
@@ -254,14 +272,17 @@ def test_a_held_out_structure_is_never_in_the_training_set(tmp_path):
         choose(store, trained, "random")
         choose(store, held_out, "held_out")
         for i, structure in enumerate((trained, held_out)):
-            store.commit_label(f"l-{i}", 0, label(structure), COST)
+            store.labels.commit(f"l-{i}", 0, label(structure), COST)
         sets = [
-            [row.structure.structure_id for row in store.labelled(0, LEVEL.level_id, held_out=held)]
+            [
+                row.structure.structure_id
+                for row in store.labels.labelled(0, LEVEL.level_id, held_out=held)
+            ]
             for held in (False, True)
         ]
         assert sets == [[trained.structure_id], [held_out.structure_id]]
-        assert store.count_labels(0) == {"random": 1, "held_out": 1}
-        splits = {row.structure.structure_id: row.split for row in store.export_rows()}
+        assert store.labels.count(0) == {"random": 1, "held_out": 1}
+        splits = {row.structure.structure_id: row.split for row in store.labels.export_rows()}
     assert splits == {trained.structure_id: "train", held_out.structure_id: "test"}
 
 
@@ -275,22 +296,24 @@ def test_what_is_chosen_is_to_be_labelled_until_it_has_an_answer(tmp_path):
             choose(store, structure, "active", version=i)
 
         def left() -> list[str]:
-            return [structure_id for structure_id, _ in store.to_label(0)]
+            return [structure_id for structure_id, _ in store.candidates.to_label(0)]
 
         assert left() == [one.structure_id, two.structure_id, three.structure_id]
-        assert store.pool(0).drawn(9, seed=1) == []
-        assert store.tally(0) == {("chosen", "active", WATER.molecule_id): 3}
-        assert store.chosen_by(0, 2) == {WATER.molecule_id: 1}
-        store.commit_label("l-1", 0, label(one), COST)
+        assert store.candidates.waiting(0).drawn(9, seed=1) == []
+        assert store.candidates.tally(0) == {("chosen", "active", WATER.molecule_id): 3}
+        assert store.candidates.chosen_by(0, 2) == {WATER.molecule_id: 1}
+        store.labels.commit("l-1", 0, label(one), COST)
         ids = {"structure_id": two.structure_id, "level_id": LEVEL.level_id}
-        store.commit_failure("l-2", 0, LabelFailure(**ids, kind="convergence", message="no"), COST)
+        store.unusable.commit_failure(
+            "l-2", 0, LabelFailure(**ids, kind="convergence", message="no"), COST
+        )
         assert left() == [three.structure_id]
-        assert store.tally(0) == {
+        assert store.candidates.tally(0) == {
             (status, "active", WATER.molecule_id): 1 for status in ("chosen", "failed", "labelled")
         }
-        store.put_back(0, **ids)
+        store.unusable.put_back(0, **ids)
         assert left() == [two.structure_id, three.structure_id]
-        assert store.failures() == []
+        assert store.unusable.failures() == []
 
 
 def test_costs_of_failed_labels_count(tmp_path):
@@ -305,38 +328,40 @@ def test_costs_of_failed_labels_count(tmp_path):
             message="m",
             cpu_seconds=2.0,
         )
-        store.commit_label("l-1", 0, label(one), replace(COST, cpu_seconds=0.25))
-        store.commit_failure("l-2", 0, failure, replace(COST, cpu_seconds=2.0))
-        assert store.label_cpu_seconds(0) == 2.25
-        assert store.label_cpu_seconds(1) == 0.0
-        assert store.cost_moments(LEVEL.level_id).n == 1
+        store.labels.commit("l-1", 0, label(one), replace(COST, cpu_seconds=0.25))
+        store.unusable.commit_failure("l-2", 0, failure, replace(COST, cpu_seconds=2.0))
+        assert store.tasks.label_cpu_seconds(0) == 2.25
+        assert store.tasks.label_cpu_seconds(1) == 0.0
+        assert store.labels.cost_moments(LEVEL.level_id).n == 1
 
 
 def test_starts_and_elements(tmp_path):
     start, other = water(), water(np.arange(9.0))
     with new_store(tmp_path / "s") as store:
-        assert store.molecules_with_starts() == frozenset()
+        assert store.molecules.with_starts() == frozenset()
         keep(store, start, key="s-1", are_starts=True)
         keep(store, other, key="s-2")
-        assert [s.structure_id for s in store.starts(WATER.molecule_id)] == [start.structure_id]
-        assert store.molecules_with_starts() == {WATER.molecule_id}
-        assert store.elements() == (1, 8)
+        assert [s.structure_id for s in store.molecules.starts(WATER.molecule_id)] == [
+            start.structure_id
+        ]
+        assert store.molecules.with_starts() == {WATER.molecule_id}
+        assert store.molecules.elements() == (1, 8)
 
 
 def test_facts_and_launches(tmp_path):
     with new_store(tmp_path / "s") as store:
-        assert store.meta("campaign") == "{}"
-        assert store.meta("finished") is None
-        store.set_meta("finished", "so")
-        store.set_meta("finished", "otherwise")
-        assert store.meta("finished") == "otherwise"
-        started = store.begin_launch(3)
-        assert store.launches() == [(started, None, 3)]
-        store.end_launch(started)
-        ((_, ended, _),) = store.launches()
+        assert store.diary.fact("campaign") == "{}"
+        assert store.diary.fact("finished") is None
+        store.diary.set_fact("finished", "so")
+        store.diary.set_fact("finished", "otherwise")
+        assert store.diary.fact("finished") == "otherwise"
+        started = store.diary.begin_launch(3)
+        assert store.diary.launches() == [(started, None, 3)]
+        store.diary.end_launch(started)
+        ((_, ended, _),) = store.diary.launches()
         assert ended >= started
-        store.add_event("kind", "text")
-        assert [event[1:] for event in store.events()] == [("kind", "text")]
+        store.diary.add_event("kind", "text")
+        assert [event[1:] for event in store.diary.events()] == [("kind", "text")]
 
 
 # The file
@@ -345,17 +370,29 @@ def test_facts_and_launches(tmp_path):
 def test_readers_see_what_is_committed_while_the_writer_writes(tmp_path):
     one, two = water(), water(np.arange(9.0))
     path = tmp_path / "s"
-    with new_store(path) as writer, Store.open(path, read_only=True) as reader:
+    with new_store(path) as writer, StoreReader.open(path) as reader:
         keep(writer, one, key="s-1")
-        assert reader.tally(0).total() == 1
-        with writer._write() as db:
+        assert reader.candidates.tally(0).total() == 1
+        with writer.database.write() as db:
             db.execute("DELETE FROM candidates")
-            assert reader.tally(0).total() == 1
+            assert reader.candidates.tally(0).total() == 1
             db.rollback()
         keep(writer, two, key="s-2")
-        assert reader.tally(0).total() == 2
+        assert reader.candidates.tally(0).total() == 2
         with pytest.raises(StoreError, match="readonly"):
-            reader.set_meta("finished", "no")
+            reader.database.one("DELETE FROM meta")
+
+
+def test_a_reader_has_nothing_to_write_with(tmp_path):
+    path = tmp_path / "s"
+    with new_store(path) as writer, StoreReader.open(path) as reader:
+        assert vars(writer).keys() == vars(reader).keys()
+        for subject, of_writer in vars(writer).items():
+            of_reader = vars(reader)[subject]
+            assert isinstance(of_writer, type(of_reader))
+            assert set(dir(of_writer)) > set(dir(of_reader)), subject
+        assert not hasattr(reader.database, "write")
+        assert not hasattr(reader, "together")
 
 
 def test_a_transaction_that_fails_leaves_nothing(tmp_path):
@@ -366,11 +403,11 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
     candidates = [Candidate(structure=s, purpose="initial", reason="") for s in (water(), stranger)]
     with new_store(path) as store:
         with pytest.raises(StoreError, match="FOREIGN KEY"):
-            store.commit_sample(
-                "s-1", 0, candidates, are_starts=False, threshold=None, detail={}, cost=COST
+            store.candidates.commit_sample(
+                "s-1", 0, candidates, are_starts=False, threshold=None, detail=SAMPLED, cost=COST
             )
-        assert store.tally(0) == {}
-        assert store.finished_tasks(0) == frozenset()
+        assert store.candidates.tally(0) == {}
+        assert store.tasks.finished(0) == frozenset()
 
 
 def test_a_store_is_never_overwritten(tmp_path):
@@ -384,14 +421,14 @@ def test_what_an_interrupted_creation_left_is_replaced(tmp_path):
     for name in ("s.new", "s.new-wal", "s.new-journal"):
         (tmp_path / name).write_bytes(b"half a store")
     with new_store(tmp_path / "s") as store:
-        assert store.meta("campaign") == "{}"
+        assert store.diary.fact("campaign") == "{}"
     assert [file.name for file in tmp_path.iterdir()] == ["s"]
 
 
-@pytest.mark.parametrize("read_only", [True, False])
-def test_no_store_is_no_run_folder(tmp_path, read_only):
+@pytest.mark.parametrize("kind", [Store, StoreReader])
+def test_no_store_is_no_run_folder(tmp_path, kind):
     with pytest.raises(StoreError, match=r"is not a run folder: it has no store\.sqlite"):
-        Store.open(tmp_path / "store.sqlite", read_only=read_only)
+        kind.open(tmp_path / "store.sqlite")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -416,30 +453,30 @@ def full_store(path: Path) -> int:
             structure = water(np.random.default_rng(i).normal(size=9))
             keep(store, structure, key=f"s-{i}")
             choose(store, structure)
-            store.commit_label(f"l-{i}", 0, label(structure), COST)
+            store.labels.commit(f"l-{i}", 0, label(structure), COST)
     return path.stat().st_size
 
 
 def test_recent_tasks_are_those_after_a_moment_and_the_last_few(tmp_path):
     with new_store(tmp_path / "s") as store:
-        store.inherit("inherit-1", 1)  # ends now, after all others
+        store.candidates.inherit("inherit-1", 1)  # ends now, after all others
         for i in range(6):
             training = Training(version=i, checkpoint="", n_labels=1)
-            store.commit_training(f"t-{i}", 0, training, replace(COST, finished_at=float(i)))
+            store.trainings.commit(f"t-{i}", 0, training, replace(COST, finished_at=float(i)))
 
         def keys(since, at_least):
-            return [key for key, *_ in store.recent_tasks(since, at_least=at_least)]
+            return [task.key for task in store.tasks.recent(since, at_least=at_least)]
 
         assert keys(2.0, 0) == ["t-3", "t-4", "t-5", "inherit-1"]
         assert keys(4.0, 3) == ["t-3", "t-4", "t-5", "inherit-1"]
         assert keys(1e12, 2) == ["t-4", "t-5"]
-        assert store.recent_tasks(-1.0, at_least=0) == list(store.tasks())
+        assert store.tasks.recent(-1.0, at_least=0) == list(store.tasks.all())
 
 
 @pytest.mark.parametrize("always_read", [0, 2**28])
-@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize("kind", [Store, StoreReader])
 @pytest.mark.parametrize("left", [0, 10, 5000, 0.5])
-def test_a_cut_file_is_called_damaged(tmp_path, left, read_only, always_read, monkeypatch):
+def test_a_cut_file_is_called_damaged(tmp_path, left, kind, always_read, monkeypatch):
     monkeypatch.setattr("workflow.run.store.database._ALWAYS_READ_BYTES", always_read)
     path = tmp_path / "store.sqlite"
     size = full_store(path)
@@ -447,9 +484,9 @@ def test_a_cut_file_is_called_damaged(tmp_path, left, read_only, always_read, mo
         file.truncate(int(left * size) if isinstance(left, float) else left)
     with (
         pytest.raises(StoreError, match=r"store\.sqlite cannot be used .*it is damaged; put back"),
-        Store.open(path, read_only=read_only) as store,
+        kind.open(path) as store,
     ):
-        list(store.export_rows())
+        list(store.labels.export_rows())
 
 
 @pytest.mark.parametrize("content", [b"not a database at all, but text\n" * 99, b"\0" * 8192])
@@ -479,10 +516,10 @@ def test_pages_of_rubbish_are_noticed_before_anything_is_written(tmp_path):
     with pytest.raises(StoreError, match="it is damaged"):
         Store.open(path)
     with (
-        Store.open(path, read_only=True) as store,
+        StoreReader.open(path) as store,
         pytest.raises(StoreError, match="it is damaged"),
     ):
-        list(store.export_rows())
+        list(store.labels.export_rows())
     assert path.read_bytes() == damaged
 
 
@@ -494,17 +531,17 @@ def test_a_large_store_is_read_before_writing_only_after_a_launch_that_was_cut_o
     path = tmp_path / "s"
     full_store(path)
     with Store.open(path) as store:
-        store.end_launch(store.begin_launch(1))
-        last = store.begin_launch(1)
+        store.diary.end_launch(store.diary.begin_launch(1))
+        last = store.diary.begin_launch(1)
         if not was_cut_off:
-            store.end_launch(last)
+            store.diary.end_launch(last)
     put_rubbish(path)
     if was_cut_off:
         with pytest.raises(StoreError, match="it is damaged"):
             Store.open(path)
         return
     with Store.open(path) as store, pytest.raises(StoreError, match="it is damaged"):
-        list(store.export_rows())
+        list(store.labels.export_rows())
 
 
 def fill(store: Store) -> None:
@@ -516,12 +553,14 @@ def test_a_full_disk_is_said_and_keeps_what_was_committed(tmp_path):
     path = tmp_path / "s"
     with new_store(path) as store:
         keep(store, water(), key="s-1")
-        store._connection.execute(f"PRAGMA max_page_count = {store._one('PRAGMA page_count')[0]}")
+        store.database.connection.execute(
+            f"PRAGMA max_page_count = {store.database.one('PRAGMA page_count')[0]}"
+        )
         with pytest.raises(StoreError, match="make room on the disk and launch again"):
             fill(store)
     with Store.open(path) as store:
-        kept = len(store.finished_tasks(0))
-        assert kept == store.tally(0).total() >= 1
+        kept = len(store.tasks.finished(0))
+        assert kept == store.candidates.tally(0).total() >= 1
 
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path):

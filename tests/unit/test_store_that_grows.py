@@ -12,9 +12,10 @@ from scripted_workers import scripted_campaign
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import find_level
 from workflow.report.summary import summarize
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.state import rung_state
-from workflow.run.store.store import Store
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
+from workflow.run.state import read_rung_state
+from workflow.run.store.store import Store, StoreReader
 
 LEVEL = find_level("hf/sto-3g")
 WATER = molecule_from_smiles("O", name="water")
@@ -25,9 +26,9 @@ def run_of(path: Path, n: int) -> RunFolder:
     """Return a run with `n` labelled and `n` waiting candidates, all judged by committee 1."""
     folder = open_run(scripted_campaign(), path)
     with Store.create(folder.store, scripted_campaign().model_dump_json()) as store:
-        store.add_molecules([(WATER, False)])
-        store.add_level(LEVEL)
-        with store._write() as db:
+        store.molecules.add([(WATER, False)])
+        store.labels.add_level(LEVEL)
+        with store.database.write() as db:
             db.execute("PRAGMA defer_foreign_keys = ON")
             for status in ("labelled", "waiting"):
                 ids = [(f"{i:08x}{status}", WATER.molecule_id) for i in range(n)]
@@ -58,28 +59,30 @@ def instructions(store: Store, asked: Callable[[], Any]) -> int:
         n += 1
         return 0
 
-    store._connection.set_progress_handler(count, 1)
+    store.database.connection.set_progress_handler(count, 1)
     asked()
-    store._connection.set_progress_handler(None, 1)
+    store.database.connection.set_progress_handler(None, 1)
     return n
 
 
 QUESTIONS: dict[str, Callable[[Store], Any]] = {
-    "state": lambda store: rung_state(store, scripted_campaign(), 0, LEVEL),
-    "offers": lambda store: store.pool(0).offers("initial", WATER.molecule_id),
-    "drawn": lambda store: store.pool(0).drawn(9, seed=1),
-    "uncertain": lambda store: store.pool(0).uncertain(9, most_of_a_molecule=9, already={}),
-    "unjudged": lambda store: store.pool(0).has_unjudged(VERSION),
-    "never judged": lambda store: store.pool(0)._first_ids(
+    "state": lambda store: read_rung_state(store, scripted_campaign(), 0, LEVEL),
+    "offers": lambda store: store.candidates.waiting(0).offers("initial", WATER.molecule_id),
+    "drawn": lambda store: store.candidates.waiting(0).drawn(9, seed=1),
+    "uncertain": lambda store: store.candidates.waiting(0).uncertain(
+        9, most_of_a_molecule=9, already={}
+    ),
+    "unjudged": lambda store: store.candidates.waiting(0).has_unjudged(VERSION),
+    "never judged": lambda store: store.candidates.waiting(0)._first_ids(
         9,
         [("judged_by IS NOT ? AND excess IS NULL", VERSION)],
         index="waiting_by_excess",
         order="excess DESC, structure_id",
     ),
-    "last end": lambda store: store.last_end("label"),
-    "end of a launch": lambda store: store.last_end_within(0.0, 1e9),
-    "busy afterwards": lambda store: store.busy_seconds_after(1e9),
-    "failures": lambda store: store.count_unusable(LEVEL.level_id),
+    "last end": lambda store: store.tasks.last_end("label"),
+    "end of a launch": lambda store: store.tasks.last_end_within(0.0, 1e9),
+    "busy afterwards": lambda store: store.tasks.busy_seconds_after(1e9),
+    "failures": lambda store: store.unusable.count(LEVEL.level_id),
 }
 
 
@@ -94,7 +97,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, RunFolder
 def test_a_question_of_the_driver_costs_the_same_in_a_run_ten_times_as_large(runs, question):
     costs = []
     for folder in runs:
-        with Store.open(folder.store, read_only=True) as store:
+        with StoreReader.open(folder.store) as store:
             ask = QUESTIONS[question]
             costs.append(instructions(store, lambda store=store, ask=ask: ask(store)))
     small, large = costs

@@ -3,17 +3,20 @@
 from pathlib import Path
 
 import pytest
+from error_examples import CALIBRATION, errors
 from rich.console import Console
 from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.readers.molecules import molecule_from_smiles
 from workflow.campaign.driver import Driver
+from workflow.planning.records import Training
 from workflow.report.screen import duration, summary_screen
 from workflow.report.summary import summarize
-from workflow.run.folder import RunFolder, open_run
-from workflow.run.store.records import Cost, Training
+from workflow.run.folder import RunFolder
+from workflow.run.opened import open_run
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
+from workflow.work.results import Cost
 
 
 def cost(start: float, end: float, cpu: float = 0.0) -> Cost:
@@ -28,7 +31,7 @@ def new_run(path: Path) -> RunFolder:
 
 
 def put_launches(folder: RunFolder, *launches) -> None:
-    with Store.open(folder.store) as store, store._write() as db:
+    with Store.open(folder.store) as store, store.database.write() as db:
         db.executemany("INSERT INTO launches VALUES (?, ?, ?)", launches)
 
 
@@ -36,7 +39,7 @@ def put_tasks(folder: RunFolder, *costs: Cost) -> None:
     with Store.open(folder.store) as store:
         for i, one in enumerate(costs):
             training = Training(version=i, checkpoint="", n_labels=1)
-            store.commit_training(f"train-0-{i}", 0, training, one)
+            store.trainings.commit(f"train-0-{i}", 0, training, one)
 
 
 def shown(folder: RunFolder) -> str:
@@ -52,7 +55,7 @@ def shown(folder: RunFolder) -> str:
 def busy_share(folder: RunFolder, tasks, launches) -> float | None:
     """Return the share for tasks given as (kind, cost)."""
     put_launches(folder, *launches)
-    with Store.open(folder.store) as store, store._write() as db:
+    with Store.open(folder.store) as store, store.database.write() as db:
         for i, (kind, one) in enumerate(tasks):
             times = (one.started_at, one.finished_at, one.cpu_seconds)
             row = (f"{kind}-{i}", 0, kind, 0, "{}", one.worker, *times)
@@ -123,7 +126,7 @@ def finished_run(tmp_path_factory) -> RunFolder:
     folder = new_run(tmp_path_factory.mktemp("runs") / "x")
     workers = ScriptedWorkers(folder.path, failing=lambda i: int(i, 16) % 6 == 0)
     with Store.open(folder.store) as store:
-        store.add_molecules([(molecule_from_smiles("O", name="water"), False)])
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
         Driver(store, scripted_campaign(), Backend(), folder, workers, Listener()).run()
     put_launches(folder, (1000.0, 1100.0, 2))
     return folder
@@ -157,7 +160,7 @@ def test_the_screen_says_it(finished_run):
     assert f"failed: {20 - made} ({20 - made} convergence)" in text
     assert f"{rung.labels['held_out']} held-out" in text
     for training in rung.trainings:
-        assert f"{training.errors['energy_mae_kcal_mol']:.2f}" in text
+        assert f"{training.errors.energy_mae_kcal_mol:.2f}" in text
     assert str(finished_run.path / rung.trainings[-1].checkpoint) in text.replace("\n", "")
     assert f"busy until the last label: {summary.busy_share:.0%}" in text
 
@@ -172,37 +175,30 @@ def test_a_run_without_any_result_has_a_summary_too(tmp_path):
 
 def test_errors_that_were_not_computed_are_dashes(tmp_path):
     folder = new_run(tmp_path)
-    errors = {"energy_mae_kcal_mol": 0.5, "force_mae_kcal_mol_angstrom": None}
+    found = errors(
+        energy_mae_kcal_mol=0.5,
+        force_mae_kcal_mol_angstrom=None,
+        force_rmse_kcal_mol_angstrom=None,
+    )
     with Store.open(folder.store) as store:
-        for version, these in ((1, errors), (2, None)):
+        for version, these in ((1, found), (2, None)):
             training = Training(version=version, checkpoint="m", n_labels=7, errors=these)
-            store.commit_training(f"train-0-{version}", 0, training, cost(0, 1))
+            store.trainings.commit(f"train-0-{version}", 0, training, cost(0, 1))
     lines = [line.split() for line in shown(folder).splitlines()]
-    assert ["1", "7", "0.50", "-", "-", "-", "-", "0.230", "-"] in lines
+    assert ["1", "7", "0.50", "1.25", "-", "-", "-", "0.230", "-"] in lines
     assert ["2", "7", "-", "-", "-", "-", "-", "0.230", "-"] in lines
     assert "Error by disagreement" not in shown(folder)
 
 
 def test_calibration_is_shown_by_training_and_by_disagreement(tmp_path):
     folder = new_run(tmp_path)
-    calibration = {
-        "n_structures": 12,
-        "factor": 2.5,
-        "rank_correlation": 0.41,
-        "error_shares": [0.5, 0.9],
-        "error_quantiles_kcal_mol": [0.2, 0.5],
-        "bins": [
-            {"n_structures": 6, "sigma_kcal_mol": 0.1, "rmse_kcal_mol": 0.15},
-            {"n_structures": 6, "sigma_kcal_mol": 0.2, "rmse_kcal_mol": 0.55},
-        ],
-    }
-    errors = {"energy_mae_kcal_mol": 0.5, "calibration_factor": 2.5, "calibration": calibration}
+    found = errors(calibration_factor=2.5, calibration=CALIBRATION)
     with Store.open(folder.store) as store:
-        training = Training(version=1, checkpoint="m", n_labels=7, errors=errors)
-        store.commit_training("train-0-1", 0, training, cost(0, 1))
+        training = Training(version=1, checkpoint="m", n_labels=7, errors=found)
+        store.trainings.commit("train-0-1", 0, training, cost(0, 1))
     text = shown(folder)
     lines = [line.split() for line in text.splitlines()]
-    assert ["1", "7", "0.50", "-", "-", "-", "2.50", "0.200", "-"] in lines
+    assert ["1", "7", "1.00", "1.25", "2.00", "2.50", "2.50", "0.200", "-"] in lines
     assert ["6", "0.100", "0.150", "1.50"] in lines
     assert ["6", "0.200", "0.550", "2.75"] in lines
     assert "rank correlation 0.41" in text

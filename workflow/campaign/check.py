@@ -20,6 +20,7 @@ from workflow.planning.cost import CostMoments, fit_cost, n_electrons
 from workflow.report.screen import duration
 from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
+from workflow.settings.devices import require_devices
 from workflow.settings.molecules import (
     check_levels,
     described,
@@ -28,7 +29,7 @@ from workflow.settings.molecules import (
     rung_level,
 )
 from workflow.work.pools.facts import WorkerFacts, worker_facts
-from workflow.work.pools.workers import Workers, start_workers
+from workflow.work.pools.workers import ParslWorkers, start_workers
 from workflow.work.system.disk import disk_errors_explained
 
 
@@ -110,6 +111,7 @@ def check_campaign(
     CampaignFailed
         A pool does not start, in its scheduler's words.
     """
+    require_devices(campaign, backend)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     for error in skipped:
@@ -161,7 +163,7 @@ def check_campaign(
 
 def _look_at_pools(
     backend: Backend,
-    workers: Workers,
+    workers: ParslWorkers,
     engines: Sequence[str],
     console: Console,
     patience_seconds: float,
@@ -212,7 +214,7 @@ def _try(
     structure: Structure,
     level: LevelOfTheory,
     engine: type[Engine],
-    workers: Workers,
+    workers: ParslWorkers,
     backend: Backend,
     folder: Path,
 ) -> _Trial:

@@ -1,16 +1,26 @@
 """Take the result of a task into the store."""
 
-from chemistry.errors import InputError
+from chemistry.errors import InputError, StoreError
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level
 from workflow.campaign.quality import examine_label, settle
-from workflow.planning.keys import SampleTask, parse_version
+from workflow.planning.keys import (
+    CheckKey,
+    GrowKey,
+    JudgeKey,
+    LabelKey,
+    SampleTask,
+    TaskKey,
+    TrainKey,
+    parse_key,
+)
+from workflow.planning.records import Candidate, Purpose, Training
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import checkpoint_name
-from workflow.run.store.records import Candidate, Cost, Purpose, Training
+from workflow.run.store.records import GrowDetail, SampleDetail
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
-from workflow.work.results import Broken, Grown, Judged, Sampled, TaskResult, Trained
+from workflow.work.results import Broken, Cost, Grown, Judged, Sampled, TaskResult, Trained
 
 _NAMES_SAID = 5
 
@@ -20,34 +30,50 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
 
     A result that is known already changes nothing, so that a crash between the commit and the
     removal from the spool does no harm.
+
+    Raises
+    ------
+    StoreError
+        It is the answer to no task that this version of rung knows.
     """
-    match result.answer:
-        case Label() | LabelFailure():
-            return _commit_label(store, campaign, key, result.answer, result.cost)
-        case Sampled():
-            return _commit_sample(
-                store, campaign, SampleTask.parse(key), result.answer, result.cost
-            )
-        case Trained():
-            return _commit_training(store, key, result.answer, result.cost)
-        case Judged():
-            _commit_judgement(store, campaign, key, result.answer, result.cost)
+    try:
+        task = parse_key(key)
+    except ValueError as error:
+        raise _not_ours(key) from error
+    answer, cost = result.answer, result.cost
+    match task, answer:
+        case LabelKey(), Label() | LabelFailure():
+            return _commit_label(store, campaign, key, answer, cost)
+        case CheckKey(), Label() | LabelFailure():
+            return _commit_second(store, campaign, key, answer, cost)
+        case SampleTask(), Sampled():
+            return _commit_sample(store, campaign, task, answer, cost)
+        case TrainKey(), Trained():
+            return _commit_training(store, task, answer, cost)
+        case JudgeKey(), Judged():
+            _commit_judgement(store, campaign, task, answer, cost)
             return ""
-        case Grown():
-            return _commit_growth(store, key, result.answer, result.cost)
-        case Broken():
-            return _commit_broken(store, campaign, key, result.answer, result.cost)
+        case GrowKey(), Grown():
+            return _commit_growth(store, task, answer, cost)
+        case _, Broken():
+            return _commit_broken(store, campaign, task, answer, cost)
+    raise _not_ours(key)
+
+
+def _not_ours(key: str) -> StoreError:
+    return StoreError(
+        f"the spool holds a result {key}.json that answers no task of this rung: go on with the "
+        "version of rung that made it, or delete the file"
+    )
 
 
 def _commit_label(
     store: Store, campaign: Campaign, key: str, answer: Label | LabelFailure, cost: Cost
 ) -> str:
     rung = _rung_of_level(campaign, answer.level_id)
-    if key.startswith("check-"):
-        return _commit_second(store, campaign, key, rung, answer, cost)
     if isinstance(answer, Label):
         examined = examine_label(store, campaign, rung, answer)
-        store.commit_label(
+        store.labels.commit(
             key,
             rung,
             answer,
@@ -59,23 +85,19 @@ def _commit_label(
         if examined.quarantine is None:
             return ""
         return f"label of structure {answer.structure_id} refused: {examined.quarantine}"
-    store.commit_failure(key, rung, answer, cost)
+    store.unusable.commit_failure(key, rung, answer, cost)
     return f"label failed ({answer.kind}): {answer.message}"
 
 
 def _commit_second(
-    store: Store,
-    campaign: Campaign,
-    key: str,
-    rung: int,
-    second: Label | LabelFailure,
-    cost: Cost,
+    store: Store, campaign: Campaign, key: str, second: Label | LabelFailure, cost: Cost
 ) -> str:
-    first = store.label(second.structure_id, second.level_id)
+    rung = _rung_of_level(campaign, second.level_id)
+    first = store.labels.find(second.structure_id, second.level_id)
     if first is None:
         return ""
     settled = settle(store, campaign, rung, first, second)
-    store.commit_second(
+    store.unusable.commit_second(
         key,
         rung,
         settled.label,
@@ -118,86 +140,85 @@ def _commit_sample(
         )
         for offer in sampled.offers
     ]
-    detail = {
-        "purpose": task.purpose,
-        "rung": task.rung,
-        "version": task.version,
-        "sweep": task.sweep,
-        "judged": sampled.judged,
-        "over_threshold": sampled.over_threshold,
-        "rejected": dict(sampled.rejected),
-        "is_broken": is_broken,
-    }
-    store.commit_sample(
+    detail = SampleDetail(
+        purpose=task.purpose,
+        rung=task.rung,
+        version=task.version,
+        sweep=task.sweep,
+        judged=sampled.judged,
+        over_threshold=sampled.over_threshold,
+        rejected=dict(sampled.rejected),
+        is_broken=is_broken,
+    )
+    store.candidates.commit_sample(
         task.key,
         task.rung,
         candidates,
         are_starts=task.purpose == "start",
-        threshold=threshold_of(campaign.select, store.training(task.rung, task.version)),
+        threshold=threshold_of(campaign.select, store.trainings.find(task.rung, task.version)),
         detail=detail,
         cost=cost,
     )
     if task.purpose == "start" and not candidates:
-        name = store.molecule(task.molecule_id).name
+        name = store.molecules.find(task.molecule_id).name
         return f"no conformer of molecule {name} was found: it is left out"
     return ""
 
 
-def _commit_training(store: Store, key: str, trained: Trained, cost: Cost) -> str:
-    rung, version = parse_version(key)
+def _commit_training(store: Store, task: TrainKey, trained: Trained, cost: Cost) -> str:
     training = Training(
-        version=version,
-        checkpoint=checkpoint_name(rung, version),
+        version=task.version,
+        checkpoint=checkpoint_name(task.rung, task.version),
         n_labels=trained.n_labels,
-        errors=None if trained.errors is None else dict(trained.errors),
-        history=dict(trained.history),
+        errors=trained.errors,
+        history=trained.history,
     )
-    store.commit_training(key, rung, training, cost)
-    said = f"training {version} on {trained.n_labels} labels"
-    if training.errors is None:
+    store.trainings.commit(task.key, task.rung, training, cost)
+    said = f"training {task.version} on {trained.n_labels} labels"
+    if trained.errors is None:
         return said
-    said += f": held-out energy MAE {training.errors['energy_mae_kcal_mol']:.2f} kcal/mol"
-    force_mae = training.errors["force_mae_kcal_mol_angstrom"]
+    said += f": held-out energy MAE {trained.errors.energy_mae_kcal_mol:.2f} kcal/mol"
+    force_mae = trained.errors.force_mae_kcal_mol_angstrom
     return said if force_mae is None else f"{said}, force MAE {force_mae:.2f} kcal/mol/Å"
 
 
 def _commit_judgement(
     store: Store,
     campaign: Campaign,
-    key: str,
+    task: JudgeKey,
     judged: Judged,
     cost: Cost,
     *,
     is_broken: bool = False,
 ) -> None:
-    rung, version = parse_version(key)
-    store.commit_judgement(
-        key,
-        rung,
-        version,
+    training = store.trainings.find(task.rung, task.version)
+    store.candidates.commit_judgement(
+        task.key,
+        task.rung,
+        task.version,
         judged.judgements,
-        threshold=threshold_of(campaign.select, store.training(rung, version)),
+        threshold=threshold_of(campaign.select, training),
         cost=cost,
         is_broken=is_broken,
     )
 
 
 def _commit_growth(
-    store: Store, key: str, grown: Grown, cost: Cost, *, is_broken: bool = False
+    store: Store, task: GrowKey, grown: Grown, cost: Cost, *, is_broken: bool = False
 ) -> str:
-    rung, version = parse_version(key)
-    store.commit_growth(
-        key,
-        rung,
-        version,
+    store.molecules.commit_growth(
+        task.key,
+        task.rung,
         [new.molecule for new in grown.molecules],
-        detail={
-            "heavy_atoms": grown.heavy_atoms,
-            "judged": grown.judged,
-            "skipped": grown.skipped,
-            "reasons": [new.reason for new in grown.molecules],
-            "is_broken": is_broken,
-        },
+        detail=GrowDetail(
+            version=task.version,
+            molecule_ids=tuple(new.molecule.molecule_id for new in grown.molecules),
+            heavy_atoms=grown.heavy_atoms,
+            judged=grown.judged,
+            skipped=grown.skipped,
+            reasons=tuple(new.reason for new in grown.molecules),
+            is_broken=is_broken,
+        ),
         cost=cost,
     )
     if not grown.molecules:
@@ -209,17 +230,19 @@ def _commit_growth(
     )
 
 
-def _commit_broken(store: Store, campaign: Campaign, key: str, broken: Broken, cost: Cost) -> str:
+def _commit_broken(
+    store: Store, campaign: Campaign, task: TaskKey, broken: Broken, cost: Cost
+) -> str:
     """Note a task that could not be done; the next launch tries it again."""
-    said = f"{key} could not be done ({broken.kind}): {broken.message}"
-    store.add_event("broken task", said)
-    if key.startswith("sample-"):
-        task = SampleTask.parse(key)
-        nothing = Sampled(offers=(), judged=0, over_threshold=0, rejected={})
-        _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
-    elif key.startswith("judge-"):
-        _commit_judgement(store, campaign, key, Judged(judgements=()), cost, is_broken=True)
-    elif key.startswith("grow-"):
-        none = Grown(molecules=(), heavy_atoms=None, judged=0, skipped=0)
-        _commit_growth(store, key, none, cost, is_broken=True)
+    said = f"{task.key} could not be done ({broken.kind}): {broken.message}"
+    store.diary.add_event("broken task", said)
+    match task:
+        case SampleTask():
+            nothing = Sampled(offers=(), judged=0, over_threshold=0, rejected={})
+            _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
+        case JudgeKey():
+            _commit_judgement(store, campaign, task, Judged(judgements=()), cost, is_broken=True)
+        case GrowKey():
+            none = Grown(molecules=(), heavy_atoms=None, judged=0, skipped=0)
+            _commit_growth(store, task, none, cost, is_broken=True)
     return said

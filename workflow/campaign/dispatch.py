@@ -11,17 +11,17 @@ from chemistry.records.structure import Structure
 from chemistry.sampling import AnySampler
 from workflow.planning.actions import Growing, Judging, Labelling, Sampling, TrainingNow
 from workflow.planning.keys import (
+    CheckKey,
+    GrowKey,
+    JudgeKey,
+    LabelKey,
     SampleTask,
-    check_key,
+    TrainKey,
     derive_seed,
-    grow_key,
-    judge_key,
-    label_key,
-    train_key,
 )
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import (
@@ -31,6 +31,7 @@ from workflow.work.orders import (
     Order,
     PotentialSource,
     SampleOrder,
+    SavedCommittee,
     TrainOrder,
 )
 from workflow.work.training_set import write_labelled
@@ -45,7 +46,7 @@ _MOST_JUDGED = 20_000
 
 def make_order(
     action: Submission,
-    store: Store,
+    store: StoreReader,
     campaign: Campaign,
     folder: RunFolder,
     rung: int,
@@ -56,11 +57,11 @@ def make_order(
         case Sampling():
             return "explore", action.task.key, _sample(action.task, store, campaign, folder)
         case Labelling():
-            name = check_key if action.is_second else label_key
-            key = name(action.structure.structure_id, level.level_id)
+            name = CheckKey if action.is_second else LabelKey
+            task = name(structure_id=action.structure.structure_id, level_id=level.level_id)
             return (
                 "label",
-                key,
+                task.key,
                 LabelOrder(
                     structure=action.structure,
                     level=level,
@@ -69,28 +70,30 @@ def make_order(
                 ),
             )
         case TrainingNow():
-            key = train_key(rung, action.version)
+            key = TrainKey(rung=rung, version=action.version).key
             return "train", key, _train(action.version, store, campaign, folder, rung, level)
         case Judging():
-            waiting = store.pool(rung).to_judge(_MOST_JUDGED, action.version)
-            checkpoint = folder.checkpoint(rung, action.version)
+            waiting = store.candidates.waiting(rung).to_judge(_MOST_JUDGED, action.version)
             order = JudgeOrder(
-                structures=tuple(c.structure for c in waiting), checkpoint=checkpoint
+                structures=tuple(c.structure for c in waiting),
+                committee=_committee(campaign, folder, rung, action.version),
             )
-            return "judge", judge_key(rung, action.version), order
+            return "judge", JudgeKey(rung=rung, version=action.version).key, order
         case Growing():
-            key = grow_key(rung, action.version)
+            key = GrowKey(rung=rung, version=action.version).key
             return "explore", key, _grow(action.version, key, store, campaign, folder, rung)
 
 
-def _sample(task: SampleTask, store: Store, campaign: Campaign, folder: RunFolder) -> SampleOrder:
-    molecule = store.molecule(task.molecule_id)
+def _sample(
+    task: SampleTask, store: StoreReader, campaign: Campaign, folder: RunFolder
+) -> SampleOrder:
+    molecule = store.molecules.find(task.molecule_id)
     seed = derive_seed(campaign, task.key)
     potential: PotentialSource = campaign.bootstrap
     threshold = None
     if task.purpose == "explore":
-        potential = folder.checkpoint(task.rung, task.version)
-        threshold = threshold_of(campaign.select, store.training(task.rung, task.version))
+        potential = _committee(campaign, folder, task.rung, task.version)
+        threshold = threshold_of(campaign.select, store.trainings.find(task.rung, task.version))
     return SampleOrder(
         molecule=molecule,
         starts=_starts(task, store, seed),
@@ -108,16 +111,16 @@ def _sampler(task: SampleTask, campaign: Campaign) -> AnySampler:
     return samplers[task.sampler]
 
 
-def _starts(task: SampleTask, store: Store, seed: int) -> tuple[Structure, ...]:
+def _starts(task: SampleTask, store: StoreReader, seed: int) -> tuple[Structure, ...]:
     """Return conformers, at most so many; which ones is drawn by the task's seed."""
-    starts = [] if task.purpose == "start" else store.starts(task.molecule_id)
+    starts = [] if task.purpose == "start" else store.molecules.starts(task.molecule_id)
     picks = np.random.default_rng(seed).permutation(len(starts))[:_MAX_STARTS]
     return tuple(starts[i] for i in sorted(picks))
 
 
 def _train(
     version: int,
-    store: Store,
+    store: StoreReader,
     campaign: Campaign,
     folder: RunFolder,
     rung: int,
@@ -127,7 +130,7 @@ def _train(
     training_set = checkpoint.with_suffix(".train.jsonl")
     held_out = checkpoint.with_suffix(".held-out.jsonl")
     for path, is_held_out in ((training_set, False), (held_out, True)):
-        write_labelled(path, store.labelled(rung, level.level_id, held_out=is_held_out))
+        write_labelled(path, store.labels.labelled(rung, level.level_id, held_out=is_held_out))
     return TrainOrder(
         training_set=training_set,
         held_out=held_out,
@@ -144,31 +147,37 @@ def _train(
 
 
 def _grow(
-    version: int, key: str, store: Store, campaign: Campaign, folder: RunFolder, rung: int
+    version: int, key: str, store: StoreReader, campaign: Campaign, folder: RunFolder, rung: int
 ) -> GrowOrder:
     assert campaign.grow is not None, "the plan grows only what is to grow"
     return GrowOrder(
         growth=campaign.grow,
-        elements=campaign.grow.atomic_numbers or store.elements(),
-        known=frozenset(molecule_id for molecule_id, _, _ in store.molecule_names()),
-        checkpoint=folder.checkpoint(rung, version),
-        threshold=threshold_of(campaign.select, store.training(rung, version)),
+        elements=campaign.grow.atomic_numbers or store.molecules.elements(),
+        known=frozenset(molecule_id for molecule_id, _, _ in store.molecules.names()),
+        committee=_committee(campaign, folder, rung, version),
+        threshold=threshold_of(campaign.select, store.trainings.find(rung, version)),
         seed=derive_seed(campaign, key),
     )
 
 
-def _elements(store: Store, campaign: Campaign) -> tuple[int, ...]:
+def _committee(campaign: Campaign, folder: RunFolder, rung: int, version: int) -> SavedCommittee:
+    return SavedCommittee(
+        checkpoint=folder.checkpoint(rung, version), architecture=campaign.train.architecture
+    )
+
+
+def _elements(store: StoreReader, campaign: Campaign) -> tuple[int, ...]:
     """Return the elements that a committee must know: those that are there and those to come."""
     to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
-    return tuple(sorted({*store.elements(), *to_come}))
+    return tuple(sorted({*store.molecules.elements(), *to_come}))
 
 
-def _go_on_from(version: int, store: Store, folder: RunFolder, rung: int) -> Path | None:
+def _go_on_from(version: int, store: StoreReader, folder: RunFolder, rung: int) -> Path | None:
     """Return the committee that a training starts from, or None.
 
     On the first rung it is the one before. A rung that climbs starts each time from the last of
     the rung below: what is frozen or corrected is that one.
     """
     if rung:
-        return folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version)
+        return folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
     return folder.checkpoint(rung, version - 1) if version > 1 else None

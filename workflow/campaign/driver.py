@@ -16,17 +16,24 @@ from workflow.campaign.commit import commit_result
 from workflow.campaign.dispatch import Submission, make_order
 from workflow.planning.actions import Choosing, Finishing, Inheriting, Labelling
 from workflow.planning.cost import PowerLaw
-from workflow.planning.keys import inherit_key
+from workflow.planning.keys import InheritKey
 from workflow.planning.plan import plan
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import failure_reason
 from workflow.run.folder import RunFolder
-from workflow.run.state import cost_model, rung_state
-from workflow.run.store.records import LOSSES_OF_A_POISON_TASK, Loss
+from workflow.run.state import cost_model, read_rung_state
 from workflow.run.store.store import Store
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.lost_tries import is_lost, is_too_large, loss_of, lost_result, poisoned
+from workflow.work.lost_tries import (
+    LOSSES_OF_A_POISON_TASK,
+    LostTry,
+    is_lost,
+    is_too_large,
+    loss_of,
+    lost_result,
+    poisoned,
+)
 from workflow.work.orders import LabelOrder, Order, TrainOrder
 from workflow.work.results import Broken, TaskResult, result_spool
 from workflow.work.submit import Workers, submit_order
@@ -82,13 +89,13 @@ class Driver:
         StoreError
             The store or the spool cannot be written.
         """
-        self._store.clear_meta("finished")
-        self._store.forget_broken_tasks()
+        self._store.diary.clear_fact("finished")
+        self._store.tasks.forget_broken()
         self.take_in_leftovers()
         reason = ""
         for index in range(len(self._campaign.rungs)):
             reason = self._run_rung(index)
-        self._store.set_meta("finished", reason)
+        self._store.diary.set_fact("finished", reason)
         return reason
 
     def take_in_leftovers(self) -> None:
@@ -105,7 +112,7 @@ class Driver:
 
     def _run_rung(self, index: int) -> str:
         level = find_level(self._campaign.rungs[index].level)
-        self._store.add_level(level)
+        self._store.labels.add_level(level)
         while True:
             state = self._state(index, level)
             self._observer.saw(state, level)
@@ -123,20 +130,20 @@ class Driver:
                 if isinstance(action, Finishing):
                     if state.newest is None:
                         raise CampaignFailed(f"{action.reason}: nothing could be trained")
-                    self._store.add_event("rung finished", action.reason)
+                    self._store.diary.add_event("rung finished", action.reason)
                     return action.reason
                 if isinstance(action, Choosing):
                     newest = state.newest.version if state.newest else 0
-                    self._store.choose(index, action.choices, newest)
+                    self._store.candidates.choose(index, action.choices, newest)
                 elif isinstance(action, Inheriting):
-                    self._store.inherit(inherit_key(index), index)
+                    self._store.candidates.inherit(InheritKey(rung=index).key, index)
                 else:
                     self._submit(index, level, action, cost)
             if not any(isinstance(action, Choosing | Inheriting) for action in actions):
                 self._take_in_next()
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
-        return rung_state(
+        return read_rung_state(
             self._store,
             self._campaign,
             index,
@@ -147,8 +154,8 @@ class Driver:
 
     def _why(self, failed: str, level: LevelOfTheory) -> str:
         """Add to a reason an example of what went wrong, and what to do."""
-        example = self._store.first_failure(level.level_id) if "labels" in failed else None
-        events = self._store.events(last=1)
+        example = self._store.unusable.first_failure(level.level_id) if "labels" in failed else None
+        events = self._store.diary.events(last=1)
         if example is None and events:
             example = events[0][2]
         told = f", one of them: {example}" if example else ""
@@ -218,9 +225,9 @@ class Driver:
         """Note a lost try, so that the plan asks for the task again; None unless it is poison."""
         self._n_lost += 1
         loss = loss_of(result)
-        tries = self._store.add_loss(key, loss)
+        tries = self._store.tasks.add_loss(key, loss)
         said = f"{key} was lost ({loss.message})"
-        self._store.add_event("lost task", said)
+        self._store.diary.add_event("lost task", said)
         if tries >= LOSSES_OF_A_POISON_TASK:
             return poisoned(result, tries)
         self._taken_in.append(key)
@@ -231,9 +238,9 @@ class Driver:
     def _has_larger_pool(self) -> bool:
         return self._backend.roles.large_label is not None
 
-    def _outgrown(self, key: str) -> list[Loss]:
+    def _outgrown(self, key: str) -> list[LostTry]:
         """Return the tries for which the usual pool gave too little."""
-        return [loss for loss in self._store.losses(key) if loss.kind == "resource"]
+        return [loss for loss in self._store.tasks.losses(key) if loss.kind == "resource"]
 
     def _goes_to_larger_pool(self, key: str, result: TaskResult) -> bool:
         """Note a label that its pool gave too little, so that the plan asks for it again.
@@ -246,9 +253,9 @@ class Driver:
         loss = loss_of(result)
         before = self._outgrown(key)
         if not before:
-            self._store.add_loss(key, loss)
+            self._store.tasks.add_loss(key, loss)
             said = f"{key} needs more than its pool gives ({loss.message})"
-            self._store.add_event("larger pool", said)
+            self._store.diary.add_event("larger pool", said)
             self._observer.said(f"{said}: pool `{self._backend.roles.large_label}` tries it again")
         return all(loss.at == known.at for known in before)
 

@@ -11,14 +11,13 @@ from chemistry.errors import InputError, Interrupted
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
-from workflow.run.folder import RunFolder, as_launched, locked, open_run, write_facts
-from workflow.run.resume import given, require_same_molecules
-from workflow.run.store.store import Store
+from workflow.run.folder import RunFolder
+from workflow.run.opened import OpenRun, opened_run
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
+from workflow.settings.devices import require_devices
 from workflow.settings.molecules import check_levels, read_campaign_molecules
 from workflow.work.pools.workers import start_workers
-from workflow.work.system.disk import disk_errors_explained
 
 
 def launch_campaign(
@@ -32,60 +31,16 @@ def launch_campaign(
     Interrupted
         After Ctrl-C or SIGTERM.
     """
+    require_devices(campaign, backend)
     with opened_run(campaign, path, force_new=force_new) as run, progress:
         for error in run.skipped:
             progress.said(f"skipped {error}")
         _drive(run, backend, progress)
         # Not earlier: its formats take a second to import, which no worker should wait for.
-        from workflow.datasets.export import write_exports
+        from workflow.datasets.export.write import write_exports
 
         write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
-
-
-@dataclass(frozen=True, kw_only=True)
-class OpenRun:
-    """A run that nobody else can go on with.
-
-    Attributes
-    ----------
-    folder : RunFolder
-    store : Store
-        Knows all molecules.
-    campaign : Campaign
-        What its file leaves open is as the run began.
-    skipped : tuple of InputError
-        Entries of molecule files that were left out.
-    """
-
-    folder: RunFolder
-    store: Store
-    campaign: Campaign
-    skipped: tuple[InputError, ...]
-
-
-@contextmanager
-def opened_run(campaign: Campaign, path: Path, *, force_new: bool = False) -> Iterator[OpenRun]:
-    """Hold the folder and the store of a run, made if need be.
-
-    Raises
-    ------
-    InputError, StoreError
-    """
-    skipped: list[InputError] = []
-    molecules = read_campaign_molecules(campaign, skipped)
-    check_levels(campaign, [molecule for molecule, _ in molecules])
-    folder = open_run(campaign, path, force_new=force_new)
-    with (
-        disk_errors_explained(folder.path),
-        locked(folder),
-        _open_store(folder, campaign) as store,
-    ):
-        require_same_molecules(store.given_molecules(), molecules, path)
-        as_begun = _remember(store, campaign)
-        write_facts(folder, as_begun)
-        store.add_molecules(molecules)
-        yield OpenRun(folder=folder, store=store, campaign=as_begun, skipped=tuple(skipped))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +80,7 @@ class RungIntent:
 
 def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
     """Return what a launch would do; raises InputError like one."""
+    require_devices(campaign, backend)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
@@ -164,35 +120,21 @@ def describe(intent: Intent) -> str:
     return "\n".join(lines)
 
 
-def _open_store(folder: RunFolder, campaign: Campaign) -> Store:
-    if not folder.store.exists():
-        return Store.create(folder.store, campaign.model_dump_json())
-    return Store.open(folder.store)
-
-
-def _remember(store: Store, campaign: Campaign) -> Campaign:
-    """Keep the campaign of this launch in the store and return it."""
-    launched = as_launched(store, campaign)
-    store.set_meta("campaign", launched.model_dump_json())
-    store.set_meta("campaign_given", given(campaign))
-    return launched
-
-
 def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
     store, campaign, folder = run.store, run.campaign, run.folder
     driver: Driver | None = None
     try:
         with (
             _sigterm_as_interrupt(),
-            start_workers(backend, folder.path) as workers,
+            start_workers(backend, folder.path, progress.said) as workers,
             Refresher(folder, progress) as observer,
         ):
             driver = Driver(store, campaign, backend, folder, workers, observer)
-            launched = store.begin_launch(backend.slots)
+            launched = store.diary.begin_launch(backend.slots)
             try:
                 driver.run()
             finally:
-                store.end_launch(launched)
+                store.diary.end_launch(launched)
     except KeyboardInterrupt as interrupt:
         # The workers are gone by now; what they finished until then lies in the spool.
         if driver is not None:

@@ -10,9 +10,9 @@ from chemistry.gates import Expectation, Finding, compare, examine, is_outlier, 
 from chemistry.geometries.rdkit_bridge import geometry_rules
 from chemistry.records.label import Label, LabelFailure
 from chemistry.units import KCAL_MOL_PER_EV
-from workflow.planning.keys import check_key, derive_seed
-from workflow.run.store.records import Candidate
-from workflow.run.store.store import Store
+from workflow.planning.keys import CheckKey, derive_seed
+from workflow.planning.records import Candidate
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 
 
@@ -39,7 +39,7 @@ class Examined:
     said: str = ""
 
 
-def examine_label(store: Store, campaign: Campaign, rung: int, label: Label) -> Examined:
+def examine_label(store: StoreReader, campaign: Campaign, rung: int, label: Label) -> Examined:
     """Judge a new label; an outlier is not used before a second opinion has come."""
     findings = _findings(store, campaign, rung, label)
     quarantine = refusal(findings)
@@ -53,7 +53,7 @@ def examine_label(store: Store, campaign: Campaign, rung: int, label: Label) -> 
 
 
 def settle(
-    store: Store, campaign: Campaign, rung: int, first: Label, second: Label | LabelFailure
+    store: StoreReader, campaign: Campaign, rung: int, first: Label, second: Label | LabelFailure
 ) -> Examined:
     """Say which of two labels of one structure is kept, and whether it is trained on.
 
@@ -86,12 +86,14 @@ def settle(
     )
 
 
-def _findings(store: Store, campaign: Campaign, rung: int, label: Label) -> tuple[Finding, ...]:
-    candidate = store.candidate(rung, label.structure_id)
+def _findings(
+    store: StoreReader, campaign: Campaign, rung: int, label: Label
+) -> tuple[Finding, ...]:
+    candidate = store.candidates.find(rung, label.structure_id)
     if candidate is None:
         return ()
     structure = candidate.structure
-    rules = geometry_rules(store.molecule(structure.molecule_id))
+    rules = geometry_rules(store.molecules.find(structure.molecule_id))
     is_same = np.array_equal(rules.atomic_numbers, structure.atomic_numbers)
     return examine(
         structure,
@@ -102,21 +104,26 @@ def _findings(store: Store, campaign: Campaign, rung: int, label: Label) -> tupl
     )
 
 
-def _expectation(store: Store, rung: int, candidate: Candidate) -> Expectation | None:
+def _expectation(store: StoreReader, rung: int, candidate: Candidate) -> Expectation | None:
     """Return what the committee that judged a candidate last expected; None before there is one."""
     rho, energy, version = candidate.rho_kcal_mol, candidate.energy_ev, candidate.judged_by
-    training = None if version is None else store.training(rung, version)
+    training = None if version is None else store.trainings.find(rung, version)
     if rho is None or energy is None or training is None:
         return None
-    errors = training.errors or {}
     return Expectation(
         energy_ev=energy,
         sigma_ev=rho * math.sqrt(len(candidate.structure)) / KCAL_MOL_PER_EV,
-        error_ev=(errors.get("energy_rmse_kcal_mol") or 0.0) / KCAL_MOL_PER_EV,
+        error_ev=(training.errors.energy_rmse_kcal_mol if training.errors else 0.0)
+        / KCAL_MOL_PER_EV,
     )
 
 
 def _is_drawn(campaign: Campaign, label: Label) -> bool:
     """Draw a share of labels for a check of consistency, always the same ones."""
-    lot = derive_seed(campaign, check_key(label.structure_id, label.level_id)) / 2**32
+    lot = (
+        derive_seed(
+            campaign, CheckKey(structure_id=label.structure_id, level_id=label.level_id).key
+        )
+        / 2**32
+    )
     return lot < campaign.gates.second_share

@@ -3,11 +3,13 @@
 from collections.abc import Collection, Sequence
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.records.level import find_level
-from workflow.run.folder import RunFolder, locked, stored_campaign
+from workflow.run.folder import RunFolder
+from workflow.run.held import held_store
 from workflow.run.store.records import Unusable
-from workflow.run.store.store import Store
-from workflow.settings.yaml_file import nearest
+from workflow.run.store.store import StoreReader
+from workflow.run.stored_campaign import stored_campaign
 
 
 def unusable_labels(folder: RunFolder) -> list[Unusable]:
@@ -17,8 +19,8 @@ def unusable_labels(folder: RunFolder) -> list[Unusable]:
     ------
     StoreError
     """
-    with Store.open(folder.store, read_only=True) as store:
-        return store.unusable()
+    with StoreReader.open(folder.store) as store:
+        return store.unusable.all()
 
 
 def retry(
@@ -40,8 +42,8 @@ def retry(
         There is no such kind or structure among them, or a launch works in the folder.
     StoreError
     """
-    with Store.open(folder.store) as store, locked(folder):
-        found = store.unusable()
+    with held_store(folder) as store:
+        found = store.unusable.all()
         known = sorted({label.kind for label in found})
         for kind in kinds:
             if kind not in known:
@@ -60,9 +62,11 @@ def retry(
         ]
         levels = [find_level(rung.level).level_id for rung in stored_campaign(store).rungs]
         for label in chosen:
-            store.put_back(levels.index(label.level_id), label.structure_id, label.level_id)
+            store.unusable.put_back(
+                levels.index(label.level_id), label.structure_id, label.level_id
+            )
         if chosen:
-            store.add_event("retry", f"{len(chosen)} labels were put back")
+            store.diary.add_event("retry", f"{len(chosen)} labels were put back")
         return chosen
 
 

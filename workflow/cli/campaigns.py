@@ -130,12 +130,12 @@ def launch(
         raise InputError("--json of a launch is for --dry-run: a running one answers status --json")
     folder = launch_campaign(read, pools, path, Progress(console, read), force_new=force_new)
     console.print(summary_screen(summarize(folder), folder))
-    if len(read.rungs) > 1:
-        climb_report(folder.path)
     # Not earlier: it loads torch, for which no worker should wait.
     from workflow.report.page import try_report
 
     console.print(f"report      {try_report(folder)}", markup=False)
+    if len(read.rungs) > 1:
+        console.print(f"compare ways of climbing: rung climb-report {folder.path}", markup=False)
 
 
 @app.command()
@@ -246,8 +246,9 @@ def report(
     Example: rung report runs/demo
     """
     from workflow.report.page import follow_run, write_report
-    from workflow.report.watch import KILLED, was_killed
+    from workflow.report.watch import KILLED
     from workflow.run.folder import RunFolder
+    from workflow.run.launches import was_killed
 
     folder = RunFolder(run)
     for path in follow_run(folder) if follow else [write_report(folder)]:

@@ -16,6 +16,7 @@ from workflow.cli.options import (
     echo_record,
     machine,
 )
+from workflow.datasets.export.formats import EXPORTERS
 
 SplitRule = Literal["molecule", "campaign"]
 EnergyReference = Literal["total", "minus-self-energies"]
@@ -27,11 +28,7 @@ app = typer.Typer()
 def export(
     run: Run,
     format_: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            help="extxyz, mace, ani-hdf5, torchani, deepmd, qcschema, parquet or ase-db.",
-        ),
+        str, typer.Option("--format", help=f"One of {', '.join(EXPORTERS.ours)}.")
     ] = "extxyz",
     output: Annotated[
         Path | None, typer.Option(help="What to write; default: in the run's exports folder.")
@@ -64,13 +61,13 @@ def export(
 
     Example: rung export runs/demo --format ani-hdf5 --where "max_force_ev_angstrom<30"
     """
-    from workflow.datasets.export import find_exporter, write_export
     from workflow.datasets.export.card import card_path
     from workflow.datasets.export.choice import ExportChoice, parse_condition
+    from workflow.datasets.export.write import write_export
     from workflow.run.folder import RunFolder
-    from workflow.run.store.store import Store
+    from workflow.run.store.store import StoreReader
 
-    exporter = find_exporter(format_)
+    exporter = EXPORTERS.find(format_)
     choice = ExportChoice(
         levels=tuple(level or ()),
         where=tuple(parse_condition(text) for text in where or ()),
@@ -81,7 +78,7 @@ def export(
         license=license_,
     )
     folder = RunFolder(run)
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         path = output or folder.exports / f"{run.resolve().name}{exporter.suffix}"
         count = write_export(store, format_, path, choice)
     typer.echo(f"wrote {count} labels to {path}, and what they are to {card_path(path)}")

@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.readers.recognition import Recogniser
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import IntArray, Origin, Structure, hill_formula
-from workflow.campaign.launch import opened_run
 from workflow.datasets.labelled_files import FileLabel, read_labels
-from workflow.run.store.records import Purpose
+from workflow.planning.records import Purpose
+from workflow.run.opened import opened_run
 from workflow.settings.campaign import Campaign
-from workflow.settings.yaml_file import nearest
 
 _ROWS_AT_ONCE = 500
 # Neighbours in a file of unknown origin are taken for frames of one trajectory.
@@ -72,13 +72,13 @@ def import_data(campaign: Campaign, path: Path, data: Path, level_name: str | No
     labels = read_labels(data, level)
     with opened_run(campaign, path) as run:
         store = run.store
-        store.add_level(level)
-        molecules = store.molecules()
+        store.labels.add_level(level)
+        molecules = store.molecules.all()
         imported = Imported()
         found = _recognised(labels, molecules, level, data, imported)
         origin = f"imported from {data.name}, sha256 {_sha256(data)}"
         while batch := list(islice(found, _ROWS_AT_ONCE)):
-            new = store.import_labels(index, batch, origin)
+            new = store.labels.import_labels(index, batch, origin)
             imported.new += new
             imported.known += len(batch) - new
             imported.by_purpose.update(purpose for _, purpose in batch)
@@ -87,7 +87,7 @@ def import_data(campaign: Campaign, path: Path, data: Path, level_name: str | No
                 f"{data}: none of its {imported.left_out.total()} structures is of a molecule of "
                 f"the campaign ({_listed(imported.left_out)}): name theirs under `molecules`"
             )
-        store.add_event("import", f"{imported.new} labels of {level.name}, {origin}")
+        store.diary.add_event("import", f"{imported.new} labels of {level.name}, {origin}")
     return imported
 
 

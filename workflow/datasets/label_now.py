@@ -7,7 +7,7 @@ from pathlib import Path
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
-from workflow.planning.keys import label_key
+from workflow.planning.keys import LabelKey
 from workflow.settings.backend import Backend
 from workflow.work.lost_tries import lost_result
 from workflow.work.orders import LabelOrder
@@ -40,7 +40,7 @@ def label_now(
     pending = {}
     for structure in structures:
         order = LabelOrder(structure=structure, level=level, engine=engine)
-        key = label_key(structure.structure_id, level.level_id)
+        key = LabelKey(structure_id=structure.structure_id, level_id=level.level_id).key
         future = submit_order(workers, backend, folder, "label", key, order)
         pending[future] = (key, order)
     for future in as_completed(pending):

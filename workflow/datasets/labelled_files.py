@@ -12,13 +12,13 @@ import numpy as np
 from ase import Atoms
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import Composite
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_HARTREE
 from workflow.datasets.export.facts import column_name
 from workflow.datasets.export.formats.ani_hdf5 import component_column
-from workflow.settings.yaml_file import nearest
 
 _ROWS_AT_ONCE = 1000
 UNREADABLE_XYZ = (OSError, ValueError, KeyError, IndexError, AssertionError)

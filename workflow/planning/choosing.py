@@ -11,17 +11,15 @@ from workflow.planning.selection import (
     choose_diverse,
     choose_even,
     choose_random,
-    choose_uncertain,
 )
+from workflow.planning.selectors import SELECTORS
+from workflow.planning.selectors.base import Batch
 from workflow.planning.state import RungState
 from workflow.planning.thresholds import threshold_of
 from workflow.settings.campaign import Campaign
 
 # A committee chooses at most this many times `labels_per_training` before it is replaced.
 _CHOICES_PER_TRAINING = 2
-# Candidates that are weighed against each other for each one that may be chosen, and at least.
-_WEIGHED_PER_CHOICE = 15
-_WEIGHED_AT_LEAST = 500
 
 
 def choose_first(
@@ -34,7 +32,7 @@ def choose_first(
             continue
         seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
         chooser = choose_diverse if state.climbs else choose_even
-        offers = state.pool.offers(first_set.purpose, first_set.molecule_id)
+        offers = state.candidates.offers(first_set.purpose, first_set.molecule_id)
         chosen += chooser(offers, first_set.purpose, first_set.quota, seed=seed)
     if chosen:
         yield Choosing(choices=tuple(chosen))
@@ -53,28 +51,24 @@ def room_for_choices(state: RungState, campaign: Campaign, slots: int) -> int:
 
 
 def choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel) -> list[Action]:
-    """Choose the uncertain ones, and a share by lot."""
+    """Choose what the selector picks, and a share at random."""
     if room <= 0:
         return []
     select = campaign.select
     seed = derive_seed(campaign, f"choose-random-{state.index}-{state.n_chosen}")
     due = _random_due(state, campaign, room)
-    choices = choose_random(state.pool.drawn(due, seed=seed), due, seed=seed)
-    picked = {choice.structure_id for choice in choices}
-    cap = _molecule_cap(state, campaign)
-    weighed = state.pool.uncertain(
-        len(picked) + max(_WEIGHED_AT_LEAST, _WEIGHED_PER_CHOICE * room),
-        most_of_a_molecule=cap + len(picked),
-        already=state.chosen_by_newest,
-    )
-    choices += choose_uncertain(
-        [c for c in weighed if c.structure.structure_id not in picked],
-        room - len(choices),
-        threshold=threshold_of(select, state.newest),
-        cost=cost,
-        already_chosen=state.chosen_by_newest,
-        molecule_cap=cap,
-    )
+    choices = choose_random(state.candidates.drawn(due, seed=seed), due, seed=seed)
+    if state.newest is not None:
+        batch = Batch(
+            n=room - len(choices),
+            passed_over=frozenset(choice.structure_id for choice in choices),
+            threshold=threshold_of(select, state.newest),
+            cost=cost,
+            already_chosen=state.chosen_by_newest,
+            molecule_cap=_molecule_cap(state, campaign),
+            seed=derive_seed(campaign, f"choose-{state.index}-{state.n_chosen}"),
+        )
+        choices += SELECTORS.find(select.by)(state.candidates, batch)
     return [Choosing(choices=tuple(choices))] if choices else []
 
 

@@ -1,13 +1,13 @@
-"""The part of the plan that looks for structures: judge, sweep, choose, grow."""
+"""The part of the plan that looks for structures: judge, sweep, choose, look for molecules."""
 
 from collections.abc import Iterable, Iterator
 
 from workflow.planning.actions import Action, Growing, Judging, Sampling
 from workflow.planning.choosing import choose, room_for_choices
-from workflow.planning.keys import SampleTask, grow_key, judge_key, sample_tasks
+from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks
+from workflow.planning.records import Sweep
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
-from workflow.run.store.records import Sweep
 from workflow.settings.campaign import Campaign
 
 # More sweeps with one committee than this find next to nothing new.
@@ -37,8 +37,8 @@ def explore(
     is_amid_a_round = state.is_training() or state.n_unanswered or state.n_new_labels > 0
     if campaign.synchronous and is_amid_a_round:
         return
-    judging = judge_key(state.index, newest.version)
-    is_stale = state.is_open(judging) and state.pool.has_unjudged(newest.version)
+    judging = JudgeKey(rung=state.index, version=newest.version)
+    is_stale = state.is_open(judging.key) and state.candidates.has_unjudged(newest.version)
     if is_stale:
         yield Judging(version=newest.version)
     room = room_for_choices(state, campaign, slots)
@@ -56,7 +56,7 @@ def explore(
     if campaign.synchronous and is_amid:
         return
     if campaign.grow and done and _is_certain(done[-1], campaign.grow.uncertain_share):
-        yield from grow(state, campaign)
+        yield from look_for_molecules(state, campaign)
     choices = choose(state, campaign, room=room, cost=cost)
     yield from choices
     if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
@@ -68,17 +68,18 @@ def _is_certain(sweep: Sweep, share: float) -> bool:
     return sweep.judged > 0 and sweep.uncertain_share <= share
 
 
-def grow(state: RungState, campaign: Campaign) -> list[Action]:
+def look_for_molecules(state: RungState, campaign: Campaign) -> list[Action]:
     """Look for new molecules, once with each committee."""
     if campaign.grow is None or state.climbs or state.newest is None:
         return []
     version = state.newest.version
-    return [Growing(version=version)] if state.is_open(grow_key(state.index, version)) else []
+    growing = GrowKey(rung=state.index, version=version)
+    return [Growing(version=version)] if state.is_open(growing.key) else []
 
 
 def sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -> Iterator[Action]:
     """Ask for tasks that are open; no more at once than keep twice the workers busy."""
-    room = 2 * explorers - sum(key.startswith("sample-") for key in state.tasks_in_flight)
+    room = 2 * explorers - state.in_flight["sample"]
     for task in tasks:
         if room <= 0:
             return

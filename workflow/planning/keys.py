@@ -2,11 +2,43 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal, Self, TypeAlias, cast
+from typing import ClassVar, Literal, TypeAlias, cast, get_args
 
 from workflow.settings.campaign import Campaign
 
+TaskKind: TypeAlias = Literal["sample", "label", "check", "train", "judge", "grow", "inherit"]
+"""What a task does; the first word of its key."""
+_KINDS = frozenset(get_args(TaskKind))
+
 SamplePurpose: TypeAlias = Literal["start", "initial", "held_out", "explore"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelKey:
+    """The computation of one label."""
+
+    kind: ClassVar[TaskKind] = "label"
+    structure_id: str
+    level_id: str
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"label-{self.structure_id}-{self.level_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckKey:
+    """The second opinion on one label."""
+
+    kind: ClassVar[TaskKind] = "check"
+    structure_id: str
+    level_id: str
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"check-{self.structure_id}-{self.level_id}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +55,7 @@ class SampleTask:
         How many times the same was done before: another sweep has other random numbers.
     """
 
+    kind: ClassVar[TaskKind] = "sample"
     rung: int
     purpose: SamplePurpose
     molecule_id: str
@@ -38,54 +71,106 @@ class SampleTask:
             f"-{self.molecule_id}-{self.sampler}"
         )
 
-    @classmethod
-    def parse(cls, key: str) -> Self:
-        """Return the task of a key."""
-        _, rung, purpose, version, sweep, molecule_id, sampler = key.split("-")
-        return cls(
-            rung=int(rung),
-            purpose=cast(SamplePurpose, purpose),
-            molecule_id=molecule_id,
-            sampler=int(sampler),
-            version=int(version),
-            sweep=int(sweep),
-        )
+
+@dataclass(frozen=True, kw_only=True)
+class TrainKey:
+    """The training of one version of the committee."""
+
+    kind: ClassVar[TaskKind] = "train"
+    rung: int
+    version: int
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"train-{self.rung}-{self.version}"
 
 
-def label_key(structure_id: str, level_id: str) -> str:
-    """Name the computation of one label."""
-    return f"label-{structure_id}-{level_id}"
+@dataclass(frozen=True, kw_only=True)
+class JudgeKey:
+    """The judgement of the waiting structures by one version of the committee."""
+
+    kind: ClassVar[TaskKind] = "judge"
+    rung: int
+    version: int
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"judge-{self.rung}-{self.version}"
 
 
-def check_key(structure_id: str, level_id: str) -> str:
-    """Name the second opinion on one label."""
-    return f"check-{structure_id}-{level_id}"
+@dataclass(frozen=True, kw_only=True)
+class GrowKey:
+    """The search for new molecules by one version of the committee."""
+
+    kind: ClassVar[TaskKind] = "grow"
+    rung: int
+    version: int
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"grow-{self.rung}-{self.version}"
 
 
-def train_key(rung: int, version: int) -> str:
-    """Name the training of one version of the committee."""
-    return f"train-{rung}-{version}"
+@dataclass(frozen=True, kw_only=True)
+class InheritKey:
+    """The take-over of candidates from the rung below."""
+
+    kind: ClassVar[TaskKind] = "inherit"
+    rung: int
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"inherit-{self.rung}"
 
 
-def judge_key(rung: int, version: int) -> str:
-    """Name the judgement of the waiting structures by one version of the committee."""
-    return f"judge-{rung}-{version}"
+TaskKey: TypeAlias = LabelKey | CheckKey | SampleTask | TrainKey | JudgeKey | GrowKey | InheritKey
 
 
-def grow_key(rung: int, version: int) -> str:
-    """Name the search for new molecules by one version of the committee."""
-    return f"grow-{rung}-{version}"
+def parse_key(key: str) -> TaskKey:
+    """Return the task that a key names.
+
+    Raises
+    ------
+    ValueError
+        It is the key of no task.
+    """
+    match key.split("-"):
+        case ["label", structure_id, level_id]:
+            return LabelKey(structure_id=structure_id, level_id=level_id)
+        case ["check", structure_id, level_id]:
+            return CheckKey(structure_id=structure_id, level_id=level_id)
+        case ["sample", rung, purpose, version, sweep, molecule_id, sampler] if purpose in get_args(
+            SamplePurpose
+        ):
+            return SampleTask(
+                rung=int(rung),
+                purpose=cast(SamplePurpose, purpose),
+                molecule_id=molecule_id,
+                sampler=int(sampler),
+                version=int(version),
+                sweep=int(sweep),
+            )
+        case ["train", rung, version]:
+            return TrainKey(rung=int(rung), version=int(version))
+        case ["judge", rung, version]:
+            return JudgeKey(rung=int(rung), version=int(version))
+        case ["grow", rung, version]:
+            return GrowKey(rung=int(rung), version=int(version))
+        case ["inherit", rung]:
+            return InheritKey(rung=int(rung))
+    raise ValueError(f"{key!r} is the key of no task")
 
 
-def inherit_key(rung: int) -> str:
-    """Name the take-over of candidates from the rung below."""
-    return f"inherit-{rung}"
-
-
-def parse_version(key: str) -> tuple[int, int]:
-    """Return (rung, version) of the key of a training, a judgement or a growth."""
-    _, rung, version = key.split("-")
-    return int(rung), int(version)
+def kind_of(key: str) -> TaskKind:
+    """Return what the task of a key does, without reading the rest of it."""
+    kind = key.partition("-")[0]
+    if kind not in _KINDS:
+        raise ValueError(f"{key!r} is the key of no task")
+    return cast(TaskKind, kind)
 
 
 def derive_seed(campaign: Campaign, key: str) -> int:

@@ -24,7 +24,7 @@ from itertools import chain
 from workflow.planning.actions import Action, Finishing, Inheriting, Labelling, TrainingNow
 from workflow.planning.choosing import choose_first
 from workflow.planning.cost import PowerLaw
-from workflow.planning.exploring import explore, grow, sampling
+from workflow.planning.exploring import explore, look_for_molecules, sampling
 from workflow.planning.first_sets import FirstSet, open_first_sets
 from workflow.planning.keys import sample_tasks
 from workflow.planning.selection import CostModel
@@ -85,7 +85,7 @@ def plan(
         ),
     ]
     if not actions and _is_idle(state):
-        return grow(state, campaign) or _last_word(state)
+        return look_for_molecules(state, campaign) or _last_word(state)
     return actions
 
 
@@ -168,5 +168,5 @@ def _last_word(state: RungState) -> list[Action]:
         return [TrainingNow(version=len(state.trainings) + 1)]
     if state.newest is None:
         return [Finishing(reason="no label could be made")]
-    over = state.pool.count_over()
+    over = state.candidates.count_over()
     return [Finishing(reason=f"exploration finds nothing more to label ({over} over the cap)")]

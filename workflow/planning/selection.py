@@ -1,6 +1,6 @@
 """Which waiting structures are labelled next: pure functions, deterministic for a given seed."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -9,7 +9,7 @@ import numpy as np
 
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import FloatArray, Structure, interatomic_distances
-from workflow.run.store.records import Candidate, Purpose
+from workflow.planning.records import Candidate, Purpose
 
 CostModel: TypeAlias = Callable[[Structure], float]
 """Predicted CPU seconds of a structure's label."""
@@ -52,7 +52,7 @@ def choose_diverse(
     shuffled = [waiting[i] for i in order]
     return [
         _choice(shuffled[i], purpose, "random and diverse")
-        for i in _farthest_points(shuffled, quota)
+        for i in farthest_points(shuffled, quota)
     ]
 
 
@@ -63,68 +63,14 @@ def choose_random(waiting: Sequence[Candidate], n: int, *, seed: int) -> list[Ch
     return [_choice(waiting[i], "random", "picked at random, against blind spots") for i in picks]
 
 
-def choose_uncertain(
-    waiting: Iterable[Candidate],
-    n: int,
-    *,
-    threshold: Threshold,
-    cost: CostModel,
-    already_chosen: Counter[str],
-    molecule_cap: int,
-) -> list[Choice]:
-    """Choose up to `n` structures on which the committee disagrees.
-
-    Query by committee: candidates over the threshold are ranked by their excess over it per
-    predicted CPU second, capped per molecule, and those that remain of three times `n` are thinned
-    to `n` by farthest-point sampling, so that one uncertain well does not fill a batch.
-
-    Parameters
-    ----------
-    waiting : iterable of Candidate
-        Those that no committee has judged are passed over.
-    n : int
-    threshold : Threshold
-    cost : CostModel
-    already_chosen : Counter of molecule_id
-        Chosen since the last training; counts against the cap.
-    molecule_cap : int
-        Structures of one molecule between two trainings.
-    """
-    over = [(excess(c, threshold), c) for c in waiting if c.judged_by is not None]
-    ranked = sorted(
-        ((ratio / cost(c.structure), ratio, c) for ratio, c in over if ratio > 1.0),
-        key=lambda item: (-item[0], item[2].structure.structure_id),
-    )
-    taken = Counter(already_chosen)
-    shortlist: list[tuple[float, Candidate]] = []
-    for _, ratio, candidate in ranked:
-        if len(shortlist) == 3 * n:
-            break
-        if taken[candidate.structure.molecule_id] < molecule_cap:
-            taken[candidate.structure.molecule_id] += 1
-            shortlist.append((ratio, candidate))
-    thinned = _farthest_points([candidate for _, candidate in shortlist], n)
-    return [
-        _choice(candidate, "active", f"{candidate.reason}; {ratio:.1f} x the threshold")
-        for ratio, candidate in (shortlist[i] for i in thinned)
-    ]
-
-
 def excess(candidate: Candidate, threshold: Threshold) -> float:
     """Return how many times the threshold the disagreement on a candidate is."""
-    return times_over(
-        candidate.rho_kcal_mol or 0.0, candidate.force_sigma_kcal_mol_angstrom or 0.0, threshold
+    return threshold.times_over(
+        candidate.rho_kcal_mol or 0.0, candidate.force_sigma_kcal_mol_angstrom or 0.0
     )
 
 
-def times_over(rho_kcal_mol: float, force_sigma: float | None, threshold: Threshold) -> float:
-    """Return how many times the threshold a disagreement is: the larger of energy and force."""
-    ratio = rho_kcal_mol / threshold.rho_kcal_mol
-    limit = threshold.force_sigma_kcal_mol_angstrom
-    return ratio if limit is None else max(ratio, (force_sigma or 0.0) / limit)
-
-
-def _farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:
+def farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:
     """Thin to `n` places: the best, then each time the one farthest from all that are taken.
 
     The distance between two geometries of a molecule is the root mean square difference of their

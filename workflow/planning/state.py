@@ -1,12 +1,44 @@
 """What the plan is told of a rung."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 from chemistry.records.structure import Structure
-from workflow.planning.keys import judge_key
-from workflow.run.store.records import Purpose, Sweep, Training
-from workflow.run.store.waiting import Pool
+from workflow.planning.keys import JudgeKey, TaskKind, kind_of
+from workflow.planning.records import Candidate, Purpose, Sweep, Training
+
+
+class Waiting(Protocol):
+    """Waiting candidates of a rung. "Trainable" are all but those of held-out trajectories."""
+
+    def offers(self, purpose: Purpose, molecule_id: str) -> Sequence[Candidate]:
+        """Return all that was sampled of a molecule for a purpose, by structure_id."""
+
+    def drawn(self, n: int, *, seed: int) -> Sequence[Candidate]:
+        """Return up to `n` trainable candidates, by lot."""
+
+    def uncertain(
+        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+    ) -> Sequence[Candidate]:
+        """Return up to `n` trainable candidates over the threshold, the farthest over it first.
+
+        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
+        """
+
+    def has_unjudged(self, version: int) -> bool:
+        """Say whether there are trainable candidates that `version` has not judged."""
+
+    def to_judge(self, n: int, version: int) -> Sequence[Candidate]:
+        """Return up to `n` trainable ones that `version` has not judged.
+
+        First those that nobody has judged, then the most uncertain.
+        """
+
+    def count_over(self) -> int:
+        """Count the trainable candidates over the threshold."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +82,7 @@ class RungState:
         How many of these are in the larger pool and take no slot of the others.
     waiting : Counter of (purpose, molecule_id)
         Candidates that nobody has chosen.
-    pool : Pool
+    candidates : Waiting
         They themselves.
     chosen : Counter of (purpose, molecule_id)
         Structures chosen for labelling so far, labelled or not.
@@ -87,7 +119,7 @@ class RungState:
     checks_in_flight: frozenset[str]
     n_large_in_flight: int
     waiting: Counter[tuple[Purpose, str]]
-    pool: Pool
+    candidates: Waiting
     chosen: Counter[tuple[Purpose, str]]
     chosen_by_newest: Counter[str]
     to_label: tuple[Structure, ...]
@@ -138,6 +170,11 @@ class RungState:
         """Labels and second opinions that are wanted and not there yet."""
         return len(self.to_label) + len(self.to_check)
 
+    @cached_property
+    def in_flight(self) -> Counter[TaskKind]:
+        """How many tasks of each kind are under way."""
+        return Counter(kind_of(key) for key in self.tasks_in_flight)
+
     def is_open(self, key: str) -> bool:
         """Say whether a task is neither finished nor under way."""
         return key not in self.finished_tasks and key not in self.tasks_in_flight
@@ -147,8 +184,9 @@ class RungState:
         """Whether the newest committee has judged what waits, or there is nothing to judge."""
         if self.newest is None:
             return False
-        return judge_key(self.index, self.newest.version) in self.finished_tasks
+        judging = JudgeKey(rung=self.index, version=self.newest.version)
+        return judging.key in self.finished_tasks
 
     def is_training(self) -> bool:
         """Say whether a training is under way."""
-        return any(key.startswith("train-") for key in self.tasks_in_flight)
+        return self.in_flight["train"] > 0

@@ -13,12 +13,18 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
         return f"CPU budget spent ({budget.cpu_hours:g} h)"
     if stop.trainings is not None and len(state.trainings) >= stop.trainings:
         return f"{stop.trainings} trainings done"
-    errors = (state.newest.errors if state.newest else None) or {}
-    for name, bound, unit in (
-        ("energy_mae_kcal_mol", stop.energy_mae_kcal_mol, "kcal/mol"),
-        ("force_mae_kcal_mol_angstrom", stop.force_mae_kcal_mol_angstrom, "kcal/mol/Å"),
+    errors = state.newest.errors if state.newest else None
+    if errors is None:
+        return _certain(state, rung)
+    for error, bound, unit in (
+        (errors.energy_mae_kcal_mol, stop.energy_mae_kcal_mol, "kcal/mol"),
+        # None: a level without forces has no force error
+        (
+            errors.force_mae_kcal_mol_angstrom,
+            stop.force_mae_kcal_mol_angstrom,
+            "kcal/mol/Å",
+        ),
     ):
-        error = errors.get(name)  # None: a level without forces has no force error
         if bound is not None and error is not None and error <= bound:
             return f"held-out error reached ({error:.3g} <= {bound:g} {unit})"
     return _certain(state, rung)

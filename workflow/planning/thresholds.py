@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 
 from chemistry.records.potential import Threshold
-from workflow.run.store.records import Training
+from workflow.planning.records import Training
 from workflow.settings.campaign import Selection
 
 ANI_1X_KCAL_MOL: Final = 0.23
@@ -30,13 +30,13 @@ def threshold_of(select: Selection, training: Training | None) -> Threshold:
 
 
 def _adaptive(select: Selection, training: Training | None) -> float:
-    errors = (training.errors if training else None) or {}
-    calibration = errors.get("calibration") or {}
-    shares, found = calibration.get("error_shares"), calibration.get("error_quantiles_kcal_mol")
+    errors = training.errors if training else None
+    found = errors.calibration if errors else None
     # A run that was begun by an older version has no quantiles.
-    if not (shares and found and calibration["factor"] > 0):
+    if found is None or not found.error_shares or not found.factor > 0:
         return ANI_1X_KCAL_MOL
-    if calibration["n_structures"] < _FEWEST_STRUCTURES:
+    if found.n_structures < _FEWEST_STRUCTURES:
         return ANI_1X_KCAL_MOL
-    target = max(float(np.interp(select.error_quantile, shares, found)), select.accuracy_kcal_mol)
-    return target / float(calibration["factor"])
+    quantiles = found.error_shares, found.error_quantiles_kcal_mol
+    error = float(np.interp(select.error_quantile, *quantiles))
+    return max(error, select.accuracy_kcal_mol) / found.factor

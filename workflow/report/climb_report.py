@@ -5,7 +5,7 @@ are held against the same held-out labels.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
 
@@ -21,21 +21,20 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.records.potential import Potential
 from chemistry.units import KCAL_MOL_PER_EV
-from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.training.transfer import MODES, climb, shifted
+from model import DEFAULT_ARCHITECTURE, TrainingRequest, find_architecture, load_committee
 from model.evaluation import Errors, held_out_errors
 from workflow.planning.keys import derive_seed
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
-from workflow.settings.campaign import Campaign
+from workflow.run.store.store import StoreReader
+from workflow.run.stored_campaign import stored_campaign
 
-WAYS: Mapping[str, str] = {
-    "below": "the rung below, atoms shifted",
-    "scratch": "direct training",
-    "full": "transfer, all weights",
-    "freeze": "transfer, layers 1 and 3 frozen",
-    "delta": "delta learning",
-}
+_BELOW = "below"
+
+
+def way_titles(architecture: str = DEFAULT_ARCHITECTURE) -> dict[str, str]:
+    """Return what people call the ways of an architecture and the rung below, by name."""
+    ways = find_architecture(architecture).ways
+    return {_BELOW: "the rung below, atoms shifted", **ways}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +44,7 @@ class Way:
     Attributes
     ----------
     name : str
-        A key of the table of ways: "below" or a transfer mode.
+        "below" or a way of the architecture.
     errors : Errors
     conformer_mae_kcal_mol : float or None
         Mean absolute error of energy differences between all pairs of geometries of a molecule.
@@ -58,13 +57,20 @@ class Way:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClimbReport:
-    """All ways from one rung to the next, side by side."""
+    """All ways from one rung to the next, side by side.
+
+    Attributes
+    ----------
+    titles : mapping of str to str
+        What people call each way; reports of rung 0.1.0 leave them out.
+    """
 
     below: str
     level: str
     n_labels: int
     n_held_out: int
     ways: tuple[Way, ...]
+    titles: Mapping[str, str] = field(default_factory=way_titles)
 
 
 def climb_report(run: Path) -> ClimbReport:
@@ -76,33 +82,40 @@ def climb_report(run: Path) -> ClimbReport:
         The run has not climbed, or the highest rung has no held-out labels.
     """
     folder = RunFolder(run)
-    with Store.open(folder.store, read_only=True) as store:
-        campaign = Campaign.model_validate_json(store.meta("campaign") or "")
-        rungs = store.trained_rungs()
+    with StoreReader.open(folder.store) as store:
+        campaign = stored_campaign(store)
+        rungs = store.trainings.rungs()
         if not rungs or rungs[-1] == 0:
             raise InputError(
-                f"{run} has not climbed: give its campaign a second rung, and `rung launch` "
-                "goes on to it"
+                f"{run} has not climbed: give its campaign a second rung and launch it again"
             )
         rung = rungs[-1]
         level = find_level(campaign.rungs[rung].level)
-        data = store.labelled(rung, level.level_id, held_out=False)
-        held_out = store.labelled(rung, level.level_id, held_out=True)
-        below = load_committee(folder.checkpoint(rung - 1, store.trainings(rung - 1)[-1].version))
+        data = store.labels.labelled(rung, level.level_id, held_out=False)
+        held_out = store.labels.labelled(rung, level.level_id, held_out=True)
+        below = load_committee(
+            folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
+        )
     if not held_out:
         raise InputError(f"{run} has no held-out labels at {level.name}")
-    seed = derive_seed(campaign, "train")
-    committees: dict[str, Potential] = {"below": shifted(below, data, level)}
-    for mode in MODES:
-        committees[mode] = climb(
-            data, campaign.train, mode=mode, level=level, seed=seed, below=below
-        ).result.committee
+    request = TrainingRequest(
+        data=data,
+        settings=campaign.train,
+        elements=below.elements,
+        level=level,
+        seed=derive_seed(campaign, "train"),
+    )
+    architecture = find_architecture(campaign.train.architecture)
+    committees: dict[str, Potential] = {_BELOW: architecture.shifted(request, below)}
+    for way in architecture.ways:
+        committees[way] = architecture.climb(request, below, way).committee
     return ClimbReport(
         below=below.level_name,
         level=level.name,
         n_labels=len(data),
         n_held_out=len(held_out),
         ways=tuple(_way(name, committee, held_out) for name, committee in committees.items()),
+        titles=way_titles(architecture.name),
     )
 
 
@@ -140,7 +153,7 @@ def report_screen(report: ClimbReport) -> RenderableType:
             way.conformer_mae_kcal_mol,
         )
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
-        table.add_row(WAYS[way.name], *shown, style="bold" if way is best else "")
+        table.add_row(report.titles[way.name], *shown, style="bold" if way is best else "")
     title = (
         f"Climbing from {report.below} to {report.level}: {report.n_labels} labels, "
         f"errors on {report.n_held_out} held-out ones"
@@ -169,7 +182,7 @@ def save_plot(report: ClimbReport, path: Path) -> None:
     with mpl.rc_context({"svg.fonttype": "none"}):
         figure = Figure(figsize=(7.0, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        names = [WAYS[way.name] for way in report.ways]
+        names = [report.titles[way.name] for way in report.ways]
         places = np.arange(len(names))
         total = [way.errors.energy_mae_kcal_mol for way in report.ways]
         relative = [way.conformer_mae_kcal_mol or 0.0 for way in report.ways]

@@ -5,7 +5,7 @@ from typing import Any
 
 from chemistry.errors import InputError
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 
 def explain(folder: RunFolder, beginning: str) -> dict[str, Any]:
@@ -18,8 +18,8 @@ def explain(folder: RunFolder, beginning: str) -> dict[str, Any]:
     StoreError
         The folder has no readable store.
     """
-    with Store.open(folder.store, read_only=True) as store:
-        found = store.structures_beginning(beginning, limit=2)
+    with StoreReader.open(folder.store) as store:
+        found = store.molecules.structures_beginning(beginning, limit=2)
         if not found:
             raise InputError(
                 f"{folder.path} has no structure {beginning}…: exports and "
@@ -28,15 +28,15 @@ def explain(folder: RunFolder, beginning: str) -> dict[str, Any]:
         if len(found) > 1:
             raise InputError(f"several structures begin with {beginning}: give more of the id")
         [structure] = found
-        names = {molecule_id: name for molecule_id, name, _ in store.molecule_names()}
+        names = {molecule_id: name for molecule_id, name, _ in store.molecules.names()}
         return {
             "structure_id": structure.structure_id,
             "molecule": names[structure.molecule_id],
             "atoms": len(structure),
             "made_by": structure.origin.sampler,
             "parent_id": structure.origin.parent_id,
-            "candidate": store.candidate_history(structure.structure_id),
-            "labels": store.label_history(structure.structure_id),
+            "candidate": store.candidates.history(structure.structure_id),
+            "labels": store.labels.history(structure.structure_id),
         }
 
 

@@ -1,19 +1,20 @@
 """What a person sees in the terminal: the summary of a run as tables."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from model.evaluation import MoleculeErrors
+from workflow.planning.records import Training
 from workflow.report.summary import RungSummary, RunSummary
 from workflow.run.folder import RunFolder
-from workflow.run.store.records import Training, Unusable
+from workflow.run.store.records import Unusable
 
 STAGE_NAMES = {
     "sample": "exploring",
@@ -25,12 +26,6 @@ STAGE_NAMES = {
 }
 
 
-_ERROR_NAMES = (
-    "energy_mae_kcal_mol",
-    "energy_rmse_kcal_mol",
-    "force_mae_kcal_mol_angstrom",
-    "force_rmse_kcal_mol_angstrom",
-)
 _ERROR_HEADINGS = (
     "energy MAE\nkcal/mol",
     "energy RMSE\nkcal/mol",
@@ -155,49 +150,56 @@ def _trainings_table(rung: RungSummary) -> RenderableType:
     return _titled("Held-out error by training", table)
 
 
-def errors_shown(errors: Mapping[str, Any] | None) -> list[str]:
+def errors_shown(errors: MoleculeErrors | None) -> list[str]:
     """Return MAE and RMSE of energies and of forces as text, "-" where there is none."""
-    found = [None if errors is None else errors.get(name) for name in _ERROR_NAMES]
+    if errors is None:
+        return ["-"] * len(_ERROR_HEADINGS)
+    found = (
+        errors.energy_mae_kcal_mol,
+        errors.energy_rmse_kcal_mol,
+        errors.force_mae_kcal_mol_angstrom,
+        errors.force_rmse_kcal_mol_angstrom,
+    )
     return ["-" if value is None else f"{value:.2f}" for value in found]
 
 
 def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableType]:
     """Return the newest errors by molecule, if there is more than one."""
     errors = rung.trainings[-1].errors
-    if errors is None or len(errors.get("by_molecule", {})) < 2:
+    if errors is None or len(errors.by_molecule) < 2:
         return []
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("molecule")
     for heading in ("held out", *_ERROR_HEADINGS):
         table.add_column(heading, justify="right")
     for molecule in summary.molecules:
-        found = errors["by_molecule"].get(molecule.molecule_id)
+        found = errors.by_molecule.get(molecule.molecule_id)
         if found is not None:
             name = f"{molecule.name} (only tested on)" if molecule.held_out else molecule.name
-            table.add_row(name, str(found["n_structures"]), *errors_shown(found))
+            table.add_row(name, str(found.n_structures), *errors_shown(found))
     title = f"Held-out error of training {rung.trainings[-1].version} by molecule"
     return [_titled(title, table)]
 
 
 def _calibration_factor(training: Training) -> str:
-    factor = (training.errors or {}).get("calibration_factor")
+    factor = training.errors.calibration_factor if training.errors else None
     return "-" if factor is None else f"{factor:.2f}"
 
 
 def _reliability_table(rung: RungSummary) -> list[RenderableType]:
     """Return the newest committee's errors by its disagreement; nothing for a single member."""
     training = rung.trainings[-1]
-    calibration = (training.errors or {}).get("calibration")
+    calibration = training.errors.calibration if training.errors else None
     if calibration is None:
         return []
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("held out", "sigma\nkcal/mol", "energy RMSE\nkcal/mol", "RMSE /\nsigma"):
         table.add_column(heading, justify="right")
-    for found in calibration["bins"]:
-        sigma, rmse = found["sigma_kcal_mol"], found["rmse_kcal_mol"]
+    for found in calibration.bins:
+        sigma, rmse = found.sigma_kcal_mol, found.rmse_kcal_mol
         ratio = f"{rmse / sigma:.2f}" if sigma > 0 else "-"
-        table.add_row(str(found["n_structures"]), f"{sigma:.3f}", f"{rmse:.3f}", ratio)
-    rank = calibration["rank_correlation"]
+        table.add_row(str(found.n_structures), f"{sigma:.3f}", f"{rmse:.3f}", ratio)
+    rank = calibration.rank_correlation
     title = (
         f"Error by disagreement of training {training.version}, both over the square root of the "
         f"number of atoms"

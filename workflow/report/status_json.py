@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from model.evaluation import errors_to_json
 from workflow.report.summary import RungSummary, RunSummary
 from workflow.run.store.records import Unusable
 
@@ -38,7 +39,7 @@ def _rung(rung: RungSummary) -> dict[str, Any]:
             {
                 "version": training.version,
                 "n_labels": training.n_labels,
-                "errors": training.errors,
+                "errors": None if training.errors is None else errors_to_json(training.errors),
                 "threshold_kcal_mol": threshold.rho_kcal_mol,
             }
             for training, threshold in zip(rung.trainings, rung.thresholds, strict=True)

@@ -1,16 +1,18 @@
 """What a run has done so far, read from its store: for `rung status` and the end of a launch."""
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.potential import Threshold
+from workflow.planning.records import Purpose, Sweep, Training
 from workflow.planning.thresholds import threshold_of
-from workflow.run.folder import RunFolder, stored_campaign
-from workflow.run.state import rung_state
-from workflow.run.store.records import Purpose, StageCost, Sweep, Training
-from workflow.run.store.store import Store
+from workflow.run.folder import RunFolder
+from workflow.run.launches import launch_spans
+from workflow.run.state import read_rung_state
+from workflow.run.store.records import StageCost
+from workflow.run.store.store import StoreReader
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 _EVENTS = 5
@@ -98,13 +100,13 @@ def summarize(folder: RunFolder) -> RunSummary:
     StoreError
         The folder has no readable store.
     """
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         campaign = stored_campaign(store)
         spans = launch_spans(store)
-        grown = store.grown_molecules().molecule_ids
+        grown = store.molecules.grown().molecule_ids
         return RunSummary(
             name=campaign.name,
-            finished=store.meta("finished"),
+            finished=store.diary.fact("finished"),
             molecules=tuple(
                 MoleculeName(
                     molecule_id=molecule_id,
@@ -112,24 +114,24 @@ def summarize(folder: RunFolder) -> RunSummary:
                     held_out=held_out,
                     has_grown=molecule_id in grown,
                 )
-                for molecule_id, name, held_out in store.molecule_names()
+                for molecule_id, name, held_out in store.molecules.names()
             ),
             rungs=tuple(_rung(store, campaign, i) for i in range(len(campaign.rungs))),
             stages=_stages(store),
-            lost=store.count_losses(),
-            events=tuple(store.events(last=_EVENTS)),
+            lost=store.tasks.count_losses(),
+            events=tuple(store.diary.events(last=_EVENTS)),
             busy_share=_busy_share(store, spans),
             wall_seconds=sum(end - start for start, end, _ in spans),
         )
 
 
-def _rung(store: Store, campaign: Campaign, index: int) -> RungSummary:
+def _rung(store: StoreReader, campaign: Campaign, index: int) -> RungSummary:
     level = find_level(campaign.rungs[index].level)
-    state = rung_state(store, campaign, index, level)
+    state = read_rung_state(store, campaign, index, level)
     return RungSummary(
         level=level,
-        labels=store.count_labels(index),
-        failures=store.count_unusable(level.level_id),
+        labels=store.labels.count(index),
+        failures=store.unusable.count(level.level_id),
         trainings=state.trainings,
         thresholds=tuple(threshold_of(campaign.select, t) for t in state.trainings),
         sweeps=state.sweeps,
@@ -138,30 +140,20 @@ def _rung(store: Store, campaign: Campaign, index: int) -> RungSummary:
     )
 
 
-def _stages(store: Store) -> dict[str, StageCost]:
+def _stages(store: StoreReader) -> dict[str, StageCost]:
     nothing = StageCost(tasks=0, cpu_seconds=0.0, wall_seconds=0.0)
-    found = store.stages()
+    found = store.tasks.stages()
     always = {
         name: found.get(name, nothing) for name in ("sample", "label", "check", "train", "judge")
     }
     return always | ({"grow": found["grow"]} if "grow" in found else {})
 
 
-def launch_spans(store: Store) -> list[tuple[float, float, int]]:
-    """Return (start, end, slots) of each launch; a killed one ended with its last task."""
-    launches = store.launches()
-    starts = [start for start, _, _ in launches]
-    return [
-        (start, end if end is not None else store.last_end_within(start, bound) or start, slots)
-        for (start, end, slots), bound in zip(launches, [*starts[1:], math.inf], strict=False)
-    ]
-
-
-def _busy_share(store: Store, spans: list[tuple[float, float, int]]) -> float | None:
+def _busy_share(store: StoreReader, spans: list[tuple[float, float, int]]) -> float | None:
     """Return worker time in tasks over worker time there was, until the last label ended."""
-    last = store.last_end("label")
+    last = store.tasks.last_end("label")
     if last is None:
         return None
     available = sum(slots * max(0.0, min(end, last) - start) for start, end, slots in spans)
-    wall = sum(stage.wall_seconds for stage in store.stages().values())
-    return (wall - store.busy_seconds_after(last)) / available if available else None
+    wall = sum(stage.wall_seconds for stage in store.tasks.stages().values())
+    return (wall - store.tasks.busy_seconds_after(last)) / available if available else None

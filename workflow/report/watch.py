@@ -9,7 +9,7 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -22,9 +22,11 @@ from rich.text import Text
 
 from workflow.report.screen import STAGE_NAMES, duration, errors_shown, summary_screen
 from workflow.report.summary import RungSummary, RunSummary, summarize
-from workflow.run.folder import RunFolder, is_locked, stored_campaign
-from workflow.run.store.records import Cost
-from workflow.run.store.store import Store
+from workflow.run.folder import RunFolder
+from workflow.run.launches import is_over, was_killed
+from workflow.run.store.records import FinishedTask
+from workflow.run.store.store import StoreReader
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 KILLED: Final = "the launch was killed: launch the campaign again to go on where it was"
@@ -66,41 +68,18 @@ def _follow(folder: RunFolder, console: Console) -> None:
                 return
 
 
-def has_ended(folder: RunFolder) -> bool:
-    """Say whether the newest launch of a run has ended; one that was killed never says so."""
-    with Store.open(folder.store, read_only=True) as store:
-        launches = store.launches()
-    return bool(launches) and launches[-1][1] is not None
-
-
-def was_killed(folder: RunFolder) -> bool:
-    """Say whether the newest launch of a run is gone without having ended."""
-    if is_locked(folder):
-        return False
-    with Store.open(folder.store, read_only=True) as store:
-        is_open = store.has_open_launch()
-    # Asked again: a launch that began in between has the lock before it is in the store.
-    return is_open and not is_locked(folder)
-
-
-def is_over(folder: RunFolder) -> bool:
-    """Say whether the newest launch of a run has ended or was killed."""
-    return has_ended(folder) or was_killed(folder)
-
-
 def _look(folder: RunFolder) -> RenderableType:
     now = time.time()
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         campaign = stored_campaign(store)
-        recent = store.recent_tasks(now - _RATE_SECONDS, at_least=_RECENT_TASKS)
-    tasks = [(key, kind, cost) for key, kind, _, cost in recent]
-    return watch_screen(summarize(folder), campaign, tasks, now=now)
+        recent = store.tasks.recent(now - _RATE_SECONDS, at_least=_RECENT_TASKS)
+    return watch_screen(summarize(folder), campaign, recent, now=now)
 
 
 def watch_screen(
     summary: RunSummary,
     campaign: Campaign,
-    tasks: list[tuple[str, str, Cost]],
+    tasks: Sequence[FinishedTask],
     *,
     now: float,
 ) -> RenderableType:
@@ -108,8 +87,8 @@ def watch_screen(
 
     Parameters
     ----------
-    tasks : list of (key, kind, Cost)
-        Finished tasks in order of their end: the last few, and all that the rate is of.
+    tasks : sequence of FinishedTask
+        In order of their end: the last few, and all that the rate is of.
     now : float
         Seconds since 1970-01-01 UTC.
     """
@@ -151,26 +130,27 @@ def _rung_cells(rung: RungSummary, budget: int) -> tuple[RenderableType, ...]:
     )
 
 
-def _rate(tasks: list[tuple[str, str, Cost]], now: float) -> str:
+def _rate(tasks: Sequence[FinishedTask], now: float) -> str:
     """Say how fast labels come, over the last ten minutes."""
-    recent = [c for _, kind, c in tasks if kind == "label" and c.finished_at > now - _RATE_SECONDS]
+    labels = [task.cost for task in tasks if task.kind == "label"]
+    recent = [cost for cost in labels if cost.finished_at > now - _RATE_SECONDS]
     if not recent:
         return "no label in the last ten minutes"
     since = now - min(c.started_at for c in recent)
     return f"{60.0 * len(recent) / max(since, 1.0):.1f} labels per minute"
 
 
-def _recent(tasks: list[tuple[str, str, Cost]], now: float) -> Table:
+def _recent(tasks: Sequence[FinishedTask], now: float) -> Table:
     table = Table(box=box.SIMPLE_HEAD)
     for heading in ("ended", "what", "took", "worker"):
         table.add_column(heading, justify="right" if heading in ("ended", "took") else "left")
-    shown = [(kind, cost) for _, kind, cost in tasks if kind in STAGE_NAMES]
-    for kind, cost in reversed(shown[-_RECENT_TASKS:]):
+    shown = [task for task in tasks if task.kind in STAGE_NAMES]
+    for task in reversed(shown[-_RECENT_TASKS:]):
         table.add_row(
-            f"{duration(max(0.0, now - cost.finished_at))} ago",
-            STAGE_NAMES[kind],
-            duration(cost.finished_at - cost.started_at),
-            cost.worker,
+            f"{duration(max(0.0, now - task.cost.finished_at))} ago",
+            STAGE_NAMES[task.kind],
+            duration(task.cost.finished_at - task.cost.started_at),
+            task.cost.worker,
         )
     return table
 

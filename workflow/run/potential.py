@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from chemistry.errors import InputError
-from model.architectures.ani.checkpoint import load_committee
-from model.architectures.ani.committee import Committee
-from model.architectures.ani.neurochem import read_neurochem
+from model import Committee, load_committee
+from model.committees import read_published
 from workflow.run.folder import RunFolder, checkpoint_name
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 
 
 def read_potential(path: Path) -> tuple[Path, Committee]:
@@ -23,15 +22,18 @@ def read_potential(path: Path) -> tuple[Path, Committee]:
     InputError
         It cannot be read, or the run has not trained a committee yet.
     """
-    if path.is_dir() and any(path.glob("*.params")):
-        return path, read_neurochem(path)
-    file = _newest_checkpoint(path) if path.is_dir() else path
+    if not path.is_dir():
+        return path, load_committee(path)
+    published = None if RunFolder(path).store.exists() else read_published(path)
+    if published is not None:
+        return path, published
+    file = _newest_checkpoint(path)
     return file, load_committee(file)
 
 
 def _newest_checkpoint(run: Path) -> Path:
-    with Store.open(RunFolder(run).store, read_only=True) as store:
-        rungs = store.trained_rungs()
+    with StoreReader.open(RunFolder(run).store) as store:
+        rungs = store.trainings.rungs()
         if not rungs:
             raise InputError(f"{run} has no trained committee yet: `rung launch` goes on to one")
-        return run / checkpoint_name(rungs[-1], store.trainings(rungs[-1])[-1].version)
+        return run / checkpoint_name(rungs[-1], store.trainings.all(rungs[-1])[-1].version)

@@ -17,6 +17,8 @@ _EXTENDABLE = re.compile(
     r"|molecules\.\d+\.(file|charge|multiplicity|spin_means)"
 )
 _NAMED = 4
+# What names the kind of a section: settings of different kinds are not mixed.
+_TAGS = ("kind", "architecture")
 
 
 def given(campaign: Campaign) -> str:
@@ -49,7 +51,7 @@ def as_begun(new: Campaign, stored: Campaign, stored_given: Any) -> Campaign:
 def _kept(new: Any, is_given: Any, stored: Any, was_given: Any) -> Any:
     """Return `new`, but `stored` where neither was given."""
     if isinstance(new, dict) and isinstance(stored, dict):
-        if new.get("kind") != stored.get("kind"):
+        if any(new.get(tag) != stored.get(tag) for tag in _TAGS):
             return new
         now, then = (part if isinstance(part, dict) else {} for part in (is_given, was_given))
         return {
@@ -102,7 +104,12 @@ def require_same_campaign(old: Campaign, new: Campaign, run_folder: Path) -> Non
     InputError
         Says what differs.
     """
-    refused = [line for line in differences(old, new) if not _EXTENDABLE.match(line)]
+    moved = tuple(f"train.{path}:" for path in new.train.paths)
+    refused = [
+        line
+        for line in differences(old, new)
+        if not _EXTENDABLE.match(line) and not line.startswith(moved)
+    ]
     if refused:
         raise _another_campaign(run_folder, refused)
 

@@ -7,16 +7,16 @@ from typing import TypeAlias
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
 from workflow.planning.cost import PowerLaw, fit_cost
-from workflow.planning.keys import inherit_key, sample_tasks
+from workflow.planning.keys import InheritKey, sample_tasks
+from workflow.planning.records import Purpose, Sweep
 from workflow.planning.state import MoleculeState, RungState
-from workflow.run.store.records import Purpose, Sweep
-from workflow.run.store.store import Store
+from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import LabelOrder, Order
 
 
-def rung_state(
-    store: Store,
+def read_rung_state(
+    store: StoreReader,
     campaign: Campaign,
     index: int,
     level: LevelOfTheory,
@@ -25,18 +25,18 @@ def rung_state(
     n_lost: int = 0,
 ) -> RungState:
     """Return the state of a rung: all from the store but what is under way and was lost."""
-    trainings = tuple(store.trainings(index))
+    trainings = tuple(store.trainings.all(index))
     version = trainings[-1].version if trainings else 0
-    finished = store.finished_tasks(index) | store.finished_tasks(index, version)
-    tally = store.tally(index)
-    grown = store.grown_molecules()
+    finished = store.tasks.finished(index) | store.tasks.finished(index, version)
+    tally = store.candidates.tally(index)
+    grown = store.molecules.grown()
     molecules = _molecules(store, campaign, grown.molecule_ids)
-    to_label = store.to_label(index)
+    to_label = store.candidates.to_label(index)
     labels = [order for order in (under_way or {}).values() if isinstance(order, LabelOrder)]
     labelled = _by_purpose(tally, "labelled")
     return RungState(
         index=index,
-        has_inherited=inherit_key(index) in finished,
+        has_inherited=InheritKey(rung=index).key in finished,
         molecules=molecules,
         finished_tasks=finished,
         tasks_in_flight=frozenset(under_way or ()),
@@ -44,18 +44,18 @@ def rung_state(
         checks_in_flight=frozenset(o.structure.structure_id for o in labels if o.is_second),
         n_large_in_flight=sum(order.is_large for order in labels),
         waiting=_by_molecule(tally, ("waiting",)),
-        pool=store.pool(index),
+        candidates=store.candidates.waiting(index),
         chosen=_by_molecule(tally, ("chosen", "labelled", "failed", "quarantined")),
-        chosen_by_newest=store.chosen_by(index, version),
+        chosen_by_newest=store.candidates.chosen_by(index, version),
         to_label=_structures(store, [structure_id for structure_id, _ in to_label], labels),
-        to_check=tuple(store.second_opinions_due(level.level_id)),
+        to_check=tuple(store.unusable.second_opinions_due(level.level_id)),
         first_to_label=Counter(p for _, p in to_label if p in ("initial", "held_out")),
         n_training_labels=sum(n for purpose, n in labelled.items() if purpose != "held_out"),
         n_labels=labelled.total(),
         n_failures=_by_purpose(tally, "failed").total(),
         n_quarantined=_by_purpose(tally, "quarantined").total(),
         n_lost=n_lost,
-        label_cpu_hours=store.label_cpu_seconds(index) / 3600.0,
+        label_cpu_hours=store.tasks.label_cpu_seconds(index) / 3600.0,
         trainings=trainings,
         sweeps=sweeps(store, campaign, index, molecules),
         may_grow=campaign.grow is not None
@@ -65,12 +65,14 @@ def rung_state(
 
 
 def _structures(
-    store: Store, structure_ids: Sequence[str], under_way: Iterable[LabelOrder]
+    store: StoreReader, structure_ids: Sequence[str], under_way: Iterable[LabelOrder]
 ) -> tuple[Structure, ...]:
     """Return structures by their ids; those that are under way are in memory already."""
     known = {order.structure.structure_id: order.structure for order in under_way}
     missing = [structure_id for structure_id in structure_ids if structure_id not in known]
-    known |= {structure.structure_id: structure for structure in store.structures(missing)}
+    known |= {
+        structure.structure_id: structure for structure in store.molecules.structures(missing)
+    }
     return tuple(known[structure_id] for structure_id in structure_ids)
 
 
@@ -93,16 +95,16 @@ def _by_molecule(tally: Tally, statuses: tuple[str, ...]) -> Counter[tuple[Purpo
     return counts
 
 
-def cost_model(store: Store, level: LevelOfTheory) -> PowerLaw:
+def cost_model(store: StoreReader, level: LevelOfTheory) -> PowerLaw:
     """Fit the cost of a label at a level to those that the store has."""
-    return fit_cost(store.cost_moments(level.level_id))
+    return fit_cost(store.labels.cost_moments(level.level_id))
 
 
 def _molecules(
-    store: Store, campaign: Campaign, grown: Collection[str]
+    store: StoreReader, campaign: Campaign, grown: Collection[str]
 ) -> tuple[MoleculeState, ...]:
     """Return the molecules that can be worked on: not those for which no conformer was found."""
-    with_starts = store.molecules_with_starts()
+    with_starts = store.molecules.with_starts()
     states = [
         MoleculeState(
             molecule_id=molecule_id,
@@ -110,11 +112,11 @@ def _molecules(
             has_starts=molecule_id in with_starts,
             has_grown=molecule_id in grown,
         )
-        for molecule_id, _, held_out in store.molecule_names()
+        for molecule_id, _, held_out in store.molecules.names()
     ]
     if all(state.has_starts for state in states):
         return tuple(states)
-    finished = store.finished_tasks(0)
+    finished = store.tasks.finished(0)
     return tuple(
         state
         for state in states
@@ -127,7 +129,7 @@ def _molecules(
 
 
 def sweeps(
-    store: Store, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+    store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
 ) -> tuple[Sweep, ...]:
     """Return what the explorations of a rung have found, by committee and sweep.
 
@@ -138,27 +140,26 @@ def sweeps(
     explored = sum(m.has_starts and not m.held_out for m in molecules)
     return tuple(
         Sweep(
-            version=found["version"],
-            number=found["number"],
-            judged=found["judged"],
-            over_threshold=found["over_threshold"],
-            is_complete=found["tasks"] >= explored * len(campaign.explore),
-            is_broken=found["broken"] == found["tasks"],
+            version=found.version,
+            number=found.number,
+            judged=found.judged,
+            over_threshold=found.over_threshold,
+            is_complete=found.tasks >= explored * len(campaign.explore),
+            is_broken=found.broken == found.tasks,
         )
-        for found in store.sweeps(index)
+        for found in store.tasks.sweeps(index)
     )
 
 
-def _judgements(store: Store, index: int) -> tuple[Sweep, ...]:
+def _judgements(store: StoreReader, index: int) -> tuple[Sweep, ...]:
     return tuple(
         Sweep(
-            version=detail["version"],
+            version=found.version,
             number=0,
-            judged=detail["judged"],
-            over_threshold=detail["over_threshold"],
+            judged=found.judged,
+            over_threshold=found.over_threshold,
             is_complete=True,
-            is_broken=detail["is_broken"],
+            is_broken=found.is_broken,
         )
-        for _, _, detail, _ in store.tasks("judge")
-        if detail["rung"] == index
+        for found in store.tasks.judgements(index)
     )

@@ -10,10 +10,13 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
+from chemistry.names import nearest
+from workflow.settings.pools import Pool
 from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
+from workflow.settings.pools.local import LocalPool
+from workflow.settings.pools.python import PythonPool
 from workflow.settings.walltime import Walltime, walltime_seconds
-from workflow.settings.yaml_file import StrictModel, nearest, read_yaml_model
+from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
 Role: TypeAlias = Literal["label", "large_label", "explore", "judge", "train"]
 """What a task is for: quantum chemistry, that which needs more than usual, sampling, the

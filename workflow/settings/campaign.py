@@ -6,19 +6,29 @@ Nothing here says where the work runs: that is the machine file, `workflow/setti
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    JsonValue,
+    PositiveFloat,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from chemistry.gates import Gates
+from chemistry.names import nearest
+from chemistry.plugin_fields import ByName
 from chemistry.readers.electrons import SpinMeans
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
-from model.settings import TrainingSettings, TransferMode
-from workflow.settings.cluster_settings import ClusterSettings
-from workflow.settings.growth import Growth
+from chemistry.sampling.clusters import Contact
+from model.architectures import ARCHITECTURES, find_architecture
+from model.settings import AUTO
+from workflow.settings.growth import GrowSettings
+from workflow.settings.training import AnyTrainingSettings, default_training
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
-ExportFormat = Literal[
-    "extxyz", "mace", "ani-hdf5", "torchani", "deepmd", "qcschema", "parquet", "ase-db"
-]
+ExportFormat = Annotated[str, ByName(registry="workflow.datasets.export.formats:EXPORTERS")]
 
 
 class MoleculeEntry(StrictModel):
@@ -93,6 +103,19 @@ class StopRules(StrictModel):
     trainings: int | None = Field(None, ge=1, description="Trainings at most.")
 
 
+def _name_ways(schema: dict[str, JsonValue]) -> None:
+    """Add to the schema of `transfer` which ways the architectures have that are installed."""
+    examples: list[JsonValue] = [AUTO]
+    for architecture in map(find_architecture, ARCHITECTURES):
+        ways = [f"{way}: {title}" for way, title in architecture.ways.items()]
+        schema["description"] = (
+            f"{schema['description']} Ways of {architecture.name} are {'; '.join(ways)}; its own "
+            f"is {architecture.default_way}."
+        )
+        examples += [way for way in architecture.ways if way not in examples]
+    schema["examples"] = examples
+
+
 class Rung(StrictModel):
     """One level of theory with its own loop, budget and stop rules."""
 
@@ -107,12 +130,12 @@ class Rung(StrictModel):
     held_out_structures: int | None = Field(
         None, ge=2, description="Default: as many as held_out.structures."
     )
-    transfer: TransferMode = Field(
-        "freeze",
+    transfer: str | None = Field(
+        None,
         description="How the committee climbs to this rung from the one below; the first rung has "
-        "none below. freeze: first and third layer of each network stay (ANI-1ccx); full: all "
-        "weights move; delta: the correction is learned on its own; scratch: nothing is carried "
-        "over; auto: all four are tried, the one with the least held-out error is kept.",
+        "none below; default: the architecture's own way. auto: all ways of train.architecture are "
+        "tried, the one with the least held-out error is kept.",
+        json_schema_extra=_name_ways,
     )
     budget: Budget = Budget()
     stop: StopRules = StopRules()
@@ -127,6 +150,15 @@ class Rung(StrictModel):
         return self
 
 
+def _by_default(rung: Rung, way: str) -> Rung:
+    """Return a rung whose way to climb, where none is given, is spelled out as a default."""
+    if rung.transfer is not None:
+        return rung
+    spelled_out = rung.model_copy(update={"transfer": way})
+    spelled_out.model_fields_set.discard("transfer")
+    return spelled_out
+
+
 class HeldOut(StrictModel):
     """The set that judges the potential: labelled once, never trained on."""
 
@@ -138,9 +170,28 @@ class HeldOut(StrictModel):
     )
 
 
+class ClusterSettings(StrictModel):
+    """Which molecules stand together, beside being molecules of their own."""
+
+    count: int = Field(20, ge=1, description="Clusters at most; which ones is drawn by lot.")
+    size: Literal[2, 3, 4] = Field(2, description="Molecules of a cluster, also of one kind.")
+    of: tuple[str, ...] | None = Field(
+        None,
+        description="Names of the molecules that clusters are made of; default: all that are "
+        "trained on.",
+    )
+    contact: Contact = (0.7, 1.5)
+
+
 class Selection(StrictModel):
     """Which explored structures deserve a label."""
 
+    by: Annotated[str, ByName(registry="workflow.planning.selectors:SELECTORS")] = Field(
+        "uncertain_per_cost",
+        description="How they are picked from the candidates. uncertain_per_cost: those over the "
+        "threshold, by how far per CPU second of their label, spread over the geometries; random: "
+        "any, to compare with.",
+    )
     threshold_kcal_mol: PositiveFloat | Literal["adaptive"] = Field(
         "adaptive",
         description="On the committee's energy disagreement / sqrt(atoms); ANI-1x had 0.23. "
@@ -212,11 +263,11 @@ class Campaign(StrictModel):
     clusters: ClusterSettings | None = Field(
         None, description="Dimers or small clusters of the molecules join the campaign."
     )
-    grow: Growth | None = Field(
+    grow: GrowSettings | None = Field(
         None, description="Take new molecules from a pool when those there are learned."
     )
     select: Selection = Selection()
-    train: TrainingSettings = TrainingSettings()
+    train: AnyTrainingSettings = Field(default_factory=default_training)
     gates: Gates = Field(Gates(), description="Which labels are worth training on.")
     failures: FailureBudget = FailureBudget()
     exports: tuple[ExportFormat, ...] = Field(
@@ -229,13 +280,31 @@ class Campaign(StrictModel):
         False, description="Classical rounds: explore, then label, then train; reproducible."
     )
 
+    @model_validator(mode="after")
+    def _ways_to_climb(self) -> Self:
+        architecture = find_architecture(self.train.architecture)
+        ways = [*architecture.ways, AUTO]
+        for index, rung in enumerate(self.rungs):
+            if rung.transfer is not None and rung.transfer not in ways:
+                refused = PydanticCustomError(
+                    "value_error",
+                    f"architecture {architecture.name} does not climb by `{rung.transfer}`: "
+                    f"{nearest(rung.transfer, ways)}",
+                )
+                line = InitErrorDetails(
+                    type=refused, loc=("rungs", index, "transfer"), input=rung.transfer
+                )
+                raise ValidationError.from_exception_data(type(self).__name__, [line])
+        rungs = tuple(_by_default(rung, architecture.default_way) for rung in self.rungs)
+        return self.model_copy(update={"rungs": rungs})
+
     def held_out_structures(self, rung: int) -> int:
         """Return how many structures judge the potential of a rung."""
         return self.rungs[rung].held_out_structures or self.held_out.structures
 
 
 def read_campaign(path: Path) -> Campaign:
-    """Read a campaign file; molecule files in it become absolute paths.
+    """Read a campaign file; paths in it become absolute, taken from its folder.
 
     Raises
     ------
@@ -250,6 +319,8 @@ def read_campaign(path: Path) -> Campaign:
         for entry in campaign.molecules
     )
     found: dict[str, object] = {"molecules": entries}
+    if "train" in campaign.model_fields_set:
+        found["train"] = campaign.train.from_folder(path.parent)
     if campaign.grow is not None:
         pool = (path.parent / campaign.grow.pool).resolve()
         found["grow"] = campaign.grow.model_copy(update={"pool": pool})

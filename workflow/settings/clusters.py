@@ -9,10 +9,10 @@ import numpy as np
 from chemistry.errors import InputError
 from chemistry.geometries.clusters import cluster_of
 from chemistry.geometries.embedding import embedded
+from chemistry.names import nearest
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
-from workflow.settings.cluster_settings import ClusterSettings
-from workflow.settings.yaml_file import nearest
+from workflow.settings.campaign import ClusterSettings
 
 _GEOMETRIES_OF_ONE = 5
 

@@ -1,4 +1,4 @@
-"""Growth: how a campaign takes in new molecules, those of a pool that the committee is unsure of.
+"""How a campaign grows: it takes in molecules of a pool that the committee is unsure of.
 
 The smallest come first, as in ANI-1x (Smith et al., doi:10.1063/1.5023802): molecules with one
 heavy atom more are looked at only when the committee is certain of those with fewer.
@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from workflow.settings.yaml_file import StrictModel
 
 
-class Growth(StrictModel):
+class GrowSettings(StrictModel):
     """Where new molecules come from, and when they are taken."""
 
     pool: Path = Field(

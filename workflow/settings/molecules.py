@@ -12,6 +12,7 @@ from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.geometries.embedding import embedded
 from chemistry.geometries.rdkit_bridge import elements
+from chemistry.names import nearest
 from chemistry.readers.molecules import (
     listed,
     merge_molecules,
@@ -24,8 +25,7 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
 from workflow.settings.campaign import Campaign, MoleculeEntry
 from workflow.settings.clusters import clusters
-from workflow.settings.growth import Growth
-from workflow.settings.yaml_file import nearest
+from workflow.settings.growth import GrowSettings
 
 _ORDINARY_SHOWN = 20
 """Neutral singlets that are named, of more their number."""
@@ -93,7 +93,7 @@ def described(molecules: Sequence[Molecule]) -> list[str]:
     return lines
 
 
-def check_pool(growth: Growth) -> None:
+def check_pool(growth: GrowSettings) -> None:
     """Refuse a pool that cannot be read, or, unless bad lines are skipped, one that has some.
 
     Raises

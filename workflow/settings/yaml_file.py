@@ -1,8 +1,7 @@
 """Read a YAML file into a strict pydantic model, and say in one sentence what is wrong with it."""
 
-import difflib
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from chemistry.errors import InputError
+from chemistry.names import nearest, one_of
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Location = tuple[int | str, ...]
@@ -124,7 +124,7 @@ class _Explainer:
             case "missing":
                 return " is missing"
             case "union_tag_not_found":
-                return f" is missing: it is {_one_of(_known_tags(self.schema, error['loc']))}"
+                return f" is missing: it is {one_of(_known_tags(self.schema, error['loc']))}"
             case "union_tag_invalid":
                 tags = _known_tags(self.schema, error["loc"])
                 return (
@@ -148,7 +148,7 @@ class _Explainer:
                 f"{nearest(str(error['input']), values)}{otherwise}"
             )
         if values:
-            wanted.append(_one_of(values))
+            wanted.append(one_of(values))
         return f" should be {' or '.join(dict.fromkeys(wanted))}, not {_shown(error['input'])}"
 
 
@@ -206,23 +206,6 @@ def _known_keys(root: Schema, location: Location) -> list[str]:
 def _known_tags(root: Schema, location: Location) -> list[str]:
     schemas = _subschemas(root, location)
     return [tag for s in schemas for tag in s.get("discriminator", {}).get("mapping", {})]
-
-
-def nearest(given: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant, else which there are."""
-    names = list(dict.fromkeys(known))
-    by_plain = {_plain(name): name for name in names}
-    close = difflib.get_close_matches(_plain(given), by_plain, n=1, cutoff=0.6)
-    return f"did you mean `{by_plain[close[0]]}`?" if close else f"use {_one_of(names)}"
-
-
-def _plain(name: str) -> str:
-    return name.lower().replace("-", "_").replace(" ", "_")
-
-
-def _one_of(names: Iterable[str]) -> str:
-    listed = [f"`{name}`" for name in dict.fromkeys(names)]
-    return listed[0] if len(listed) == 1 else f"one of {', '.join(listed)}"
 
 
 def _quoted(expected: str) -> list[str]:

@@ -9,8 +9,7 @@ from chemistry.errors import InputError
 from chemistry.readers.molecules import READERS, molecule_from_line, read_molecules, smi_fields
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
-from model.architectures.ani.committee import Committee
-from model.calculator import CommitteeCalculator
+from model import Committee, CommitteeCalculator
 from workflow.run.potential import read_potential
 from workflow.settings.molecules import one_geometry
 

@@ -6,13 +6,12 @@ import numpy as np
 
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.modes import vibrations
-from chemistry.units import EV_PER_KCAL_MOL, PER_FS_PER_INVERSE_CM
-from model.architectures.ani.committee import Committee
+from chemistry.units import EV_PER_KCAL_MOL, HBAR_EV_FS, PER_FS_PER_INVERSE_CM
+from model import Committee
 from workflow.use.relaxation import Relaxation, relax_subject
 from workflow.use.subject import Subject
 
 _STEP_ANGSTROM = 0.005
-_HBAR_EV_FS = 0.6582119569509066  # CODATA 2022: h / (2 pi e), exact by the SI
 # A tight minimum: soft modes are sensitive to the forces that are left.
 _MAX_FORCE_EV_PER_ANGSTROM = 1e-3
 _MAX_STEPS = 500
@@ -80,5 +79,5 @@ def _wavenumbers(hessian: FloatArray, structure: Structure) -> FloatArray:
 
 def _zero_point_kcal_mol(wavenumbers_per_cm: FloatArray) -> FloatArray:
     """Return half the sum of the real wavenumbers, over the last axis."""
-    energies = _HBAR_EV_FS * PER_FS_PER_INVERSE_CM * np.clip(wavenumbers_per_cm, 0.0, None)
+    energies = HBAR_EV_FS * PER_FS_PER_INVERSE_CM * np.clip(wavenumbers_per_cm, 0.0, None)
     return np.asarray(0.5 * energies.sum(axis=-1) / EV_PER_KCAL_MOL)

@@ -7,7 +7,6 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
-from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 
@@ -19,7 +18,8 @@ from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
-from workflow.run.store.records import Cost, Judgement
+from model import TrainingRequest, climb, find_architecture, held_out_errors, load_committee
+from model.history import TrainingHistory
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,
@@ -27,12 +27,15 @@ from workflow.work.orders import (
     Order,
     PotentialSource,
     SampleOrder,
+    SavedCommittee,
     TrainOrder,
 )
 from workflow.work.results import (
     Answer,
     Broken,
+    Cost,
     Judged,
+    Judgement,
     Offered,
     Sampled,
     TaskResult,
@@ -104,12 +107,14 @@ def _preload(order: Order) -> None:
         case SampleOrder():
             import_module("chemistry.geometries.embedding")
             import_module("chemistry.geometries.torsions")
-            has_committee = isinstance(order.potential, Path)
-            import_module(
-                "model.architectures.ani.committee" if has_committee else "chemistry.engines.tblite"
-            )
-        case _:
-            import_module("model.architectures.ani.committee")
+            if isinstance(order.potential, SavedCommittee):
+                find_architecture(order.potential.architecture).preload()
+            else:
+                import_module("chemistry.engines.tblite")
+        case TrainOrder():
+            find_architecture(order.settings.architecture).preload()
+        case JudgeOrder() | GrowOrder():
+            find_architecture(order.committee.architecture).preload()
 
 
 def compute(order: Order, threads: int, memory_gb: float) -> Answer | StoreError:
@@ -138,10 +143,9 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
         case JudgeOrder():
             return _judge(order)
         case GrowOrder():
-            from model.architectures.ani.checkpoint import load_committee
-            from workflow.work.find_molecules import grow
+            from workflow.work.find_molecules import find_molecules
 
-            return grow(order, load_committee(order.checkpoint))
+            return find_molecules(order, load_committee(order.committee.checkpoint, order.device))
 
 
 def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:
@@ -154,12 +158,12 @@ def _sample(order: SampleOrder, threads: int) -> Sampled:
     sample = order.sampler.sample(
         order.molecule,
         order.starts,
-        load_potential(order.potential, order.molecule, threads),
+        load_potential(order.potential, order.molecule, threads, order.device),
         seed=order.seed,
         threshold=order.threshold,
     )
     # A bootstrap potential is alone: it cannot disagree.
-    has_committee = isinstance(order.potential, Path)
+    has_committee = isinstance(order.potential, SavedCommittee)
     offers = [_offered(offer, has_committee=has_committee) for offer in sample.offers]
     return Sampled(
         offers=tuple(offers),
@@ -180,15 +184,15 @@ def _offered(offer: Offer, *, has_committee: bool) -> Offered:
     )
 
 
-def load_potential(source: PotentialSource, molecule: Molecule, threads: int) -> Potential:
-    """Return a bootstrap potential by name, or the committee of a checkpoint.
+def load_potential(
+    source: PotentialSource, molecule: Molecule, threads: int, device: str = "cpu"
+) -> Potential:
+    """Return a bootstrap potential by name, or the committee of a checkpoint on a device.
 
     For a molecule that MMFF94 does not cover it is GFN2-xTB in any case.
     """
-    if isinstance(source, Path):
-        from model.architectures.ani.checkpoint import load_committee
-
-        return load_committee(source)
+    if isinstance(source, SavedCommittee):
+        return load_committee(source.checkpoint, device)
     from chemistry.engines.potential import EnginePotential
     from chemistry.geometries.force_field import MMFF94, mmff94_covers
 
@@ -199,56 +203,42 @@ def load_potential(source: PotentialSource, molecule: Molecule, threads: int) ->
 
 
 def _train(order: TrainOrder) -> Trained:
-    from model.architectures.ani.checkpoint import load_committee, save_committee
-    from model.architectures.ani.training.train import train_committee
-    from model.architectures.ani.training.transfer import climb
-    from model.evaluation import held_out_errors
-
-    data = read_labelled(order.training_set)
-    held_out = read_labelled(order.held_out)
-    start = None if order.start is None else load_committee(order.start)
-    transfer: dict[str, object] = {}
+    data, held_out = read_labelled(order.training_set), read_labelled(order.held_out)
+    request = TrainingRequest(
+        data=data,
+        settings=order.settings,
+        elements=order.elements,
+        level=order.level,
+        seed=order.seed,
+        device=order.device,
+    )
+    start = None if order.start is None else load_committee(order.start, order.device)
+    transfer, tried = None, dict[str, float]()
     if start is not None and order.transfer is not None:
-        climbed = climb(
-            data,
-            order.settings,
-            mode=order.transfer,
-            level=order.level,
-            seed=order.seed,
-            below=start,
-            held_out=held_out,
-        )
+        climbed = climb(request, start, order.transfer, held_out)
         result = climbed.result
-        transfer = {"transfer": climbed.mode, "tried": dict(climbed.tried)}
+        transfer, tried = climbed.way, dict(climbed.tried)
     else:
-        result = train_committee(
-            data,
-            order.settings,
-            elements=order.elements,
-            level=order.level,
-            seed=order.seed,
-            start=start,
-        )
+        result = find_architecture(order.settings.architecture).train(request, start)
     errors = held_out_errors(result.committee, held_out)
     calibration = None if errors is None else errors.calibration
-    save_committee(result.committee.calibrated(calibration), order.checkpoint)
+    result.committee.calibrated(calibration).save(order.checkpoint)
     return Trained(
         n_labels=len(data),
-        errors=None if errors is None else asdict(errors),
-        history={
-            "members": [asdict(member) for member in result.members],
-            "n_with_forces": result.n_with_forces,
-            "notes": list(result.notes),
-            "seconds": result.seconds,
-            **transfer,
-        },
+        errors=errors,
+        history=TrainingHistory(
+            members=result.members,
+            n_with_forces=result.n_with_forces,
+            notes=result.notes,
+            seconds=result.seconds,
+            transfer=transfer,
+            tried=tried,
+        ),
     )
 
 
 def _judge(order: JudgeOrder) -> Judged:
-    from model.architectures.ani.checkpoint import load_committee
-
-    committee = load_committee(order.checkpoint)
+    committee = load_committee(order.committee.checkpoint, order.device)
     found = []
     for first in range(0, len(order.structures), _JUDGED_AT_ONCE):
         structures = order.structures[first : first + _JUDGED_AT_ONCE]

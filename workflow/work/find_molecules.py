@@ -8,9 +8,8 @@ from chemistry.geometries.rdkit_bridge import elements
 from chemistry.readers.molecules import merge_molecules
 from chemistry.readers.smiles_pool import PoolEntry, draw_by_size, pool_entries
 from chemistry.records.molecule import Molecule
-from chemistry.records.potential import Potential, Prediction
+from chemistry.records.potential import Potential
 from chemistry.records.structure import Origin
-from workflow.planning.selection import times_over
 from workflow.work.orders import GrowOrder
 from workflow.work.results import Grown, NewMolecule
 
@@ -18,7 +17,7 @@ _EMBEDDINGS = 3
 """Conformers by which a molecule is judged."""
 
 
-def grow(order: GrowOrder, committee: Potential) -> Grown:
+def find_molecules(order: GrowOrder, committee: Potential) -> Grown:
     """Return the molecules of a pool on which the committee disagrees most, of the least size.
 
     A size on whose molecules the committee agrees is left for the next; nothing is returned when
@@ -47,7 +46,7 @@ def grow(order: GrowOrder, committee: Potential) -> Grown:
             if structures:
                 judged += 1
                 predictions = committee.predict(structures)
-                worst.append((max(_excess(p, order) for p in predictions), molecule))
+                worst.append((max(order.threshold.excess_of(p) for p in predictions), molecule))
         over = sorted(
             ((ratio, m) for ratio, m in worst if ratio > 1.0),
             key=lambda item: (-item[0], item[1].molecule_id),
@@ -81,9 +80,3 @@ def _usable(entries: Iterable[PoolEntry], order: GrowOrder) -> tuple[list[Molecu
         if molecule.molecule_id not in order.known and elements(molecule) <= set(order.elements):
             molecules.append(molecule)
     return merge_molecules(molecules), bad
-
-
-def _excess(prediction: Prediction, order: GrowOrder) -> float:
-    return times_over(
-        prediction.rho_kcal_mol, prediction.force_sigma_kcal_mol_angstrom, order.threshold
-    )

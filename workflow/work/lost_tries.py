@@ -1,13 +1,33 @@
 """Tries of a task that ended without an answer: what is tried again, where, and what is poison."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from chemistry.errors import PoisonTask
 from chemistry.records.label import FailureKind, LabelFailure
-from workflow.run.store.records import Cost, Loss
 from workflow.work.orders import LabelOrder, Order
-from workflow.work.results import Broken, TaskResult
+from workflow.work.results import Broken, Cost, TaskResult
+
+LOSSES_OF_A_POISON_TASK = 3
+"""What loses its process or its worker so often will do so again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LostTry:
+    """A try of a task that ended without an answer; the task is tried again.
+
+    Attributes
+    ----------
+    at : float
+        Seconds since 1970-01-01 UTC.
+    kind : "infrastructure" or "resource"
+        Its process or its worker was lost; or it needs a larger pool.
+    """
+
+    at: float
+    kind: str
+    message: str
+    worker: str
 
 
 def lost_result(order: Order, error: BaseException | None) -> TaskResult:
@@ -40,11 +60,11 @@ def is_too_large(result: TaskResult) -> bool:
     return isinstance(result.answer, LabelFailure) and result.answer.kind == "resource"
 
 
-def loss_of(result: TaskResult) -> Loss:
+def loss_of(result: TaskResult) -> LostTry:
     """Return what is kept of a failed try that is followed by another."""
     answer = result.answer
     assert isinstance(answer, LabelFailure | Broken), "an answer is no loss"
-    return Loss(
+    return LostTry(
         at=result.cost.finished_at,
         kind=answer.kind,
         message=_last_line(answer.message),

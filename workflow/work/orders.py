@@ -4,7 +4,7 @@ An order holds all that it needs; big things (a training set, a committee) come 
 carried out stands in `compute.py`, so that the driver loads none of the heavy libraries.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -13,11 +13,27 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import AnySampler
-from model.settings import TrainingSettings, TransferMode
-from workflow.settings.growth import Growth
+from model.settings import TrainingSettings
+from workflow.settings.growth import GrowSettings
 
-PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | Path
-"""A bootstrap potential by name, or the checkpoint of a committee."""
+
+@dataclass(frozen=True, kw_only=True)
+class SavedCommittee:
+    """A committee where workers find it.
+
+    Attributes
+    ----------
+    checkpoint : Path
+    architecture : str
+        Its name: what is imported before the checkpoint is read.
+    """
+
+    checkpoint: Path
+    architecture: str
+
+
+PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | SavedCommittee
+"""A bootstrap potential by name, or a committee."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,7 +57,10 @@ class LabelOrder:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampleOrder:
-    """Let one sampler look for structures of one molecule."""
+    """Let one sampler look for structures of one molecule; `device` is where a committee computes.
+
+    So it is of the other orders.
+    """
 
     molecule: Molecule
     starts: tuple[Structure, ...]
@@ -49,6 +68,7 @@ class SampleOrder:
     potential: PotentialSource
     threshold: Threshold | None
     seed: int
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,8 +81,8 @@ class TrainOrder:
         Files of `workflow.work.training_set`.
     start : Path or None
         Checkpoint of the committee to go on from.
-    transfer : TransferMode or None
-        How, if `start` is of another level; None if it is of the same.
+    transfer : str or None
+        How, if `start` is of another level, as `model.climb` has it; None if it is of the same.
     checkpoint : Path
         Where the new committee is written.
     elements : tuple of int
@@ -76,8 +96,9 @@ class TrainOrder:
     elements: tuple[int, ...]
     seed: int
     start: Path | None
-    transfer: TransferMode | None
+    transfer: str | None
     checkpoint: Path
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,7 +106,8 @@ class JudgeOrder:
     """Ask a committee how much it disagrees on structures."""
 
     structures: tuple[Structure, ...]
-    checkpoint: Path
+    committee: SavedCommittee
+    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -94,22 +116,28 @@ class GrowOrder:
 
     Attributes
     ----------
-    growth : Growth
+    growth : GrowSettings
     elements : tuple of int
         Atomic numbers that new molecules may have.
     known : frozenset of molecule_id
         Molecules that the campaign has.
-    checkpoint : Path
-        Of the committee that judges.
+    committee : SavedCommittee
+        Which judges.
     threshold : Threshold
     """
 
-    growth: Growth
+    growth: GrowSettings
     elements: tuple[int, ...]
     known: frozenset[str]
-    checkpoint: Path
+    committee: SavedCommittee
     threshold: Threshold
     seed: int
+    device: str = "cpu"
 
 
 Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder
+
+
+def on_device(order: Order, device: str) -> Order:
+    """Return the order for a pool whose committees compute on a device; labels do not care."""
+    return order if isinstance(order, LabelOrder) else replace(order, device=device)

@@ -5,18 +5,60 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from chemistry.errors import StoreError
 from chemistry.records.label import FailureKind, Label, LabelFailure
 from chemistry.records.molecule import Molecule
-from chemistry.records.molecule_json import molecule_from_json, molecule_to_json
-from chemistry.records.structure import Origin, Structure
-from workflow.run.store.records import Cost, Judgement
-from workflow.work.label_json import label_from_json, label_to_json
+from chemistry.records.record_json import (
+    label_from_json,
+    label_to_json,
+    molecule_from_json,
+    molecule_to_json,
+    structure_from_json,
+    structure_to_json,
+)
+from chemistry.records.structure import Structure
+from model.evaluation import Errors, errors_from_json, errors_to_json
+from model.history import TrainingHistory, history_from_json, history_to_json
 from workflow.work.spool import Spool
 
 _SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """What a committee says of a structure.
+
+    Attributes
+    ----------
+    rho_kcal_mol, force_sigma : float
+        Disagreement on the energy, and on the forces in kcal/mol/Å.
+    energy_ev : float
+        Mean of its members.
+    """
+
+    structure_id: str
+    rho_kcal_mol: float
+    force_sigma: float
+    energy_ev: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """What a finished task took, for accounts and the timeline of workers.
+
+    Attributes
+    ----------
+    worker : str
+        host:pid of the worker process.
+    started_at, finished_at : float
+        Seconds since 1970-01-01 UTC.
+    cpu_seconds : float
+    """
+
+    worker: str
+    started_at: float
+    finished_at: float
+    cpu_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,8 +87,8 @@ class Trained:
     """What a training says of itself; the committee lies in its checkpoint."""
 
     n_labels: int
-    errors: Mapping[str, Any] | None
-    history: Mapping[str, Any]
+    errors: Errors | None
+    history: TrainingHistory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,30 +179,6 @@ def _from_json(document: Any) -> TaskResult:
     return TaskResult(answer=decode(document["answer"]), cost=Cost(**document["cost"]))
 
 
-def structure_to_json(structure: Structure) -> dict[str, Any]:
-    """Return a structure as a JSON document."""
-    return {
-        "atomic_numbers": structure.atomic_numbers.tolist(),
-        "positions_angstrom": structure.positions.tolist(),
-        "charge": structure.charge,
-        "multiplicity": structure.multiplicity,
-        "molecule_id": structure.molecule_id,
-        "origin": asdict(structure.origin),
-    }
-
-
-def structure_from_json(document: Any) -> Structure:
-    """Read what `structure_to_json` made."""
-    return Structure(
-        atomic_numbers=np.array(document["atomic_numbers"], dtype=np.int64),
-        positions=np.array(document["positions_angstrom"], dtype=np.float64).reshape(-1, 3),
-        charge=document["charge"],
-        multiplicity=document["multiplicity"],
-        molecule_id=document["molecule_id"],
-        origin=Origin(**document["origin"]),
-    )
-
-
 def _sampled_to_json(sampled: Sampled) -> dict[str, Any]:
     return {
         "offers": [
@@ -185,6 +203,23 @@ def _sampled_from_json(document: Any) -> Sampled:
         for offer in document["offers"]
     )
     return Sampled(**{**document, "offers": offers})
+
+
+def _trained_to_json(trained: Trained) -> dict[str, Any]:
+    return {
+        "n_labels": trained.n_labels,
+        "errors": None if trained.errors is None else errors_to_json(trained.errors),
+        "history": history_to_json(trained.history),
+    }
+
+
+def _trained_from_json(document: Any) -> Trained:
+    errors = document["errors"]
+    return Trained(
+        n_labels=document["n_labels"],
+        errors=None if errors is None else errors_from_json(errors),
+        history=history_from_json(document["history"]),
+    )
 
 
 def _judged_to_json(judged: Judged) -> list[list[Any]]:
@@ -222,7 +257,7 @@ _CODECS: dict[type[Answer], _Codec] = {
     Label: ("label", label_to_json, label_from_json),
     LabelFailure: ("label_failure", label_to_json, label_from_json),
     Sampled: ("sampled", _sampled_to_json, _sampled_from_json),
-    Trained: ("trained", asdict, lambda document: Trained(**document)),
+    Trained: ("trained", _trained_to_json, _trained_from_json),
     Judged: ("judged", _judged_to_json, _judged_from_json),
     Grown: ("grown", _grown_to_json, _grown_from_json),
     Broken: ("broken", asdict, lambda document: Broken(**document)),

@@ -9,20 +9,19 @@ Each worker also notes in a log when it starts and ends a computation: what was 
 can be counted without trusting the store.
 """
 
-import errno
 import fcntl
 import json
 import os
 import re
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from chemistry.errors import StoreError
+from workflow.work.system.disk import as_store_errors
 
 T = TypeVar("T")
 
@@ -63,7 +62,7 @@ class Spool(Generic[T]):
         StoreError
             The disk is full (nothing was computed) or the folder cannot be written or locked.
         """
-        with _said_as_store_errors(self.folder):
+        with as_store_errors(self.folder):
             claim = self._claim(key)
         try:
             finished = self.read(key)
@@ -76,7 +75,7 @@ class Spool(Generic[T]):
                 self._file(key, "claim").unlink(missing_ok=True)
                 self._note(key, "failed")
                 raise
-            with _said_as_store_errors(self.folder):
+            with as_store_errors(self.folder):
                 self._finish(key, claim, result)
             self._note(key, "failed" if self.is_failure(result) else "finished")
             return result
@@ -92,7 +91,7 @@ class Spool(Generic[T]):
             The file cannot be read, or was written by a newer version of rung.
         """
         file = self._file(key, "json")
-        with _said_as_store_errors(self.folder):
+        with as_store_errors(self.folder):
             try:
                 content = file.read_bytes()
             except FileNotFoundError:
@@ -118,7 +117,7 @@ class Spool(Generic[T]):
 
     def held(self, key: str) -> bool:
         """Return whether some process computes `key` at this moment."""
-        with _said_as_store_errors(self.folder):
+        with as_store_errors(self.folder):
             try:
                 probe = os.open(self._file(key, "claim"), os.O_RDWR | os.O_CLOEXEC)
             except FileNotFoundError:
@@ -170,7 +169,7 @@ class Spool(Generic[T]):
         # One write to a file opened for appending: lines of different processes do not mix.
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = f"{now} {key} {event} {os.getpid()} {socket.gethostname()}\n"
-        with _said_as_store_errors(self.log.parent):
+        with as_store_errors(self.log.parent):
             log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 os.write(log, line.encode())
@@ -183,20 +182,3 @@ def _is_still(file: Path, descriptor: int) -> bool:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
-
-
-@contextmanager
-def _said_as_store_errors(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(
-                f"the disk that holds {folder} is full: free some room and launch again, "
-                f"nothing that was computed is lost"
-            ) from error
-        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise StoreError(
-                f"the file system of {folder} knows no locks: put the run folder on another one"
-            ) from error
-        raise StoreError(f"{folder} cannot be used: {error.strerror}") from error

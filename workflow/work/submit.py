@@ -1,4 +1,4 @@
-"""Hand an order to workers, with the threads and limits that the backend gives its role."""
+"""Hand an order to workers, with the threads, limits and device that the backend gives."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from workflow.settings.backend import Backend, Role
 from workflow.work.compute import work
-from workflow.work.orders import Order
+from workflow.work.orders import LabelOrder, Order, on_device
 from workflow.work.system.isolate import Limits
 
 
@@ -41,13 +41,19 @@ def submit_order(
 ) -> Future[None]:
     """Have an order carried out; its result lies in the run's spool when the future is done."""
     pool = backend.pool(role)
-    limits = Limits(wall_seconds=backend.limits.seconds(role), memory_gb=pool.memory_per_task_gb)
+    placed = on_device(order, pool.device)
+    limits = Limits(
+        wall_seconds=backend.limits.seconds(role),
+        memory_gb=pool.memory_per_task_gb,
+        # CUDA maps far more address space than it uses.
+        limits_address_space=pool.device == "cpu" or isinstance(order, LabelOrder),
+    )
     return workers.submit(
         role,
         work,
         run_folder.resolve(),
         key,
-        order,
+        placed,
         pool.cores_per_task,
         limits,
         expected_seconds=expected_seconds,

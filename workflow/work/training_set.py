@@ -8,8 +8,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from chemistry.records.label import Label, LabelledStructure
-from workflow.work.label_json import label_from_json, label_to_json
-from workflow.work.results import structure_from_json, structure_to_json
+from chemistry.records.record_json import (
+    label_from_json,
+    label_to_json,
+    structure_from_json,
+    structure_to_json,
+)
 
 
 def write_labelled(path: Path, data: Iterable[LabelledStructure]) -> None:

@@ -18,8 +18,9 @@ from chemistry.engines.base import Resources
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.engines.psi4.program import Psi4, find_psi4
 from chemistry.engines.psi4.request import request_of, symbol
+from chemistry.names import closest
 from chemistry.records.label import FailureKind, Label, LabelFailure
-from chemistry.records.level import LevelOfTheory, nearest
+from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import (
     Calculation,
     Component,
@@ -245,7 +246,7 @@ def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
     if isinstance(calculation.truncation, PairNaturalOrbitals) and psi4.release < _DLPNO_SINCE:
         return f"DLPNO-CCSD(T) came with Psi4 1.11; this one is {psi4.version}"
     if psi4.basis_elements(str(calculation.basis)) is None:
-        offer = nearest(str(calculation.basis), psi4.bases())
+        offer = closest(str(calculation.basis), psi4.bases())
         return f"Psi4 knows no basis {calculation.basis!r}; the nearest known one is {offer!r}"
     return _refuse_functional(psi4, calculation.method) if calculation.kind == "dft" else None
 

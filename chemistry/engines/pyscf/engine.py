@@ -24,8 +24,9 @@ from chemistry.engines.outcome import Outcome, attempt
 from chemistry.engines.pyscf import molecule, scf
 from chemistry.engines.pyscf.lno import lno_is_installed
 from chemistry.engines.pyscf.parts import Parts
+from chemistry.names import closest
 from chemistry.records.label import Label, LabelFailure
-from chemistry.records.level import LevelOfTheory, nearest
+from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import (
     BySize,
     Calculation,
@@ -160,7 +161,7 @@ def _refuse_functional(name: str) -> str | None:
         libxc.parse_xc(name)
         corrected = dispersion.parse_dft(name)[2]
     except (KeyError, ValueError, AssertionError):
-        offer = nearest(name.upper(), [str(k) for k in known]).lower()
+        offer = closest(name.upper(), [str(k) for k in known]).lower()
         return f"PySCF knows no density functional {name!r}; the nearest known one is {offer!r}"
     except NotImplementedError:
         corrected = name
@@ -173,5 +174,5 @@ def _refuse_functional(name: str) -> str | None:
 def _refuse_basis(name: str) -> str | None:
     if molecule.knows_basis(name):
         return None
-    offer = nearest(name, molecule.known_bases())
+    offer = closest(name, molecule.known_bases())
     return f"PySCF knows no basis {name!r}; the nearest known one is {offer!r}"

@@ -1,7 +1,8 @@
-"""Committee: a potential whose members disagree where they have not been taught."""
+"""AniCommittee: a potential whose members disagree where they have not been taught."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,20 +11,25 @@ import torch
 from chemistry.errors import InputError
 from chemistry.records.potential import Prediction
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.checkpoint import networks_of, self_energies_of, tensors_of
 from model.architectures.ani.descriptor.batch import (
     ATOMS_AT_ONCE,
     ATOMS_AT_ONCE_FOR_MEANS,
     AtomBatch,
-    check_structures,
 )
 from model.architectures.ani.descriptor.environments import Environments, environments
+from model.architectures.ani.device import require_device
 from model.architectures.ani.forces import energies_and_forces, energies_and_mean_forces
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.replicas import CommitteeReplicas
 from model.architectures.ani.restriction import restrict
+from model.architectures.ani.settings import NAME
+from model.architectures.ani.shape import AniShape
 from model.calibration import Calibration
+from model.checkpoint import Checkpoint, write_checkpoint
+from model.protocol import MeanPrediction
 from model.self_energies import element_counts
+from model.structures import check_structures
 
 _RESTRICTIONS_KEPT = 8
 
@@ -33,27 +39,8 @@ _Compute: TypeAlias = Callable[
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class MeanPrediction:
-    """Energies of one structure by every member, and the mean of their forces.
-
-    Attributes
-    ----------
-    member_energies : (M,) float64, eV
-    forces : (N, 3) float64, eV/Å
-    """
-
-    member_energies: FloatArray
-    forces: FloatArray
-
-    @property
-    def energy(self) -> float:
-        """Mean energy of the members, eV."""
-        return float(self.member_energies.mean())
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Committee:
-    """Members that share descriptor and self-energies; a `chemistry.records.potential.Potential`.
+class AniCommittee:
+    """Members that share descriptor and self-energies; a `model.protocol.Committee`.
 
     Attributes
     ----------
@@ -70,30 +57,55 @@ class Committee:
     level_id: str
     level_name: str
     record: Mapping[str, Any] = field(default_factory=dict)
-    _restricted: dict[tuple[int, ...], "Committee"] = field(
+    _restricted: dict[tuple[int, ...], "AniCommittee"] = field(
         default_factory=dict, init=False, repr=False
     )
 
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, device: str) -> "AniCommittee":
+        """Return the committee of a checkpoint; raises as `model.protocol.Architecture.load`."""
+        place = require_device(device)
+        networks = networks_of(checkpoint.shape, checkpoint.tensors)
+        return cls(
+            networks=networks.to(place),
+            self_energies_ev=self_energies_of(checkpoint.tensors, networks.shape),
+            level_id=checkpoint.level_id,
+            level_name=checkpoint.level_name,
+            record=checkpoint.record,
+        )
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; the file is whole or absent, whatever happens."""
+        checkpoint = Checkpoint(
+            architecture=NAME,
+            shape=self.shape.model_dump(mode="json"),
+            level_id=self.level_id,
+            level_name=self.level_name,
+            record=self.record,
+            tensors=tensors_of(self.networks, self.self_energies_ev),
+        )
+        write_checkpoint(checkpoint, path)
+
     @property
-    def architecture(self) -> Architecture:
+    def shape(self) -> AniShape:
         """Elements, symmetry functions and layer sizes."""
-        return self.networks.architecture
+        return self.networks.shape
 
     @property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that it knows."""
-        return self.architecture.elements
+        return self.shape.elements
 
     @property
     def n_members(self) -> int:
         """Number of members."""
         return self.networks.n_members
 
-    def to(self, dtype: torch.dtype) -> "Committee":
-        """Return the same committee computing in another precision."""
-        return replace(self, networks=self.networks.to(dtype))
+    def to(self, target: torch.dtype | torch.device) -> "AniCommittee":
+        """Return the same committee computing in another precision, or on another device."""
+        return replace(self, networks=self.networks.to(target))
 
-    def first(self, members: int) -> "Committee":
+    def first(self, members: int) -> "AniCommittee":
         """Return the committee of the first members alone."""
         weights = self.networks.weights[:members].clone()
         return replace(self, networks=replace(self.networks, weights=weights))
@@ -131,14 +143,18 @@ class Committee:
         """
         check_structures([structure], self.elements)
         smaller = self.restricted_to(structure.atomic_numbers.tolist())
-        return CommitteeReplicas(committee=smaller, structure=structure)
+        return CommitteeReplicas(
+            networks=smaller.networks,
+            self_energies_ev=smaller.self_energies_ev,
+            structure=structure,
+        )
 
-    def calibrated(self, calibration: Calibration | None) -> "Committee":
+    def calibrated(self, calibration: Calibration | None) -> "AniCommittee":
         """Return the same committee whose record says how its errors go with its disagreement."""
         found = None if calibration is None else asdict(calibration)
         return replace(self, record={**self.record, "calibration": found})
 
-    def restricted_to(self, elements: Collection[int]) -> "Committee":
+    def restricted_to(self, elements: Collection[int]) -> "AniCommittee":
         """Return a committee of the same energies that knows only these elements, some of its own.
 
         The last few are kept, so that dynamics need not make them at each step.
@@ -182,14 +198,15 @@ class Committee:
     ) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield the same for structures that have passed `check_structures`, in order."""
         for chunk in chunks(structures, atoms_at_once):
-            batch = AtomBatch.of(chunk, self.elements)
+            batch = AtomBatch.of(chunk, self.elements, self.networks.device)
             with torch.no_grad():
-                surroundings = environments(batch, self.architecture, self.networks.weights.dtype)
+                surroundings = environments(batch, self.shape, self.networks.weights.dtype)
                 energies, forces = compute(self.networks, batch, surroundings)
             members = (
-                energies.numpy() + element_counts(chunk, self.elements) @ self.self_energies_ev
+                energies.cpu().numpy()
+                + element_counts(chunk, self.elements) @ self.self_energies_ev
             )
-            ordered = forces[:, batch.place].double().numpy()
+            ordered = forces[:, batch.place].double().cpu().numpy()
             ends = np.cumsum(batch.sizes)[:-1]
             for structure, own, pull in zip(
                 chunk, members.T, np.split(ordered, ends, axis=1), strict=True

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from model.architectures.ani.architecture import Architecture
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
 from model.architectures.ani.network import (
@@ -22,6 +21,7 @@ from model.architectures.ani.network import (
     evaluate,
     split_layers,
 )
+from model.architectures.ani.shape import AniShape
 
 
 class Surroundings(Protocol):
@@ -86,7 +86,7 @@ def differentiable_energies_and_forces(
 ) -> tuple[Tensor, Tensor]:
     """Return what `energies_and_forces` does, differentiable by `networks.weights`."""
     energies, forces = _EnergiesAndForces.apply(  # type: ignore[no-untyped-call]
-        networks.weights, networks.architecture, batch, surroundings
+        networks.weights, networks.shape, batch, surroundings
     )
     return energies, forces
 
@@ -96,7 +96,7 @@ def differentiable_energies(
 ) -> Tensor:
     """Return the energies of `energies_and_forces`, differentiable by `networks.weights`."""
     energies: Tensor = _Energies.apply(  # type: ignore[no-untyped-call]
-        networks.weights, networks.architecture, batch, surroundings
+        networks.weights, networks.shape, batch, surroundings
     )
     return energies
 
@@ -104,7 +104,7 @@ def differentiable_energies(
 def _evaluate(
     networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
 ) -> tuple[Tensor, list[Pass]]:
-    alpha = networks.architecture.celu_alpha
+    alpha = networks.shape.celu_alpha
     passes = [
         evaluate(layers, features, alpha)
         for layers, features in zip(
@@ -112,7 +112,7 @@ def _evaluate(
         )
     ]
     atomic = torch.cat([done.energies for done in passes], dim=1)
-    energies = torch.zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
+    energies = atomic.new_zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
     energies.index_add_(1, batch.owner, atomic.double())
     return energies, passes
 
@@ -131,25 +131,25 @@ class _EnergiesAndForces(torch.autograd.Function):
     def forward(
         ctx: Any,
         weights: Tensor,
-        architecture: Architecture,
+        shape: AniShape,
         batch: AtomBatch,
         surroundings: FixedEnvironments,
     ) -> tuple[Tensor, Tensor]:
-        networks = StackedNetworks(architecture=architecture, weights=weights)
+        networks = StackedNetworks(shape=shape, weights=weights)
         energies, passes = _evaluate(networks, batch, surroundings)
         forces = _forces(networks, passes, surroundings)
         ctx.save_for_backward(weights)
-        ctx.context = architecture, batch, surroundings, passes
+        ctx.context = shape, batch, surroundings, passes
         return energies, forces
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_energies: Tensor, by_forces: Tensor) -> tuple[Tensor | None, ...]:
-        architecture, batch, surroundings, passes = ctx.context
+        shape, batch, surroundings, passes = ctx.context
         [weights] = ctx.saved_tensors
         by_gradient = surroundings.by_gradient(by_forces.transpose(0, 1).contiguous())
         by_slopes = _by_element(batch, by_gradient, dim=1)
-        by_weights = _by_weights(weights, architecture, batch, passes, by_energies, by_slopes)
+        by_weights = _by_weights(weights, shape, batch, passes, by_energies, by_slopes)
         return by_weights, None, None, None
 
 
@@ -158,29 +158,29 @@ class _Energies(torch.autograd.Function):
     def forward(
         ctx: Any,
         weights: Tensor,
-        architecture: Architecture,
+        shape: AniShape,
         batch: AtomBatch,
         surroundings: Surroundings,
     ) -> Tensor:
-        networks = StackedNetworks(architecture=architecture, weights=weights)
+        networks = StackedNetworks(shape=shape, weights=weights)
         energies, passes = _evaluate(networks, batch, surroundings)
         ctx.save_for_backward(weights)
-        ctx.context = architecture, batch, passes
+        ctx.context = shape, batch, passes
         return energies
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, by_energies: Tensor) -> tuple[Tensor | None, ...]:
-        architecture, batch, passes = ctx.context
+        shape, batch, passes = ctx.context
         [weights] = ctx.saved_tensors
         by_slopes = [None] * len(passes)
-        by_weights = _by_weights(weights, architecture, batch, passes, by_energies, by_slopes)
+        by_weights = _by_weights(weights, shape, batch, passes, by_energies, by_slopes)
         return by_weights, None, None, None
 
 
 def _by_weights(
     weights: Tensor,
-    architecture: Architecture,
+    shape: AniShape,
     batch: AtomBatch,
     passes: Sequence[Pass],
     by_energies: Tensor,
@@ -194,14 +194,14 @@ def _by_weights(
     by_atomic = by_energies[:, batch.owner].to(weights.dtype)
     by_weights = torch.empty_like(weights)
     for layers, into, done, by_energy, by_slope in zip(
-        split_layers(architecture, weights),
-        split_layers(architecture, by_weights),
+        split_layers(shape, weights),
+        split_layers(shape, by_weights),
         passes,
         _by_element(batch, by_atomic, dim=1),
         by_slopes,
         strict=True,
     ):
-        backpropagate(layers, done, by_energy, by_slope, architecture.celu_alpha, into)
+        backpropagate(layers, done, by_energy, by_slope, shape.celu_alpha, into)
     return by_weights
 
 

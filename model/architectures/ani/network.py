@@ -13,7 +13,7 @@ from math import log, prod
 import torch
 from torch import Tensor
 
-from model.architectures.ani.architecture import Architecture
+from model.architectures.ani.shape import AniShape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,17 +36,17 @@ class StackedNetworks:
 
     Attributes
     ----------
-    architecture : Architecture
+    shape : AniShape
     weights : (M, W)
         For each element, for each layer: weight (inputs x outputs), then bias.
     """
 
-    architecture: Architecture
+    shape: AniShape
     weights: Tensor
 
     @classmethod
     def random(
-        cls, architecture: Architecture, seeds: Sequence[int], dtype: torch.dtype = torch.float32
+        cls, shape: AniShape, seeds: Sequence[int], dtype: torch.dtype = torch.float32
     ) -> "StackedNetworks":
         """Draw weights for one member a seed.
 
@@ -57,11 +57,11 @@ class StackedNetworks:
         for seed in seeds:
             generator = torch.Generator().manual_seed(seed)
             parts = []
-            for inputs, outputs in (s for sizes in layer_sizes(architecture) for s in sizes):
+            for inputs, outputs in (s for sizes in layer_sizes(shape) for s in sizes):
                 draw = torch.rand(inputs * outputs, generator=generator, dtype=torch.float64)
                 parts += [(2 * draw - 1) / inputs**0.5, torch.zeros(outputs)]
             rows.append(torch.cat(parts))
-        return cls(architecture=architecture, weights=torch.stack(rows).to(dtype))
+        return cls(shape=shape, weights=torch.stack(rows).to(dtype))
 
     @property
     def n_members(self) -> int:
@@ -71,43 +71,50 @@ class StackedNetworks:
     @cached_property
     def layers(self) -> tuple[tuple[Layer, ...], ...]:
         """Views of the weights, by element and layer."""
-        return split_layers(self.architecture, self.weights)
+        return split_layers(self.shape, self.weights)
 
-    def to(self, dtype: torch.dtype) -> "StackedNetworks":
-        """Return the same networks in another precision."""
-        return replace(self, weights=self.weights.to(dtype))
+    @property
+    def device(self) -> torch.device:
+        """Where they compute."""
+        return self.weights.device
+
+    def to(self, target: torch.dtype | torch.device) -> "StackedNetworks":
+        """Return the same networks in another precision, or on another device."""
+        return replace(self, weights=self.weights.to(target))
 
 
-def layer_sizes(architecture: Architecture) -> list[list[tuple[int, int]]]:
+def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:
     """Return (inputs, outputs) of each layer of each element's network."""
     result = []
-    for hidden in architecture.hidden_sizes:
-        widths = [architecture.n_features, *hidden, 1]
+    for hidden in shape.hidden_sizes:
+        widths = [shape.n_features, *hidden, 1]
         result.append(list(itertools.pairwise(widths)))
     return result
 
 
-def free_weights(architecture: Architecture, frozen_layers: Sequence[int]) -> Tensor:
+def free_weights(
+    shape: AniShape, frozen_layers: Sequence[int], device: torch.device | None = None
+) -> Tensor:
     """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1."""
     parts = [
-        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers))
-        for sizes in layer_sizes(architecture)
+        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers), device=device)
+        for sizes in layer_sizes(shape)
         for index, (inputs, outputs) in enumerate(sizes)
     ]
     return torch.cat(parts)
 
 
-def split_layers(architecture: Architecture, weights: Tensor) -> tuple[tuple[Layer, ...], ...]:
+def split_layers(shape: AniShape, weights: Tensor) -> tuple[tuple[Layer, ...], ...]:
     """View (M, W) weights as layers, by element."""
     members, start, elements = len(weights), 0, []
-    for sizes in layer_sizes(architecture):
+    for sizes in layer_sizes(shape):
         layers = []
-        for shape in sizes:
-            middle, end = start + prod(shape), start + prod(shape) + shape[1]
+        for size in sizes:
+            middle, end = start + prod(size), start + prod(size) + size[1]
             layers.append(
                 Layer(
-                    weight=weights[:, start:middle].view(members, *shape),
-                    bias=weights[:, middle:end].view(members, 1, shape[1]),
+                    weight=weights[:, start:middle].view(members, *size),
+                    bias=weights[:, middle:end].view(members, 1, size[1]),
                 )
             )
             start = end

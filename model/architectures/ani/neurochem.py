@@ -4,7 +4,7 @@ A folder as in github.com/isayev/ASE_ANI (ANI-1x, ANI-1ccx, ANI-2x) holds one `*
 symmetry functions), `sae_linfit.dat` (self-energies) and `train0`, `train1`, ... with, in
 `networks/`, for each element X a description `ANN-X.nnf` (compressed text) and the weights of layer
 L in `ANN-X.nnf-lL.wparam` and `.bparam` (float32, little endian, outputs x inputs). Energies in
-these files are in hartree; a Committee's are in eV.
+these files are in hartree; an AniCommittee's are in eV.
 """
 
 import bz2
@@ -21,9 +21,9 @@ from torch import Tensor
 from chemistry.errors import InputError
 from chemistry.records.structure import FloatArray
 from chemistry.units import EV_PER_HARTREE
-from model.architectures.ani.architecture import Architecture, SymmetryFunctions
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape, SymmetryFunctions
 
 _CELU, _LINEAR = "9", "6"  # codes of activation functions
 _CELU_ALPHA = 0.1
@@ -45,7 +45,7 @@ def read_neurochem(
     level_id: str = "",
     level_name: str = "as published",
     dtype: torch.dtype = torch.float32,
-) -> Committee:
+) -> AniCommittee:
     """Read a published ensemble.
 
     Parameters
@@ -75,20 +75,20 @@ def read_neurochem(
     hidden_sizes = tuple(network.hidden_sizes for network in networks[0])
     if any(tuple(n.hidden_sizes for n in member) != hidden_sizes for member in networks):
         raise InputError(f"the members in {folder} differ in the sizes of their layers")
-    architecture = Architecture(
+    shape = AniShape(
         elements=tuple(atomic_numbers[symbol] for symbol in symbols),
         hidden_sizes=hidden_sizes,
         symmetry_functions=functions,
         celu_alpha=_CELU_ALPHA,
     )
-    if any(n.inputs != architecture.n_features for member in networks for n in member):
+    if any(n.inputs != shape.n_features for member in networks for n in member):
         raise InputError(
-            f"the networks in {folder} do not take the {architecture.n_features} numbers that its "
+            f"the networks in {folder} do not take the {shape.n_features} numbers that its "
             f"*.params file describes"
         )
     weights = torch.stack([torch.cat([n.weights for n in member]) for member in networks])
-    return Committee(
-        networks=StackedNetworks(architecture=architecture, weights=weights.to(dtype)),
+    return AniCommittee(
+        networks=StackedNetworks(shape=shape, weights=weights.to(dtype)),
         self_energies_ev=_read_self_energies(_only(folder, "sae*.dat"), symbols),
         level_id=level_id,
         level_name=level_name,

@@ -9,7 +9,6 @@ computing their functions would take back most of that.
 """
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,10 +19,8 @@ from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.descriptor.batch import ATOMS_AT_ONCE_FOR_MEANS, AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import energies_and_mean_forces, energies_and_weighted_forces
+from model.architectures.ani.network import StackedNetworks
 from model.self_energies import element_counts
-
-if TYPE_CHECKING:
-    from model.architectures.ani.committee import Committee
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,13 +29,15 @@ class CommitteeReplicas:
 
     Attributes
     ----------
-    committee : Committee
-        Most work is saved with one that knows no elements but the molecule's.
+    networks : StackedNetworks
+        Most work is saved with ones that know no elements but the molecule's.
+    self_energies_ev : (n_elements,) float64, eV
     structure : Structure
         One geometry of the molecule.
     """
 
-    committee: "Committee"
+    networks: StackedNetworks
+    self_energies_ev: FloatArray
     structure: Structure
     _layouts: dict[int, AtomBatch] = field(default_factory=dict, init=False)  # by geometries
 
@@ -62,7 +61,7 @@ class CommitteeReplicas:
     ) -> tuple[FloatArray, FloatArray]:
         if not np.isfinite(positions).all():
             raise InputError("a geometry has positions that are not finite numbers")
-        energies = np.empty((len(positions), self.committee.n_members))
+        energies = np.empty((len(positions), self.networks.n_members))
         forces = np.empty(positions.shape)
         rows = max(1, ATOMS_AT_ONCE_FOR_MEANS // len(self.structure))
         for start in range(0, len(positions), rows):
@@ -75,29 +74,32 @@ class CommitteeReplicas:
     def _predict_part(
         self, positions: FloatArray, weigh: MemberWeights | None
     ) -> tuple[FloatArray, FloatArray]:
-        committee, layout = self.committee, self._layout(len(positions))
+        networks, layout = self.networks, self._layout(len(positions))
+        device = networks.device
         laid_out = torch.empty_like(layout.positions)
-        laid_out[layout.place] = torch.from_numpy(positions.reshape(-1, 3))
+        laid_out[layout.place] = torch.from_numpy(positions.reshape(-1, 3)).to(device)
         batch = replace(layout, positions=laid_out)
-        counts = element_counts([self.structure], committee.elements)
-        own_energy = float((counts @ committee.self_energies_ev)[0])
+        counts = element_counts([self.structure], networks.shape.elements)
+        own_energy = float((counts @ self.self_energies_ev)[0])
         with torch.no_grad():
-            surroundings = environments(
-                batch, committee.architecture, committee.networks.weights.dtype
-            )
+            surroundings = environments(batch, networks.shape, networks.weights.dtype)
             if weigh is None:
-                energies, forces = energies_and_mean_forces(committee.networks, batch, surroundings)
+                energies, forces = energies_and_mean_forces(networks, batch, surroundings)
             else:
                 energies, forces = energies_and_weighted_forces(
-                    committee.networks,
+                    networks,
                     batch,
                     surroundings,
-                    lambda own: torch.from_numpy(weigh(own.T.numpy() + own_energy).T),
+                    lambda own: torch.from_numpy(weigh(own.T.cpu().numpy() + own_energy).T).to(
+                        device
+                    ),
                 )
-        ordered = forces[0, batch.place].double().numpy()
-        return energies.T.numpy() + own_energy, ordered.reshape(positions.shape)
+        ordered = forces[0, batch.place].double().cpu().numpy()
+        return energies.T.cpu().numpy() + own_energy, ordered.reshape(positions.shape)
 
     def _layout(self, count: int) -> AtomBatch:
         if count not in self._layouts:
-            self._layouts[count] = AtomBatch.of([self.structure] * count, self.committee.elements)
+            self._layouts[count] = AtomBatch.of(
+                [self.structure] * count, self.networks.shape.elements, self.networks.device
+            )
         return self._layouts[count]

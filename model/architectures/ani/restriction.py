@@ -10,38 +10,38 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from model.architectures.ani.architecture import Architecture
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 
 
 def restrict(networks: StackedNetworks, elements: Sequence[int]) -> StackedNetworks:
     """Return networks that know these elements (atomic numbers, some of those known) alone."""
-    architecture = networks.architecture
-    kept = [i for i, number in enumerate(architecture.elements) if number in set(elements)]
-    columns = _kept_features(architecture, kept)
+    shape = networks.shape
+    kept = [i for i, number in enumerate(shape.elements) if number in set(elements)]
+    columns = _kept_features(shape, kept).to(networks.device)
     weights = []
     for index in kept:
         first, *others = networks.layers[index]
         weights += [first.weight[:, columns].flatten(1), first.bias.flatten(1)]
         for layer in others:
             weights += [layer.weight.flatten(1), layer.bias.flatten(1)]
-    smaller = Architecture(
-        elements=tuple(architecture.elements[i] for i in kept),
-        hidden_sizes=tuple(architecture.hidden_sizes[i] for i in kept),
-        symmetry_functions=architecture.symmetry_functions,
-        celu_alpha=architecture.celu_alpha,
+    smaller = AniShape(
+        elements=tuple(shape.elements[i] for i in kept),
+        hidden_sizes=tuple(shape.hidden_sizes[i] for i in kept),
+        symmetry_functions=shape.symmetry_functions,
+        celu_alpha=shape.celu_alpha,
     )
-    return StackedNetworks(architecture=smaller, weights=torch.cat(weights, dim=1))
+    return StackedNetworks(shape=smaller, weights=torch.cat(weights, dim=1))
 
 
-def _kept_features(architecture: Architecture, kept: Sequence[int]) -> Tensor:
+def _kept_features(shape: AniShape, kept: Sequence[int]) -> Tensor:
     """Return which functions of an environment vector are of these elements, in order."""
-    functions = architecture.symmetry_functions
-    pairs = [architecture.pair_table[a][b] for row, a in enumerate(kept) for b in kept[row:]]
+    functions = shape.symmetry_functions
+    pairs = [shape.pair_table[a][b] for row, a in enumerate(kept) for b in kept[row:]]
     blocks = [
         *((index * functions.n_radial, functions.n_radial) for index in kept),
         *(
-            (architecture.n_radial_features + pair * functions.n_angular, functions.n_angular)
+            (shape.n_radial_features + pair * functions.n_angular, functions.n_angular)
             for pair in pairs
         ),
     ]

@@ -1,7 +1,7 @@
 """How a launch shows itself: a live line in a terminal, plain lines elsewhere."""
 
 import time
-from collections import Counter
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +10,7 @@ from rich.live import Live
 from rich.table import Table
 
 from chemistry.records.level import LevelOfTheory
+from workflow.planning.keys import TaskKind
 from workflow.planning.state import RungState
 from workflow.settings.campaign import Campaign
 
@@ -72,18 +73,20 @@ class Progress:
         return f"{minutes:3d}:{seconds:02d}"
 
 
+_SINGLE: Mapping[TaskKind, str] = {
+    "train": "training",
+    "judge": "judging",
+    "grow": "looking for molecules",
+}
+_COUNTED: Mapping[TaskKind, str] = {
+    "label": "labels",
+    "check": "second opinions",
+    "sample": "explorations",
+}
+
+
 def _under_way(state: RungState) -> str:
-    kinds = Counter(key.split("-")[0] for key in state.tasks_in_flight)
-    names = {
-        "label": "labels",
-        "check": "second opinions",
-        "sample": "explorations",
-        "train": "training",
-        "judge": "judging",
-    }
-    shown = [
-        names[kind] if kind in ("train", "judge") else f"{kinds[kind]} {names[kind]}"
-        for kind in names
-        if kinds[kind]
-    ]
-    return ", ".join(shown) or "nothing"
+    n = state.in_flight
+    counted = [f"{n[kind]} {name}" for kind, name in _COUNTED.items() if n[kind]]
+    single = [name for kind, name in _SINGLE.items() if n[kind]]
+    return ", ".join([*counted, *single]) or "nothing"

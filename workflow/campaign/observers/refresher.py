@@ -13,7 +13,7 @@ from chemistry.records.level import LevelOfTheory
 from workflow.campaign.driver import Observer
 from workflow.planning.state import RungState
 from workflow.run.folder import RunFolder
-from workflow.work.pools.leash import this_process
+from workflow.work.pools.supervision import this_process
 
 _LOWEST_PRIORITY = 19
 _ROOM_BYTES = 100_000_000
@@ -70,7 +70,7 @@ class Refresher:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         python = [sys.executable, "-E", "-P", "-m"]
-        tied = [*python, "workflow.work.pools.leash", "tie", this_process()]
+        tied = [*python, "workflow.work.pools.supervision", "tie", this_process()]
         with self._log.open("w") as log:
             writer = subprocess.Popen(
                 [*tied, *python, "workflow.cli", "report", str(self._folder.path.resolve())],

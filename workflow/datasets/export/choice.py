@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from chemistry.records.structure import Structure, hill_formula, interatomic_distances
 from workflow.run.store.records import ExportRow, Split
-from workflow.settings.yaml_file import nearest
 
 SplitRule: TypeAlias = Literal["molecule", "campaign"]
 """molecule: whole molecules are trained, validated or tested on. campaign: the held-out set of

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from workflow.report.page.page import render
 from workflow.report.page.read import read_run
-from workflow.report.watch import is_over
 from workflow.run.folder import RunFolder
-from workflow.run.store.store import Store
+from workflow.run.launches import is_over
+from workflow.run.store.store import StoreReader
 from workflow.work.system.disk import disk_errors_explained
 
 _LOOK_SECONDS = 2.0
@@ -64,5 +64,5 @@ def follow_run(folder: RunFolder) -> Iterator[Path]:
 
 def _trainings(folder: RunFolder) -> list[int]:
     """Return the number of trainings of each rung."""
-    with Store.open(folder.store, read_only=True) as store:
-        return [len(store.trainings(rung)) for rung in store.trained_rungs()]
+    with StoreReader.open(folder.store) as store:
+        return [len(store.trainings.all(rung)) for rung in store.trainings.rungs()]

@@ -8,13 +8,15 @@ from itertools import accumulate
 
 from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Prediction
-from model.architectures.ani.checkpoint import load_committee
-from workflow.planning.keys import train_key
+from model import load_committee
+from workflow.planning.keys import TrainKey
 from workflow.report.climb_report import read_report
 from workflow.report.page.records import Origin, Predicted, RungReport, RunReport
-from workflow.report.summary import RungSummary, launch_spans, summarize
-from workflow.run.folder import RunFolder, stored_campaign
-from workflow.run.store.store import Store
+from workflow.report.summary import RungSummary, summarize
+from workflow.run.folder import RunFolder
+from workflow.run.launches import launch_spans
+from workflow.run.store.store import StoreReader
+from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 
 _MOST_HELD_OUT = 2000
@@ -30,24 +32,24 @@ def read_run(folder: RunFolder) -> RunReport:
         The folder has no readable store.
     """
     summary = summarize(folder)
-    with Store.open(folder.store, read_only=True) as store:
+    with StoreReader.open(folder.store) as store:
         campaign = stored_campaign(store)
-        tasks = [(key, kind, cost) for key, kind, _, cost in store.tasks()]
-        ends = [cost.finished_at for _, _, cost in tasks]
-        hours = list(accumulate(cost.cpu_seconds / 3600.0 for _, _, cost in tasks))
-        trained_at = {key: cost.finished_at for key, kind, cost in tasks if kind == "train"}
+        tasks = list(store.tasks.all())
+        ends = [task.cost.finished_at for task in tasks]
+        hours = list(accumulate(task.cost.cpu_seconds / 3600.0 for task in tasks))
+        trained_at = {task.key: task.cost.finished_at for task in tasks if task.kind == "train"}
         versions = folder.path / "versions.json"
         return RunReport(
             campaign=campaign,
             summary=summary,
-            molecules=tuple(store.molecules()),
+            molecules=tuple(store.molecules.all()),
             rungs=tuple(
                 _rung(store, folder, campaign, i, rung, (trained_at, ends, hours))
                 for i, rung in enumerate(summary.rungs)
             ),
-            tasks=tuple((kind, cost) for _, kind, cost in tasks),
+            tasks=tuple((task.kind, task.cost) for task in tasks),
             spans=tuple(launch_spans(store)),
-            unusable=tuple(store.unusable()),
+            unusable=tuple(store.unusable.all()),
             climb=read_report(folder.climb_report),
             versions=json.loads(versions.read_text()) if versions.exists() else {},
             written_at=time.time(),
@@ -55,7 +57,7 @@ def read_run(folder: RunFolder) -> RunReport:
 
 
 def _rung(
-    store: Store,
+    store: StoreReader,
     folder: RunFolder,
     campaign: Campaign,
     index: int,
@@ -63,7 +65,7 @@ def _rung(
     clock: tuple[dict[str, float], Sequence[float], Sequence[float]],
 ) -> RungReport:
     trained_at, ends, hours = clock
-    until = [trained_at.get(train_key(index, t.version)) for t in summary.trainings]
+    until = [trained_at.get(TrainKey(rung=index, version=t.version).key) for t in summary.trainings]
     held_out, before, trained_on = _predicted(store, folder, index, summary)
     return RungReport(
         planned=campaign.rungs[index],
@@ -73,10 +75,10 @@ def _rung(
         cpu_hours_at=tuple(
             hours[-1] if end is None else hours[bisect_right(ends, end) - 1] for end in until
         ),
-        label_cpu_seconds=store.label_cpu_seconds(index),
+        label_cpu_seconds=store.tasks.label_cpu_seconds(index),
         origins=tuple(
             Origin(sampler=sampler, molecule_id=molecule, purpose=purpose, n_labels=n)
-            for sampler, molecule, purpose, n in store.label_origins(index)
+            for sampler, molecule, purpose, n in store.labels.origins(index)
         ),
         held_out=held_out,
         held_out_before=before,
@@ -85,7 +87,7 @@ def _rung(
 
 
 def _predicted(
-    store: Store, folder: RunFolder, index: int, summary: RungSummary
+    store: StoreReader, folder: RunFolder, index: int, summary: RungSummary
 ) -> tuple[Predicted | None, tuple[Prediction, ...], Predicted | None]:
     """Return held-out structures by the newest and the first committee, and training ones."""
     if not summary.trainings:
@@ -93,8 +95,8 @@ def _predicted(
     n_held_out = summary.labels["held_out"]
     level_id = summary.level.level_id
     # Structure ids are hashes: the first of them are drawn by lot.
-    held_out = store.labelled(index, level_id, held_out=True, most=_MOST_HELD_OUT)
-    trained_on = store.labelled(index, level_id, held_out=False, most=_MOST_TRAINED_ON)
+    held_out = store.labels.labelled(index, level_id, held_out=True, most=_MOST_HELD_OUT)
+    trained_on = store.labels.labelled(index, level_id, held_out=False, most=_MOST_TRAINED_ON)
     newest = folder.checkpoint(index, summary.trainings[-1].version)
     first = folder.checkpoint(index, summary.trainings[0].version)
     if not newest.exists():

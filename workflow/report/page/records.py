@@ -7,9 +7,10 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Prediction
 from workflow.report.climb_report import ClimbReport
 from workflow.report.summary import RungSummary, RunSummary
-from workflow.run.store.records import Cost, Unusable
+from workflow.run.store.records import Unusable
 from workflow.settings.campaign import Campaign
 from workflow.settings.campaign import Rung as PlannedRung
+from workflow.work.results import Cost
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,15 +1,13 @@
-"""One SQLite file: opened with care, each error said in one sentence."""
+"""The connection to a SQLite file: opened with care, each error said in one sentence."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from chemistry.errors import StoreError
-from workflow.run.store.records import Cost
 
 SCHEMA_VERSION = 2
 _ALWAYS_READ_BYTES = 2**28  # in a third of a second
@@ -24,11 +22,68 @@ _ABOUT_THE_FOLDER = (
 
 
 class Database:
-    """The connection to a run's store; open it with `create` or `open`, in a `with` block."""
+    """A connection to a run's store that can only read.
+
+    Others may write meanwhile: a reader sees what was committed when its question began (WAL).
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
-        self._connection = connection
+        self.connection = connection
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open the store of a run to read it.
+
+        Raises
+        ------
+        StoreError
+            There is none, it is damaged, or another version of rung wrote it.
+        """
+        require_store(path)
+        database = cls(path, _connect(path, read_only=True))
+        database._require_schema()
+        return database
+
+    def close(self) -> None:
+        """Let the file go."""
+        self.connection.close()
+
+    def one(self, sql: str, *values: Any) -> Any:
+        """Return the first row of an answer, or None."""
+        with explained(self.path):
+            return self.connection.execute(sql, values).fetchone()
+
+    def all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """Return all rows of an answer."""
+        with explained(self.path):
+            return self.connection.execute(sql, values).fetchall()
+
+    def rows(self, sql: str, *values: Any) -> Iterator[sqlite3.Row]:
+        """Yield the rows of an answer that may be too long for the memory."""
+        with explained(self.path):
+            yield from self.connection.execute(sql, values)
+
+    def has_open_launch(self) -> bool:
+        """Say whether the last launch has not ended: it goes on, or was cut off."""
+        last = self.one("SELECT ended_at FROM launches ORDER BY started_at DESC LIMIT 1")
+        return last is not None and last[0] is None
+
+    def _require_schema(self) -> None:
+        row = self.one("SELECT value FROM meta WHERE key = 'schema_version'")
+        found = None if row is None else str(row[0])
+        if found != str(SCHEMA_VERSION):
+            raise StoreError(
+                f"{self.path} has schema version {found}, this rung reads {SCHEMA_VERSION}: "
+                f"use the version of rung in {self.path.parent / 'versions.json'}"
+            )
+
+
+class WritableDatabase(Database):
+    """A connection that also writes: one process and one thread at a time has it."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        super().__init__(path, connection)
         self._is_open_transaction = False
 
     @classmethod
@@ -46,7 +101,8 @@ class Database:
         unfinished = path.with_name(f"{path.name}.new")
         for leftover in path.parent.glob(f"{unfinished.name}*"):
             leftover.unlink()
-        with cls(unfinished, _connect(unfinished, read_only=False)) as store, store._write() as db:
+        database = cls(unfinished, _connect(unfinished, read_only=False))
+        with closing(database), database.write() as db:
             db.executescript(files("workflow.run.store").joinpath("schema.sql").read_text("utf-8"))
             db.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
@@ -56,33 +112,15 @@ class Database:
         return cls.open(path)
 
     @classmethod
-    def open(cls, path: Path, *, read_only: bool = False) -> Self:
-        """Open the store of a run.
-
-        Raises
-        ------
-        StoreError
-            There is none, it is damaged, or another version of rung wrote it.
-        """
-        if not path.is_file():
-            raise StoreError(
-                f"{path.parent} is not a run folder: it has no {path.name}, which "
-                f"`rung launch CAMPAIGN` makes"
-            )
-        store = cls(path, _connect(path, read_only=read_only))
-        with explained(path):
-            if not read_only:
-                # Not before: a file that is renamed must not have a part of it in another one.
-                store._one("PRAGMA journal_mode = WAL")
-            found = store.meta("schema_version")
-            if not read_only:
-                store._require_sound()
-        if found != str(SCHEMA_VERSION):
-            raise StoreError(
-                f"{path} has schema version {found}, this rung reads {SCHEMA_VERSION}: "
-                f"use the version of rung in {path.parent / 'versions.json'}"
-            )
-        return store
+    def open(cls, path: Path) -> Self:
+        """Open the store of a run to write it; raises as `Database.open` does."""
+        require_store(path)
+        database = cls(path, _connect(path, read_only=False))
+        # Not when it is made: a file that is renamed must not have a part of it in another one.
+        database.one("PRAGMA journal_mode = WAL")
+        database._require_schema()
+        database._require_sound()
+        return database
 
     def _require_sound(self) -> None:
         """Refuse a damaged file before anything is written to it.
@@ -94,56 +132,39 @@ class Database:
         """
         if self.path.stat().st_size > _ALWAYS_READ_BYTES and not self.has_open_launch():
             return
-        [found] = self._one("PRAGMA quick_check(1)")
+        [found] = self.one("PRAGMA quick_check(1)")
         if found != "ok":
-            raise sqlite3.DatabaseError(found)
-
-    def has_open_launch(self) -> bool:
-        """Say whether the last launch has not ended: it goes on, or was cut off."""
-        last = self._one("SELECT ended_at FROM launches ORDER BY started_at DESC LIMIT 1")
-        return last is not None and last[0] is None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-
-    def meta(self, key: str) -> str | None:
-        """Return one of the run's facts ("campaign", "finished"), or None."""
-        row = self._one("SELECT value FROM meta WHERE key = ?", key)
-        return None if row is None else str(row[0])
-
-    def _one(self, sql: str, *values: Any) -> Any:
-        with explained(self.path):
-            return self._connection.execute(sql, values).fetchone()
-
-    def _all(self, sql: str, *values: Any) -> list[sqlite3.Row]:
-        with explained(self.path):
-            return self._connection.execute(sql, values).fetchall()
-
-    def _cursor(self, sql: str, *values: Any) -> Iterator[sqlite3.Row]:
-        with explained(self.path):
-            yield from self._connection.execute(sql, values)
+            with explained(self.path):
+                raise sqlite3.DatabaseError(found)
 
     @contextmanager
     def together(self) -> Iterator[None]:
         """Make one transaction of all that is written inside: one wait for the disk."""
         self._is_open_transaction = True
         try:
-            with explained(self.path), self._connection:
+            with explained(self.path), self.connection:
                 yield
         finally:
             self._is_open_transaction = False
 
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Make one transaction of what is written inside, or a part of the one that is open."""
         with explained(self.path):
             if self._is_open_transaction:
-                yield self._connection
+                yield self.connection
                 return
-            with self._connection as db:
+            with self.connection as db:
                 yield db
+
+
+def require_store(path: Path) -> None:
+    """Raise StoreError where there is no store."""
+    if not path.is_file():
+        raise StoreError(
+            f"{path.parent} is not a run folder: it has no {path.name}, which "
+            f"`rung launch CAMPAIGN` makes"
+        )
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -172,30 +193,3 @@ def explained(path: Path) -> Iterator[None]:
         else:
             advice = "it is damaged; put back a copy, or recover it with `sqlite3 FILE .recover`"
         raise StoreError(f"the store {path} cannot be used ({error}): {advice}") from error
-
-
-def insert_task(
-    db: sqlite3.Connection,
-    key: str,
-    rung: int,
-    kind: str,
-    version: int,
-    detail: dict[str, Any],
-    cost: Cost,
-) -> bool:
-    """Note a finished task; say whether it was not known before."""
-    added = db.execute(
-        "INSERT OR IGNORE INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            key,
-            rung,
-            kind,
-            version,
-            json.dumps(detail),
-            cost.worker,
-            cost.started_at,
-            cost.finished_at,
-            cost.cpu_seconds,
-        ),
-    )
-    return added.rowcount > 0

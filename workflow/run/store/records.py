@@ -1,14 +1,13 @@
 """What the store keeps of a campaign beside molecules, structures and labels."""
 
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
 
-from chemistry.records.label import Label
+from chemistry.records.label import FailureKind, Label
 from chemistry.records.structure import Structure
-
-Purpose: TypeAlias = Literal["initial", "held_out", "active", "random"]
-"""Why a structure is labelled: before there is a committee, to judge it, because it disagrees,
-or by lot. All but `held_out` are trained on."""
+from workflow.planning.keys import SamplePurpose, TaskKind
+from workflow.work.results import Cost
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 """Part of a data set."""
@@ -19,7 +18,7 @@ refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Growths:
+class GrownMolecules:
     """What came of looking for new molecules.
 
     Attributes
@@ -34,71 +33,6 @@ class Growths:
     exhausted_by: int | None
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Candidate:
-    """A structure that may be labelled at one rung.
-
-    Attributes
-    ----------
-    structure : Structure
-    purpose : Purpose
-        For a waiting candidate, the purpose that it was sampled for.
-    rho_kcal_mol, force_sigma_kcal_mol_angstrom : float or None
-        Disagreement of the committee `judged_by`; None before any committee judged it.
-    energy_ev : float or None
-        Mean energy that the committee predicted.
-    judged_by : int or None
-        Version of the committee.
-    reason : str
-        Why it was offered or chosen, for people.
-    """
-
-    structure: Structure
-    purpose: Purpose
-    rho_kcal_mol: float | None = None
-    force_sigma_kcal_mol_angstrom: float | None = None
-    energy_ev: float | None = None
-    judged_by: int | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """What a committee says of a structure.
-
-    Attributes
-    ----------
-    rho_kcal_mol, force_sigma : float
-        Disagreement on the energy, and on the forces in kcal/mol/Å.
-    energy_ev : float
-        Mean of its members.
-    """
-
-    structure_id: str
-    rho_kcal_mol: float
-    force_sigma: float
-    energy_ev: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cost:
-    """What a finished task took, for accounts and the timeline of workers.
-
-    Attributes
-    ----------
-    worker : str
-        host:pid of the worker process.
-    started_at, finished_at : float
-        Seconds since 1970-01-01 UTC.
-    cpu_seconds : float
-    """
-
-    worker: str
-    started_at: float
-    finished_at: float
-    cpu_seconds: float
-
-
 @dataclass(frozen=True, kw_only=True)
 class StageCost:
     """What one kind of task has cost."""
@@ -106,28 +40,6 @@ class StageCost:
     tasks: int
     cpu_seconds: float
     wall_seconds: float
-
-
-LOSSES_OF_A_POISON_TASK = 3
-"""What loses its process or its worker so often will do so again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Loss:
-    """A try of a task that ended without an answer; the task is tried again.
-
-    Attributes
-    ----------
-    at : float
-        Seconds since 1970-01-01 UTC.
-    kind : "infrastructure" or "resource"
-        Its process or its worker was lost; or it needs a larger pool.
-    """
-
-    at: float
-    kind: str
-    message: str
-    worker: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,62 +74,6 @@ class SecondOpinion:
     said: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """One training of the committee.
-
-    Attributes
-    ----------
-    version : int
-        1, 2, … within a rung.
-    checkpoint : str
-        Path relative to the run folder.
-    n_labels : int
-        Labels that it was trained on.
-    errors : mapping
-        Held-out errors as `model.evaluation.Errors` writes them; None without a held-out set.
-    history : mapping
-        What the training says of itself (epochs, calibration), for the report.
-    """
-
-    version: int
-    checkpoint: str
-    n_labels: int
-    errors: dict[str, Any] | None = None
-    history: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """One pass of all exploring samplers over all molecules with one committee.
-
-    Attributes
-    ----------
-    version : int
-        Of the committee.
-    number : int
-        0 for the first sweep with this committee.
-    judged, over_threshold : int
-        Independent structures held against the threshold, and how many exceeded it.
-    is_complete : bool
-        Whether all its tasks are finished.
-    is_broken : bool
-        Whether none of its tasks could be carried out.
-    """
-
-    version: int
-    number: int
-    judged: int
-    over_threshold: int
-    is_complete: bool
-    is_broken: bool = False
-
-    @property
-    def uncertain_share(self) -> float:
-        """Share of judged structures over the threshold; 0 where nothing was judged."""
-        return self.over_threshold / self.judged if self.judged else 0.0
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ExportRow:
     """One label of one structure, and which part of the data set it belongs to.
@@ -241,3 +97,135 @@ class ExportRow:
     molecule_name: str
     split: Split
     purpose: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoDetail:
+    """Nothing is kept of a task but that it is finished: a second opinion, an inheritance."""
+
+    version: ClassVar[int] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelDetail:
+    """What came of the computation of a label.
+
+    Attributes
+    ----------
+    failed : FailureKind or None
+        Why there is no label.
+    """
+
+    version: ClassVar[int] = 0
+    failed: FailureKind | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleDetail:
+    """What came of one call of a sampler.
+
+    Attributes
+    ----------
+    version : int
+        Of the exploring committee; 0 for none.
+    judged, over_threshold : int
+        Independent structures held against the threshold, and how many exceeded it.
+    rejected : mapping of str to int
+        How many structures were dropped, by reason.
+    is_broken : bool
+        Whether it could not be carried out.
+    """
+
+    purpose: SamplePurpose
+    rung: int
+    version: int
+    sweep: int
+    judged: int
+    over_threshold: int
+    rejected: Mapping[str, int]
+    is_broken: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainDetail:
+    """Which committee was trained."""
+
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeDetail:
+    """What a committee has said of all that waited: of how many, and over the threshold."""
+
+    rung: int
+    version: int
+    judged: int
+    over_threshold: int
+    is_broken: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class GrowDetail:
+    """What came of a search for molecules.
+
+    Attributes
+    ----------
+    version : int
+        Of the committee.
+    molecule_ids : tuple of str
+        Of those that were found; empty where the committee is certain of all.
+    heavy_atoms : int or None
+        What they have of them.
+    judged, skipped : int
+        Molecules that the committee judged, and entries that are no molecule.
+    reasons : tuple of str
+        Why each was taken.
+    is_broken : bool
+        Whether the search could not be carried out.
+    """
+
+    version: int
+    molecule_ids: tuple[str, ...]
+    heavy_atoms: int | None
+    judged: int
+    skipped: int
+    reasons: tuple[str, ...]
+    is_broken: bool
+
+
+TaskDetail: TypeAlias = (
+    NoDetail | LabelDetail | SampleDetail | TrainDetail | JudgeDetail | GrowDetail
+)
+"""What a finished task leaves behind beside its result. `version` is of the committee that took
+part, 0 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedTask:
+    """A task that has ended with an answer."""
+
+    key: str
+    kind: TaskKind
+    detail: TaskDetail
+    cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepRow:
+    """What the finished explorations of one sweep have found together.
+
+    Attributes
+    ----------
+    tasks, broken : int
+        Finished explorations, and how many of them could not be carried out.
+    judged, over_threshold : int
+        Independent structures held against the threshold, and how many exceeded it.
+    """
+
+    rung: int
+    version: int
+    number: int
+    tasks: int
+    broken: int
+    judged: int
+    over_threshold: int

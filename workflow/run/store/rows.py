@@ -2,13 +2,30 @@
 
 import json
 import sqlite3
-from typing import Any
+from functools import lru_cache
+from typing import Any, TypeVar
 
 import numpy as np
 
 from chemistry.records.label import Label, LabelFailure, Provenance
 from chemistry.records.structure import FloatArray, IntArray, Origin, Structure
-from workflow.run.store.records import Candidate, Training
+from model.evaluation import Errors, errors_from_json, errors_to_json
+from model.history import TrainingHistory, history_from_json, history_to_json
+from workflow.planning.keys import TaskKind
+from workflow.planning.records import Candidate, Training
+from workflow.run.store.records import (
+    FinishedTask,
+    GrowDetail,
+    JudgeDetail,
+    LabelDetail,
+    NoDetail,
+    SampleDetail,
+    TaskDetail,
+    TrainDetail,
+)
+from workflow.work.results import Cost
+
+DetailT = TypeVar("DetailT", bound=TaskDetail)
 
 
 def blob(array: FloatArray | None) -> bytes | None:
@@ -130,6 +147,63 @@ def training_from(row: sqlite3.Row) -> Training:
         version=row["version"],
         checkpoint=row["checkpoint"],
         n_labels=row["n_labels"],
-        errors=None if row["errors"] is None else json.loads(row["errors"]),
-        history=json.loads(row["history"]),
+        errors=None if row["errors"] is None else _errors(row["errors"]),
+        history=_history(row["history"]),
+    )
+
+
+def training_texts(training: Training) -> tuple[str | None, str]:
+    """Return the last two columns of the table `trainings`: errors and history as JSON."""
+    errors = None if training.errors is None else json.dumps(errors_to_json(training.errors))
+    return errors, json.dumps(history_to_json(training.history))
+
+
+# The driver reads all trainings at each step, and none of them ever changes.
+@lru_cache(maxsize=256)
+def _errors(text: str) -> Errors:
+    return errors_from_json(json.loads(text))
+
+
+@lru_cache(maxsize=256)
+def _history(text: str) -> TrainingHistory:
+    return history_from_json(json.loads(text))
+
+
+_DETAILS: dict[TaskKind, type[TaskDetail]] = {
+    "sample": SampleDetail,
+    "label": LabelDetail,
+    "check": NoDetail,
+    "train": TrainDetail,
+    "judge": JudgeDetail,
+    "grow": GrowDetail,
+    "inherit": NoDetail,
+}
+
+
+def detail_text(detail: TaskDetail) -> str:
+    """Return the detail of a task as JSON; of a label only what is not as usual."""
+    if isinstance(detail, LabelDetail) and detail.failed is None:
+        return "{}"
+    return json.dumps(vars(detail))
+
+
+def detail_from(text: str, kind: type[DetailT]) -> DetailT:
+    """Read what `detail_text` wrote of a task."""
+    document = json.loads(text)
+    lists = {name: tuple(value) for name, value in document.items() if isinstance(value, list)}
+    return kind(**document | lists)
+
+
+def task_from(row: sqlite3.Row) -> FinishedTask:
+    """Return the task of a row of the table `tasks`."""
+    return FinishedTask(
+        key=row["key"],
+        kind=row["kind"],
+        detail=detail_from(row["detail"], _DETAILS[row["kind"]]),
+        cost=Cost(
+            worker=row["worker"],
+            started_at=row["started_at"],
+            finished_at=row["finished_at"],
+            cpu_seconds=row["cpu_seconds"],
+        ),
     )

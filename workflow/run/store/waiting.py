@@ -4,66 +4,27 @@ There may be millions of them, and a plan is made many times a second.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from workflow.planning.records import Candidate, Purpose
 from workflow.run.store import rows
-from workflow.run.store.records import Candidate, Purpose
+from workflow.run.store.database import Database
 
 _IDS_AT_ONCE = 500
 
 
-class Pool(Protocol):
-    """Waiting candidates of a rung. "Trainable" are all but those of held-out trajectories."""
-
-    def offers(self, purpose: Purpose, molecule_id: str) -> Sequence[Candidate]:
-        """Return all that was sampled of a molecule for a purpose, by structure_id."""
-        ...
-
-    def drawn(self, n: int, *, seed: int) -> Sequence[Candidate]:
-        """Return up to `n` trainable candidates, by lot."""
-        ...
-
-    def uncertain(
-        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
-    ) -> Sequence[Candidate]:
-        """Return up to `n` trainable candidates over the threshold, the farthest over it first.
-
-        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
-        """
-        ...
-
-    def has_unjudged(self, version: int) -> bool:
-        """Say whether there are trainable candidates that `version` has not judged."""
-        ...
-
-    def to_judge(self, n: int, version: int) -> Sequence[Candidate]:
-        """Return up to `n` trainable ones that `version` has not judged.
-
-        First those that nobody has judged, then the most uncertain.
-        """
-        ...
-
-    def count_over(self) -> int:
-        """Count the trainable candidates over the threshold."""
-        ...
-
-
-class StoredPool:
+class StoredWaiting:
     """The waiting candidates in a store."""
 
-    def __init__(
-        self, all_rows: Callable[..., list[Any]], cursor: Callable[..., Iterator[Any]], rung: int
-    ) -> None:
-        self._all = all_rows
-        self._cursor = cursor
+    def __init__(self, database: Database, rung: int) -> None:
+        self._database = database
         self._rung = rung
 
     def offers(self, purpose: Purpose, molecule_id: str) -> list[Candidate]:
-        """See `Pool`."""
-        found = self._all(
+        """See `Waiting`."""
+        found = self._database.all(
             "SELECT * FROM candidates INDEXED BY candidates_by_status"
             " JOIN structures USING (structure_id) WHERE rung = ?"
             " AND status = 'waiting' AND candidates.molecule_id = ? AND purpose = ?"
@@ -75,7 +36,7 @@ class StoredPool:
         return [rows.candidate_from(row) for row in found]
 
     def drawn(self, n: int, *, seed: int) -> list[Candidate]:
-        """See `Pool`. Ids are hashes: those that follow a number drawn by lot are a fair sample."""
+        """See `Waiting`. Ids are hashes: those that follow a random number are a fair sample."""
         lot = np.random.default_rng(seed).bytes(10).hex()
         halves = (("structure_id >= ?", lot), ("structure_id < ?", lot))
         found = self._first_ids(n, halves, index="waiting_by_id", order="structure_id")
@@ -84,10 +45,10 @@ class StoredPool:
     def uncertain(
         self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
     ) -> list[Candidate]:
-        """See `Pool`."""
+        """See `Waiting`."""
         taken = Counter(already)
         ids: list[str] = []
-        for structure_id, molecule_id in self._cursor(
+        for structure_id, molecule_id in self._database.rows(
             "SELECT structure_id, molecule_id FROM candidates INDEXED BY waiting_by_excess"
             " WHERE rung = ? AND status = 'waiting' AND excess > 1 AND purpose != 'held_out'"
             " ORDER BY excess DESC, structure_id",
@@ -101,9 +62,9 @@ class StoredPool:
         return self._candidates(ids)
 
     def has_unjudged(self, version: int) -> bool:
-        """See `Pool`."""
+        """See `Waiting`."""
         return any(
-            self._all(
+            self._database.all(
                 "SELECT 1 FROM candidates INDEXED BY waiting_by_judge"
                 " WHERE rung = ? AND status = 'waiting' AND purpose != 'held_out'"
                 f" AND {condition} LIMIT 1",
@@ -114,7 +75,7 @@ class StoredPool:
         )
 
     def to_judge(self, n: int, version: int) -> list[Candidate]:
-        """See `Pool`."""
+        """See `Waiting`."""
         groups = [
             (f"judged_by IS NOT ? AND {of_group}", version)
             for of_group in ("excess IS NULL", "excess IS NOT NULL")
@@ -124,8 +85,8 @@ class StoredPool:
         return self._candidates(found)
 
     def count_over(self) -> int:
-        """See `Pool`."""
-        found = self._all(
+        """See `Waiting`."""
+        found = self._database.all(
             "SELECT count(*) FROM candidates WHERE rung = ? AND status = 'waiting'"
             " AND excess > 1 AND purpose != 'held_out'",
             self._rung,
@@ -141,7 +102,7 @@ class StoredPool:
         """
         ids: list[str] = []
         for condition, value in groups:
-            found = self._all(
+            found = self._database.all(
                 f"SELECT structure_id FROM candidates INDEXED BY {index}"
                 f" WHERE rung = ? AND status = 'waiting' AND {condition}"
                 f" AND purpose != 'held_out' ORDER BY {order} LIMIT ?",
@@ -157,7 +118,7 @@ class StoredPool:
         known: dict[str, Candidate] = {}
         for first in range(0, len(ids), _IDS_AT_ONCE):
             part = ids[first : first + _IDS_AT_ONCE]
-            found = self._all(
+            found = self._database.all(
                 "SELECT * FROM candidates JOIN structures USING (structure_id) WHERE rung = ?"
                 f" AND structure_id IN ({', '.join('?' * len(part))})",
                 self._rung,

@@ -2,7 +2,8 @@
 
 import math
 from abc import abstractmethod
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
@@ -20,10 +21,48 @@ Line: TypeAlias = Annotated[str, AfterValidator(_one_line)]
 
 
 class TaskPool(StrictModel):
-    """What one task of a pool gets."""
+    """What one task of a pool gets, and how many tasks there are at once."""
 
+    kind: str
     cores_per_task: int = Field(default=1, ge=1, description="Threads of one task.")
-    memory_per_task_gb: float = Field(default=4.0, gt=0, description="Hard limit of one task.")
+    memory_per_task_gb: float = Field(
+        default=4.0, gt=0, description="Hard limit of one task; not of one that uses a GPU."
+    )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="Where trainings and explorations of this pool compute with a committee; only "
+        "cpu is tested. A cluster's pool of cuda also needs gpus_per_node.",
+    )
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """How many tasks run at once."""
+
+    @abstractmethod
+    def smallest(self) -> Self:
+        """Return as little of this pool as can be, to try it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheduler:
+    """The commands of a batch system.
+
+    Attributes
+    ----------
+    submit, cancel : str
+        Submits a script; cancels the jobs whose ids follow.
+    queued : tuple of str
+        Lists this user's jobs that wait, run or are about to end, an id first in each line;
+        "{user}" stands for the user's name.
+    explain : tuple of str
+        Says what the scheduler thinks of the job whose id follows.
+    """
+
+    submit: str
+    cancel: str
+    queued: tuple[str, ...]
+    explain: tuple[str, ...]
 
 
 class ClusterPool(TaskPool):
@@ -31,6 +70,13 @@ class ClusterPool(TaskPool):
 
     directive: ClassVar[str]
     """What begins a line with an option in the scheduler's job script."""
+    provider: ClassVar[str]
+    """Where Parsl's provider of this kind is, "module:class"."""
+    scheduler: ClassVar[Scheduler | None]
+    """None: jobs are not scripts that commands submit."""
+    template_lines: ClassVar[tuple[str, ...]] = ()
+    """The kind's own fields in the backend file that `rung init` writes; $partition stands for the
+    default partition of this machine's Slurm."""
 
     walltime: Walltime = Field(description="Of one job; write it in quotes.")
     jobs: int = Field(default=1, ge=1, description="Jobs at once, at most.")

@@ -7,42 +7,16 @@ from pathlib import Path
 from string import Template
 
 from chemistry.errors import InputError
+from chemistry.names import nearest
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
+from workflow.settings.pools import POOLS
+from workflow.settings.pools.base import ClusterPool
 from workflow.settings.templates.partitions import Partition, find_partitions
-from workflow.settings.yaml_file import nearest
 
 _USUAL = Partition(name="main", is_default=True, limit_hours=24, cores=16, memory_gb=64, nodes=1)
 _MEMORY_OF_A_TASK_GB = 4.0
 _LONGEST_HOURS = 24.0
-
-_OWN = {
-    "slurm": ("SlurmProvider", ["partition: $partition", "# account: …", "# qos: …"]),
-    "pbs": ("PBSProProvider", ["# queue: …", "# account: …"]),
-    "lsf": ("LSFProvider", ["# queue: …", "# project: …"]),
-    "sge": (
-        "GridEngineProvider",
-        [
-            "# queue: …",
-            "parallel_environment: smp  # of jobs with several cores: `qconf -spl` lists them",
-            "# memory_resource: h_vmem  # what a core's memory is called: `qconf -sc` lists them",
-            "# gpu_resource: gpu",
-        ],
-    ),
-    "htcondor": ("CondorProvider", ['# requirements: Arch == "X86_64"', "# project: …"]),
-    "kubernetes": (
-        "KubernetesProvider",
-        [
-            "image: registry.example/rung:1  # holds rung at the same path as here",
-            "namespace: default",
-            "volumes: {runs: /runs}  # a claim that holds the run folder: where it is mounted",
-            "# service_account: …",
-        ],
-    ),
-}
-"""Of each kind of cluster, the name of Parsl's provider and the fields that it alone has."""
-
-_KINDS = ("local", *_OWN, "python")
 
 
 def write_templates(folder: Path, kind: str = "local") -> list[Path]:
@@ -54,8 +28,8 @@ def write_templates(folder: Path, kind: str = "local") -> list[Path]:
         There is no such kind of pool, one of the files exists already, or the folder cannot be
         made.
     """
-    if kind not in _KINDS:
-        raise InputError(f"there is no backend `{kind}`: {nearest(kind, _KINDS)}")
+    if kind not in POOLS:
+        raise InputError(f"there is no backend `{kind}`: {nearest(kind, POOLS)}")
     texts = {
         folder / "campaign.yaml": _template("campaign"),
         folder / "backend.yaml": backend_text(kind, find_partitions() if kind == "slurm" else []),
@@ -77,17 +51,18 @@ def write_templates(folder: Path, kind: str = "local") -> list[Path]:
 
 def backend_text(kind: str, partitions: Sequence[Partition]) -> str:
     """Return a commented machine file for a kind of pool, with the first partition filled in."""
-    if kind not in _OWN:
+    pool = POOLS[kind]
+    if not issubclass(pool, ClusterPool):
         return Template(_template(kind)).substitute()
     place = partitions[0] if partitions else _USUAL
     hours = min(place.limit_hours or _LONGEST_HOURS, _LONGEST_HOURS)
     task_memory_gb = min(_MEMORY_OF_A_TASK_GB, int(10 * place.memory_gb / place.cores) / 10)
-    provider, own = _OWN[kind]
+    own = [Template(line).substitute(partition=place.name) for line in pool.template_lines]
     return Template(_template("cluster")).substitute(
         found="".join(f"# sinfo names {partition}\n" for partition in partitions),
         kind=kind,
-        own="\n".join(f"    {Template(line).substitute(partition=place.name)}" for line in own),
-        provider=provider,
+        own="\n".join(f"    {line}" for line in own),
+        provider=pool.provider.replace(":", "."),
         walltime=_clock(hours),
         cores=place.cores,
         memory=place.memory_gb,

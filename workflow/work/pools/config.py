@@ -16,13 +16,14 @@ from parsl.jobs.error_handlers import windowed_error_handler
 from parsl.providers import LocalProvider
 
 from chemistry.errors import InputError
-from workflow.run.store.records import LOSSES_OF_A_POISON_TASK
 from workflow.settings.backend import Backend, Role
-from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import LocalPool, Pool, PythonPool
-from workflow.work.pools.leash import NOBODY, this_process
+from workflow.settings.pools.base import ClusterPool, TaskPool
+from workflow.settings.pools.local import LocalPool
+from workflow.settings.pools.python import PythonPool
+from workflow.work.lost_tries import LOSSES_OF_A_POISON_TASK
 from workflow.work.pools.providers import ThisMachine, cluster_provider
 from workflow.work.pools.python_file import executor_of_file
+from workflow.work.pools.supervision import NOBODY, this_process
 
 _LOOPBACK = "127.0.0.1"
 _PARSL = "parsl.executors.high_throughput"
@@ -42,13 +43,16 @@ def priority(role: Role, expected_seconds: float) -> float:
 
 
 def parsl_config(backend: Backend, run_folder: Path) -> Config:
-    """Return Parsl's configuration of the pools that a backend's roles need."""
+    """Return Parsl's configuration of the pools that a backend's roles need.
+
+    The path to the run folder is one that a shell takes as it is (`shell_safe`).
+    """
     names = dict.fromkeys(map(backend.pool_name, backend.roles_in_use))
     return Config(
         executors=[_executor(name, backend, run_folder) for name in names],
         retries=LOSSES_OF_A_POISON_TASK - 1,
         retry_handler=_retry_cost,
-        run_dir=str((run_folder / "logs" / "parsl").resolve()),
+        run_dir=str(run_folder.absolute() / "logs" / "parsl"),
         # "htex_auto_scale" cancels queued jobs whenever there are fewer tasks than slots.
         strategy="simple",
         strategy_period=0.1,
@@ -56,7 +60,7 @@ def parsl_config(backend: Backend, run_folder: Path) -> Config:
     )
 
 
-def worker_environment(pool: Pool) -> str:
+def worker_environment(pool: TaskPool) -> str:
     """Return the shell lines that run before a pool's workers.
 
     They see the packages of this environment and nothing of the current folder or PYTHONPATH. The
@@ -83,7 +87,7 @@ def worker_environment(pool: Pool) -> str:
 
 
 def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputExecutor:
-    """Return Parsl's executor of a pool, its interchange and its workers on a leash."""
+    """Return Parsl's executor of a pool, its interchange and its workers, supervised."""
     pool = backend.pools[name]
     environment = worker_environment(pool)
     if isinstance(pool, PythonPool):
@@ -93,6 +97,12 @@ def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputEx
         executor.interchange_launch_cmd = _interchange_command()
         executor.launch_cmd = _worker_command(is_here=isinstance(provider, LocalProvider))
         return executor
+    if isinstance(pool, LocalPool):
+        own = _on_this_machine(pool, environment)
+    elif isinstance(pool, ClusterPool):
+        own = _on_cluster(name, pool, backend, environment, run_folder)
+    else:
+        raise TypeError(f"nothing says how workers of kind {pool.kind} are started")
     return HighThroughputExecutor(
         label=name,
         encrypted=True,  # else other users could send the workers something to run
@@ -101,11 +111,7 @@ def _executor(name: str, backend: Backend, run_folder: Path) -> HighThroughputEx
         block_error_handler=windowed_error_handler,
         interchange_launch_cmd=_interchange_command(),
         launch_cmd=_worker_command(is_here=isinstance(pool, LocalPool)),
-        **(
-            _on_this_machine(pool, environment)
-            if isinstance(pool, LocalPool)
-            else _on_cluster(name, pool, backend, environment, run_folder)
-        ),
+        **own,
     )
 
 
@@ -115,14 +121,22 @@ def _python() -> list[str]:
 
 
 def _interchange_command() -> list[str]:
-    leash = [*_python(), "workflow.work.pools.leash", "tie", this_process()]
-    return [*leash, *_python(), f"{_PARSL}.interchange"]
+    supervisor = [*_python(), "workflow.work.pools.supervision", "tie", this_process()]
+    return [*supervisor, *_python(), f"{_PARSL}.interchange"]
 
 
 def _worker_command(*, is_here: bool) -> str:
     # A driver on another machine cannot be watched: there, workers miss its heartbeat.
-    leash = [*_python(), "workflow.work.pools.leash", "hold", this_process() if is_here else NOBODY]
-    hold = shlex.join([*leash, *_python(), f"{_PARSL}.process_worker_pool"])
+    supervisor = [
+        *_python(),
+        "workflow.work.pools.supervision",
+        "hold",
+        this_process() if is_here else NOBODY,
+    ]
+    hold = shlex.join([*supervisor, *_python(), f"{_PARSL}.process_worker_pool"])
+    # Parsl fills in the command's fields in two rounds: a brace in the path of Python is no field.
+    for brace in "{}":
+        hold = hold.replace(brace, 4 * brace)
     return str(DEFAULT_LAUNCH_CMD).replace("process_worker_pool.py", hold, 1)
 
 

@@ -12,8 +12,7 @@ import psutil
 
 import workflow
 from chemistry.engines import find_engine
-
-_BYTES_PER_GB = 1e9
+from chemistry.units import BYTES_PER_GB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +53,7 @@ def worker_facts(engines: Sequence[str] = ()) -> WorkerFacts:
     return WorkerFacts(
         host=gethostname(),
         cores=len(os.sched_getaffinity(0)),
-        memory_gb=psutil.virtual_memory().total / _BYTES_PER_GB,
+        memory_gb=psutil.virtual_memory().total / BYTES_PER_GB,
         python=sys.executable,
         rung=version("rung"),
         folder=str(Path(workflow.__file__).parents[1]),

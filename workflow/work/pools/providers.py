@@ -1,4 +1,4 @@
-"""Parsl's providers, one for each kind of pool: they start the workers and end them.
+"""Parsl's providers of the kinds of pools: they start the workers and end them.
 
 Each is Parsl's own, whose jobs are also noted in a file (a driver that is killed cannot cancel
 them), looked at more often than once a minute, and explained in the scheduler's own words.
@@ -10,36 +10,26 @@ import signal
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from parsl.jobs.states import JobStatus
 from parsl.launchers import SingleNodeLauncher, SrunLauncher
-from parsl.providers import (
-    CondorProvider,
-    GridEngineProvider,
-    KubernetesProvider,
-    LocalProvider,
-    LSFProvider,
-    PBSProProvider,
-    SlurmProvider,
-)
+from parsl.providers import KubernetesProvider, LocalProvider
 from parsl.providers.base import ExecutionProvider
 from parsl.providers.cluster_provider import ClusterProvider
 from parsl.providers.errors import ExecutionProviderException
 
 from chemistry.errors import InputError
-from workflow.settings.pools.base import ClusterPool
-from workflow.settings.pools.kinds import (
-    HTCondorPool,
-    KubernetesPool,
-    LsfPool,
-    PbsPool,
-    SgePool,
-    SlurmPool,
-)
+from chemistry.names import nearest
+from chemistry.registry import load
+from workflow.settings.pools.base import ClusterPool, Scheduler
 from workflow.settings.walltime import hours_minutes_seconds, walltime_seconds
-from workflow.settings.yaml_file import nearest
-from workflow.work.pools.schedulers import COMMAND_SECONDS, SCHEDULERS, note_job, require_scheduler
+from workflow.work.pools.schedulers import (
+    COMMAND_SECONDS,
+    note_job,
+    queued_jobs,
+    require_scheduler,
+)
 
 _POLLING_SECONDS = 10
 
@@ -62,9 +52,10 @@ class _Words(ClusterProvider):  # type: ignore[misc] # Parsl has no types
 
 
 class _Jobs:
-    """What is added to a provider of Parsl's that submits jobs of `kind`."""
+    """What is added to a provider of Parsl's that submits jobs of a pool of `kind`."""
 
-    kind: ClassVar[str]
+    kind: str
+    scheduler: Scheduler
     noted: Path
     resources: dict[str, dict[str, Any]]
     script_dir: str
@@ -95,7 +86,7 @@ class _Jobs:
 
     def is_running(self, job_id: str) -> bool:
         """Return whether the scheduler still has a job in its queue."""
-        return job_id in SCHEDULERS[self.kind].queued_jobs()
+        return job_id in queued_jobs(self.scheduler)
 
     @property
     def status_polling_interval(self) -> int:
@@ -103,34 +94,13 @@ class _Jobs:
         return _POLLING_SECONDS
 
 
-class SlurmJobs(_Jobs, SlurmProvider, _Words):  # type: ignore[misc]
-    """Jobs of Slurm."""
+def _jobs_of(parsls: type[ClusterProvider]) -> type[ClusterProvider]:
+    """Return Parsl's provider of a batch system with what `_Jobs` adds."""
 
-    kind = "slurm"
+    class Jobs(_Jobs, parsls, _Words):  # type: ignore[misc]
+        """Jobs of one batch system."""
 
-
-class PbsJobs(_Jobs, PBSProProvider, _Words):  # type: ignore[misc]
-    """Jobs of PBS Pro and OpenPBS."""
-
-    kind = "pbs"
-
-
-class LsfJobs(_Jobs, LSFProvider, _Words):  # type: ignore[misc]
-    """Jobs of LSF."""
-
-    kind = "lsf"
-
-
-class GridEngineJobs(_Jobs, GridEngineProvider, _Words):  # type: ignore[misc]
-    """Jobs of Grid Engine."""
-
-    kind = "sge"
-
-
-class CondorJobs(_Jobs, CondorProvider, _Words):  # type: ignore[misc]
-    """Jobs of HTCondor."""
-
-    kind = "htcondor"
+    return Jobs
 
 
 class KubernetesPods(KubernetesProvider):  # type: ignore[misc]
@@ -192,15 +162,6 @@ class ThisMachine(LocalProvider):  # type: ignore[misc]
         return True
 
 
-_BATCH: dict[type[ClusterPool], type[ExecutionProvider]] = {
-    SlurmPool: SlurmJobs,
-    PbsPool: PbsJobs,
-    LsfPool: LsfJobs,
-    SgePool: GridEngineJobs,
-    HTCondorPool: CondorJobs,
-}
-
-
 def cluster_provider(
     name: str, pool: ClusterPool, worker_init: str, noted: Path
 ) -> ExecutionProvider:
@@ -218,21 +179,23 @@ def cluster_provider(
         "max_blocks": pool.jobs,
         "worker_init": worker_init,
     }
-    if isinstance(pool, KubernetesPool):
+    parsls = load(pool.provider, f"Parsl's provider of pool `{name}`")
+    if pool.scheduler is None:
+        if parsls is not KubernetesProvider:
+            return _construct(name, pool, parsls, parsls, options)
         _require_kubernetes(name)
-        pods: KubernetesPods = _construct(name, pool, KubernetesPods, options)
+        pods: KubernetesPods = _construct(name, pool, KubernetesPods, parsls, options)
         pods.active_seconds = int(walltime_seconds(pool.walltime))
         return pods
-    kind = _BATCH[type(pool)]
-    require_scheduler(name, kind.kind)
+    require_scheduler(name, pool.kind, pool.scheduler)
     options |= {
         "walltime": hours_minutes_seconds(pool.walltime),
         "scheduler_options": pool.option_lines(),
         "cmd_timeout": COMMAND_SECONDS,
         "launcher": SingleNodeLauncher() if pool.nodes == 1 else SrunLauncher(),
     }
-    jobs = _construct(name, pool, kind, options)
-    jobs.noted = noted
+    jobs = _construct(name, pool, _jobs_of(parsls), parsls, options)
+    jobs.kind, jobs.scheduler, jobs.noted = pool.kind, pool.scheduler, noted
     return jobs
 
 
@@ -242,12 +205,15 @@ def is_running(provider: ExecutionProvider, job_id: str) -> bool:
 
 
 def _construct(
-    name: str, pool: ClusterPool, kind: type[ExecutionProvider], options: dict[str, Any]
+    name: str,
+    pool: ClusterPool,
+    kind: type[ExecutionProvider],
+    parsls: type[ExecutionProvider],
+    options: dict[str, Any],
 ) -> Any:
     """Make a provider from what all kinds share, what this one adds, and what a person adds."""
     place = f"pools.{name}.provider_options"
     known = set(inspect.signature(kind).parameters)
-    parsls = next(base for base in kind.__mro__ if base.__module__.startswith("parsl."))
     for option in pool.provider_options:
         if option in options:
             raise InputError(f"{place}.{option}: rung sets this itself, from the pool's fields")

@@ -6,7 +6,7 @@ from parsl.config import Config
 from parsl.executors import HighThroughputExecutor
 
 from chemistry.errors import InputError
-from workflow.settings.pools.kinds import PythonPool
+from workflow.settings.pools.python import PythonPool
 
 
 def executor_of_file(name: str, pool: PythonPool) -> HighThroughputExecutor:

@@ -5,10 +5,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from chemistry.errors import InputError
+from workflow.settings.pools import POOLS
+from workflow.settings.pools.base import ClusterPool, Scheduler
 
 COMMAND_SECONDS = 30
 """After which a scheduler that does not answer is given up."""
@@ -16,75 +17,31 @@ COMMAND_SECONDS = 30
 _WORDS = 300
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scheduler:
-    """The commands of a batch system.
-
-    Attributes
-    ----------
-    submit, cancel : str
-        Submits a script; cancels the jobs whose ids follow.
-    queued : tuple of str
-        Lists this user's jobs that wait, run or are about to end, an id first in each line.
-    explain : tuple of str
-        Says what the scheduler thinks of the job whose id follows.
-    """
-
-    submit: str
-    cancel: str
-    queued: tuple[str, ...]
-    explain: tuple[str, ...]
-
-    def queued_jobs(self) -> set[str]:
-        """Return the ids of this user's jobs that wait, run or are about to end."""
-        lines = _run(*self.queued).splitlines()
-        return {line.split()[0] for line in lines if line.strip()}
-
-    def explained(self, job_id: str) -> str:
-        """Return the scheduler's own words about a job, on one line."""
-        words = " ".join(_run(*self.explain, job_id).split())
-        return words if len(words) <= _WORDS else f"{words[:_WORDS]} …"
+def queued_jobs(scheduler: Scheduler) -> set[str]:
+    """Return the ids of this user's jobs that wait, run or are about to end."""
+    user = getpass.getuser()
+    lines = _run(*(part.replace("{user}", user) for part in scheduler.queued)).splitlines()
+    return {line.split()[0] for line in lines if line.strip()}
 
 
-SCHEDULERS = {
-    "slurm": Scheduler(
-        submit="sbatch",
-        cancel="scancel",
-        queued=("squeue", "--me", "--noheader", "--format=%i"),
-        explain=("squeue", "--noheader", "--format=%T %r", "--jobs"),
-    ),
-    "pbs": Scheduler(
-        submit="qsub",
-        cancel="qdel",
-        queued=("qselect", "-u", getpass.getuser()),
-        explain=("qstat", "-s"),
-    ),
-    "lsf": Scheduler(
-        submit="bsub",
-        cancel="bkill",
-        queued=("bjobs", "-noheader", "-o", "jobid"),
-        explain=("bjobs", "-p"),
-    ),
-    "sge": Scheduler(
-        submit="qsub", cancel="qdel", queued=("qstat",), explain=("qstat", "-s", "a", "-j")
-    ),
-    "htcondor": Scheduler(
-        submit="condor_submit",
-        cancel="condor_rm",
-        queued=("condor_q", "-autoformat:j", "JobStatus"),
-        explain=("condor_q", "-better-analyze"),
-    ),
-}
-"""By the kind of the pool; Kubernetes has no commands of this sort."""
+def explained(scheduler: Scheduler, job_id: str) -> str:
+    """Return the scheduler's own words about a job, on one line."""
+    words = " ".join(_run(*scheduler.explain, job_id).split())
+    return words if len(words) <= _WORDS else f"{words[:_WORDS]} …"
 
 
-def require_scheduler(name: str, kind: str) -> None:
+def scheduler_of(kind: str) -> Scheduler | None:
+    """Return the commands of a kind of pool; None where it has none, or there is no such kind."""
+    pool = POOLS.get(kind)
+    return pool.scheduler if pool is not None and issubclass(pool, ClusterPool) else None
+
+
+def require_scheduler(name: str, kind: str, scheduler: Scheduler) -> None:
     """Raise InputError where pool `name` wants a scheduler that this machine does not have."""
-    command = SCHEDULERS[kind].submit
-    if shutil.which(command) is None:
+    if shutil.which(scheduler.submit) is None:
         raise InputError(
-            f"pool `{name}` is of kind {kind}, but there is no {command} here: launch on a machine "
-            f"that may submit jobs, or use a pool of kind local"
+            f"pool `{name}` is of kind {kind}, but there is no {scheduler.submit} here: launch on "
+            "a machine that may submit jobs, or use a pool of kind local"
         )
 
 
@@ -97,10 +54,11 @@ def note_job(noted: Path, kind: str, job_id: str) -> None:
 def cancel_left_over_jobs(noted: Path) -> None:
     """Cancel the jobs that an earlier launch noted in a file and could not cancel."""
     with suppress(FileNotFoundError):
-        jobs = _noted_jobs(noted.read_text().splitlines())
-        for kind, job_ids in jobs.items():
-            scheduler = SCHEDULERS[kind]
-            left = scheduler.queued_jobs() & job_ids
+        for kind, job_ids in _noted_jobs(noted.read_text().splitlines()).items():
+            scheduler = scheduler_of(kind)
+            if scheduler is None:  # the last line of a killed driver may be cut short
+                continue
+            left = queued_jobs(scheduler) & job_ids
             if left:
                 _run(scheduler.cancel, *sorted(left))
         noted.unlink()
@@ -110,7 +68,7 @@ def _noted_jobs(lines: Iterable[str]) -> dict[str, set[str]]:
     jobs: dict[str, set[str]] = {}
     for line in lines:
         kind, _, job_id = line.partition(" ")
-        if kind in SCHEDULERS and job_id:  # the last line of a killed driver may be cut short
+        if job_id:
             jobs.setdefault(kind, set()).add(job_id)
     return jobs
 

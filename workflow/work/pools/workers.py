@@ -1,5 +1,6 @@
 """Workers: the started pools of a backend, which run functions and promise their results."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,11 +17,14 @@ from parsl.jobs.errors import TooManyJobFailuresError
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from workflow.settings.backend import Backend, Role
+from workflow.settings.pools.base import ClusterPool
 from workflow.work.pools.config import job_file, parsl_config, priority
 from workflow.work.pools.interchange import InterchangeLost, expect_interchange, watch_interchange
-from workflow.work.pools.leash import end_left_behind, run_on_leash
 from workflow.work.pools.providers import is_running
-from workflow.work.pools.schedulers import SCHEDULERS, cancel_left_over_jobs
+from workflow.work.pools.schedulers import cancel_left_over_jobs, explained, scheduler_of
+from workflow.work.pools.shell_safe import shell_safe
+from workflow.work.pools.supervision import end_left_behind, run_supervised
+from workflow.work.pools.watch_start import watch_start
 
 T = TypeVar("T")
 
@@ -28,7 +32,7 @@ _SHUT_DOWN_SECONDS = 15.0
 _LOOK_SECONDS = 0.05
 
 
-class Workers:
+class ParslWorkers:
     """The started pools; made by `start_workers`."""
 
     def __init__(self, kernel: DataFlowKernel, backend: Backend) -> None:
@@ -59,7 +63,7 @@ class Workers:
         pool = self._backend.pool_name(role)
         executor = self._kernel.executors[pool]
         future = self._kernel.submit(
-            run_on_leash,
+            run_supervised,
             app_args=(function, arguments),
             executors=[pool],
             cache=False,
@@ -75,17 +79,24 @@ class Workers:
         Each is written " (job 17: PENDING Resources)".
         """
         pool = self._backend.pool_name(role)
-        scheduler = SCHEDULERS.get(self._backend.pools[pool].kind)
+        scheduler = scheduler_of(self._backend.pools[pool].kind)
         if scheduler is None:
             return ""
         jobs = list(self._kernel.executors[pool].job_ids_to_block)
-        return "".join(f" (job {job}: {scheduler.explained(job)})" for job in jobs)
+        return "".join(f" (job {job}: {explained(scheduler, job)})" for job in jobs)
+
+
+def _to_stderr(text: str) -> None:
+    print(f"rung: {text}", file=sys.stderr)
 
 
 @contextmanager
-def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
+def start_workers(
+    backend: Backend, run_folder: Path, report: Callable[[str], None] = _to_stderr
+) -> Iterator[ParslWorkers]:
     """Start the pools of a backend; on leaving, however that happens, end all their processes.
 
+    Where no worker of a pool answers, `report` is called once, in another thread, with the reason.
     Call it from the main thread: the kernel ends them when the thread that started them ends. To
     leave on SIGTERM, let a handler of it raise SystemExit.
 
@@ -96,6 +107,14 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     CampaignFailed
         Parsl cannot be started.
     """
+    is_shared = any(isinstance(pool, ClusterPool) for pool in backend.pools.values())
+    with shell_safe(run_folder, is_shared=is_shared) as safe_folder:
+        yield from _started(backend, safe_folder, report)
+
+
+def _started(
+    backend: Backend, run_folder: Path, report: Callable[[str], None]
+) -> Iterator[ParslWorkers]:
     cancel_left_over_jobs(job_file(run_folder))
     try:
         config = parsl_config(backend, run_folder)
@@ -110,8 +129,11 @@ def start_workers(backend: Backend, run_folder: Path) -> Iterator[Workers]:
     is_closing = threading.Event()
     for executor in executors:
         threading.Thread(target=watch_interchange, args=(executor, is_closing), daemon=True).start()
+        threading.Thread(
+            target=watch_start, args=(executor, is_closing, report), daemon=True
+        ).start()
     try:
-        yield Workers(kernel, backend)
+        yield ParslWorkers(kernel, backend)
     finally:
         is_closing.set()
         _shut_down(kernel, executors)

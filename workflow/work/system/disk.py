@@ -9,6 +9,7 @@ from pathlib import Path
 from chemistry.errors import InputError, StoreError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENOENT)
 
 
@@ -24,17 +25,36 @@ def disk_errors_explained(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = error.filename or place
-        if error.errno in _FULL:
-            raise StoreError(
-                f"the disk that holds {where} is full: make room there and try again, "
-                "nothing that was computed is lost"
-            ) from error
-        if error.errno in _CLOSED:
-            raise StoreError(
-                f"{where} cannot be written ({error.strerror}): correct that and try again"
-            ) from error
-        raise
+        if (explained := _explained(error, error.filename or place)) is None:
+            raise
+        raise explained from error
+
+
+@contextmanager
+def as_store_errors(folder: Path) -> Iterator[None]:
+    """Turn every error of the system about a folder's files into a StoreError."""
+    try:
+        yield
+    except OSError as error:
+        unusable = StoreError(f"{folder} cannot be used: {error.strerror}")
+        raise _explained(error, folder) or unusable from error
+
+
+def _explained(error: OSError, where: Path | str) -> StoreError | None:
+    if error.errno in _FULL:
+        return StoreError(
+            f"the disk that holds {where} is full: make room there and try again, "
+            "nothing that was computed is lost"
+        )
+    if error.errno in _WITHOUT_LOCKS:
+        return StoreError(
+            f"the file system of {where} knows no locks: put the run folder on another one"
+        )
+    if error.errno in _CLOSED:
+        return StoreError(
+            f"{where} cannot be written ({error.strerror}): correct that and try again"
+        )
+    return None
 
 
 def own_folder(path: Path) -> None:

@@ -5,7 +5,7 @@ the limit, and says what happened. Python's own timeouts fire only between bytec
 SCF.
 
 The caller imports what the function needs, so that a child starts in milliseconds, but must not
-have computed with OpenMP, whose threads do not survive a fork.
+have computed with OpenMP or touched a GPU: neither its threads nor CUDA survive a fork.
 """
 
 import errno
@@ -28,13 +28,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, Literal, NoReturn, TypeVar
 
+from chemistry.units import BYTES_PER_GB
 from workflow.work.system.processes import adopt_orphans, die_with_parent, end_children, kill_tree
 
 T = TypeVar("T")
 
 SCRATCH_VARIABLE = "RUNG_SCRATCH"
 
-_BYTES_PER_GB = 1e9
 _OUTPUT_CHARACTERS = 4000
 _POLL_SECONDS = 0.05
 _POLL_SECONDS_AT_END = 0.001
@@ -49,10 +49,14 @@ class Limits:
     wall_seconds : float
     memory_gb : float
         Address space that the child may take beyond what the caller has mapped.
+    limits_address_space : bool
+        Whether that holds. Without it nothing but the machine limits memory: what a GPU maps says
+        nothing of what it uses.
     """
 
     wall_seconds: float
     memory_gb: float
+    limits_address_space: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +129,7 @@ def run_isolated(
 
     KeyboardInterrupt and whatever else a signal handler raises in the caller ends the child and all
     that it started, then passes on. If the caller is killed, the kernel kills the child; what the
-    child had started, and its scratch folder, are left to `workflow/work/pools/leash.py`.
+    child had started, and its scratch folder, are left to `workflow/work/pools/supervision.py`.
     """
     root = scratch_root or os.environ.get(SCRATCH_VARIABLE)
     try:
@@ -152,7 +156,7 @@ def _run_child(
     answer, answer_end = os.fdopen(reading, "rb", buffering=0), os.fdopen(writing, "wb")
     with tempfile.TemporaryFile(dir=scratch) as output, answer, answer_end:
         started = time.monotonic()
-        inherited_gb = _own_memory("resident") / _BYTES_PER_GB
+        inherited_gb = _own_memory("resident") / BYTES_PER_GB
         child = os.fork()
         if child == 0:
             _become_child(function, arguments, limits, scratch, answer_end, output.fileno(), caller)
@@ -171,7 +175,7 @@ def _run_child(
             usage=Usage(
                 cpu_seconds=used.ru_utime + used.ru_stime,
                 wall_seconds=time.monotonic() - started,
-                max_rss_gb=used.ru_maxrss * 1024 / _BYTES_PER_GB,
+                max_rss_gb=used.ru_maxrss * 1024 / BYTES_PER_GB,
             ),
         )
 
@@ -265,7 +269,7 @@ def _become_child(
         os.environ["TMPDIR"] = os.environ["PYSCF_TMPDIR"] = str(scratch)
         tempfile.tempdir = None
         os.chdir(scratch)
-        hard_limit = _limit_memory(limits.memory_gb)
+        hard_limit = _limit_memory(limits)
         with answer:
             answer.write(_answer(function, arguments, hard_limit))
         end_children()
@@ -279,13 +283,15 @@ def _become_child(
         os._exit(status)
 
 
-def _limit_memory(memory_gb: float) -> int:
-    """Limit this process to `memory_gb` beyond what it has mapped; return the hard limit."""
+def _limit_memory(limits: Limits) -> int:
+    """Limit this process to so much beyond what it has mapped; return the hard limit."""
     with suppress(OSError):  # when the machine runs out of memory, the kernel takes this one first
         Path("/proc/self/oom_score_adj").write_text("500")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    allowed = _own_memory("size") + int(memory_gb * _BYTES_PER_GB)
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    if not limits.limits_address_space:
+        return hard
+    allowed = _own_memory("size") + int(limits.memory_gb * BYTES_PER_GB)
     soft = allowed if hard == resource.RLIM_INFINITY else min(allowed, hard)
     resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     return hard

@@ -8,7 +8,6 @@ import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
-from chemistry.errors import InputError
 from chemistry.records.structure import Structure
 
 ATOMS_AT_ONCE = 1024
@@ -26,7 +25,7 @@ class AtomBatch:
     ----------
     positions : (A, 3) float64, Å
     species : (A,) int64
-        Index into the architecture's elements, ascending.
+        Index into the shape's elements, ascending.
     owner : (A,) int64
         Index of the structure of each atom; within a structure and element, atoms keep their order.
     place : (A,) int64
@@ -45,8 +44,13 @@ class AtomBatch:
     element_ends: tuple[int, ...]
 
     @classmethod
-    def of(cls, structures: Sequence[Structure], elements: Sequence[int]) -> "AtomBatch":
-        """Lay structures out; they have passed `check_structures`."""
+    def of(
+        cls,
+        structures: Sequence[Structure],
+        elements: Sequence[int],
+        device: torch.device | None = None,
+    ) -> "AtomBatch":
+        """Lay structures out, on the CPU unless told; they have passed `check_structures`."""
         sizes = [len(structure) for structure in structures]
         index_of = np.full(len(chemical_symbols), -1, dtype=np.int64)
         index_of[list(elements)] = np.arange(len(elements))
@@ -56,42 +60,13 @@ class AtomBatch:
         place[order] = np.arange(len(order))
         positions = np.concatenate([s.positions for s in structures])
         return cls(
-            positions=torch.from_numpy(positions[order]),
-            species=torch.from_numpy(species[order]),
-            owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)[order]),
-            place=torch.from_numpy(place),
+            positions=torch.from_numpy(positions[order]).to(device),
+            species=torch.from_numpy(species[order]).to(device),
+            owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)[order]).to(device),
+            place=torch.from_numpy(place).to(device),
             sizes=tuple(sizes),
             element_ends=tuple(np.cumsum(np.bincount(species, minlength=len(elements))).tolist()),
         )
 
     def __len__(self) -> int:
         return len(self.species)
-
-
-def check_structures(structures: Sequence[Structure], elements: Sequence[int]) -> None:
-    """Refuse what a potential for these elements cannot judge.
-
-    Raises
-    ------
-    InputError
-        A structure has no atoms, an element outside `elements` or positions that are not finite.
-    """
-    known = set(elements)
-    for index, structure in enumerate(structures):
-        name = f"structure {index} (molecule {structure.molecule_id or '-'})"
-        if len(structure) == 0:
-            raise InputError(f"{name} has no atoms")
-        if not np.isfinite(structure.positions).all():
-            raise InputError(f"{name} has positions that are not finite numbers")
-        unknown = sorted(set(structure.atomic_numbers.tolist()) - known)
-        if unknown:
-            raise InputError(
-                f"{name} contains {', '.join(map(_symbol, unknown))}, which this potential does "
-                f"not know: it was made for {', '.join(map(_symbol, elements))}"
-            )
-
-
-def _symbol(atomic_number: int) -> str:
-    if 0 < atomic_number < len(chemical_symbols):
-        return str(chemical_symbols[atomic_number])
-    return f"an element of number {atomic_number}"

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from model.architectures.ani.architecture import Architecture
 from model.architectures.ani.descriptor import symmetry
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments, PairJacobian
 from model.architectures.ani.descriptor.neighbours import Pairs, Triples, find_pairs
 from model.architectures.ani.descriptor.symmetry import AngularFactors
+from model.architectures.ani.shape import AniShape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,7 +22,7 @@ class Environments:
 
     Attributes
     ----------
-    architecture : Architecture
+    shape : AniShape
     features : (A, F)
         Of each atom: for each element the radial functions, then for each pair of elements the
         angular functions.
@@ -40,7 +40,7 @@ class Environments:
         The angular functions of the triples.
     """
 
-    architecture: Architecture
+    shape: AniShape
     features: Tensor
     pairs: Pairs
     near: Tensor
@@ -52,7 +52,7 @@ class Environments:
     def forces(self, gradient: Tensor) -> Tensor:
         """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
         members, n_atoms, _ = gradient.shape
-        n_radial = self.architecture.n_radial_features
+        n_radial = self.shape.n_radial_features
         radial, angular = (
             part.reshape(members, -1, block_size)
             for part, block_size in (
@@ -74,11 +74,11 @@ class Environments:
     def fixed(self) -> FixedEnvironments:
         """Return the same with derivatives by positions, for use with one set of weights after
         the other."""
-        n_elements = len(self.architecture.elements)
+        n_elements = len(self.shape.elements)
         pairs = self.pairs
         radial = PairJacobian.of(
             pairs,
-            blocks_of_element=torch.arange(n_elements)[:, None],
+            blocks_of_element=torch.arange(n_elements, device=self.features.device)[:, None],
             n_blocks=n_elements,
             derivatives=pairs.direction[:, :, None] * self.radial_slopes[:, None, :],
         )
@@ -94,8 +94,8 @@ class Environments:
             by_pair.index_add_(0, side * n_elements + pairs.element[other], half)
         angular = PairJacobian.of(
             pairs,
-            blocks_of_element=torch.tensor(self.architecture.pair_table),
-            n_blocks=self.architecture.n_element_pairs,
+            blocks_of_element=torch.tensor(self.shape.pair_table, device=self.features.device),
+            n_blocks=self.shape.n_element_pairs,
             derivatives=by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
             .transpose(1, 2)
             .flatten(2),
@@ -103,9 +103,9 @@ class Environments:
         return FixedEnvironments(features=self.features, radial=radial, angular=angular)
 
 
-def environments(batch: AtomBatch, architecture: Architecture, dtype: torch.dtype) -> Environments:
+def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Environments:
     """Compute environment vectors; where two atoms coincide, derivatives are NaN."""
-    functions, n_elements = architecture.symmetry_functions, len(architecture.elements)
+    functions, n_elements = shape.symmetry_functions, len(shape.elements)
     pairs = find_pairs(batch, functions.radial_cutoff_angstrom, dtype)
     radial_values, radial_slopes = symmetry.radial(pairs.distance, functions)
     radial_block = pairs.centre * n_elements + pairs.element
@@ -121,11 +121,11 @@ def environments(batch: AtomBatch, architecture: Architecture, dtype: torch.dtyp
     radial = radial_values.new_zeros(len(batch) * n_elements, radial_values.shape[1])
     radial.index_add_(0, radial_block, radial_values)
     by_block = radial.new_zeros(
-        len(batch) * architecture.n_element_pairs, len(angular.stretch) * len(angular.bend)
+        len(batch) * shape.n_element_pairs, len(angular.stretch) * len(angular.bend)
     )
     by_block[triples.block] = triples.sums(angular)
     return Environments(
-        architecture=architecture,
+        shape=shape,
         features=torch.cat([part.view(len(batch), -1) for part in (radial, by_block)], dim=1),
         pairs=pairs,
         near=near,

@@ -74,7 +74,9 @@ class PairJacobian:
         groups = []
         for size in torch.unique(counts).tolist():
             chosen = torch.nonzero(counts == size).flatten()
-            members = starts[chosen, None] + torch.arange(size)  # (R, K) pairs
+            members = starts[chosen, None] + torch.arange(
+                size, device=starts.device
+            )  # (R, K) pairs
             centre = torch.div(rows[chosen], n_elements, rounding_mode="floor")
             blocks = blocks_of_element[rows[chosen] % n_elements]
             groups.append(

@@ -50,13 +50,14 @@ def find_pairs(batch: AtomBatch, cutoff_angstrom: float, dtype: torch.dtype) -> 
 
     All pairs of a structure are looked at, which is fastest for molecules.
     """
-    sizes = torch.tensor(batch.sizes)
+    device = batch.positions.device
+    sizes = torch.tensor(batch.sizes, device=device)
     starts = torch.cumsum(sizes, 0) - sizes
     atoms = torch.argsort(batch.owner, stable=True)  # by structure, then by element
     per_atom = sizes[batch.owner]
-    centre = torch.repeat_interleave(torch.arange(len(batch)), per_atom)
+    centre = torch.repeat_interleave(torch.arange(len(batch), device=device), per_atom)
     first = torch.repeat_interleave(torch.cumsum(per_atom, 0) - per_atom, per_atom)
-    rank = torch.arange(len(centre)) - first
+    rank = torch.arange(len(centre), device=device) - first
     neighbour = atoms[starts[batch.owner[centre]] + rank]
     vectors = batch.positions[neighbour] - batch.positions[centre]
     distance = torch.linalg.vector_norm(vectors, dim=1)
@@ -105,12 +106,13 @@ class Triples:
     @classmethod
     def of(cls, pairs: Pairs, n_atoms: int, n_elements: int) -> "Triples":
         """Find all triples; element pairs are counted along the upper triangle, row by row."""
+        device = pairs.centre.device
         counts = torch.bincount(
             pairs.centre * n_elements + pairs.element, minlength=n_atoms * n_elements
         )
         starts = (torch.cumsum(counts, 0) - counts).view(n_atoms, n_elements)
         counts = counts.view(n_atoms, n_elements)
-        one, two = torch.triu_indices(n_elements, n_elements)
+        one, two = torch.triu_indices(n_elements, n_elements, device=device)
         n_one, n_two, alike = counts[:, one], counts[:, two], one == two
         half = torch.div(n_one * (n_one - 1), 2, rounding_mode="floor")
         sizes, block = torch.sort(torch.where(alike, half, n_one * n_two).flatten(), stable=True)
@@ -118,9 +120,10 @@ class Triples:
         sizes, block = sizes[empty:], block[empty:]
         group_sizes, group_lengths = torch.unique_consecutive(sizes, return_counts=True)
 
-        owner = torch.repeat_interleave(torch.arange(len(block)), sizes)
+        owner = torch.repeat_interleave(torch.arange(len(block), device=device), sizes)
         first, second = _choices(
-            torch.arange(len(owner)) - (torch.cumsum(sizes, 0) - sizes).index_select(0, owner),
+            torch.arange(len(owner), device=device)
+            - (torch.cumsum(sizes, 0) - sizes).index_select(0, owner),
             n_two.flatten()[block].index_select(0, owner),
             alike.repeat(n_atoms)[block].index_select(0, owner),
         )
@@ -226,7 +229,8 @@ def _choices(rank: Tensor, width: Tensor, alike: Tensor) -> tuple[Tensor, Tensor
     two once: (0, 1), (0, 2), (1, 2), (0, 3), ...
     """
     most = int(width.max()) if len(width) else 0
-    larger = torch.repeat_interleave(torch.arange(most), torch.arange(most))
+    counted = torch.arange(most, device=rank.device)
+    larger = torch.repeat_interleave(counted, counted)
     # Ranks past the table are those of two elements, for which it is not asked.
     row = larger[rank.clamp(max=len(larger) - 1)] if len(larger) else rank
     smaller = rank - torch.div(row * (row - 1), 2, rounding_mode="floor")

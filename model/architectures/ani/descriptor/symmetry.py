@@ -11,7 +11,7 @@ from math import cos, log, pi, sin
 import torch
 from torch import Tensor
 
-from model.architectures.ani.architecture import SymmetryFunctions
+from model.architectures.ani.shape import SymmetryFunctions
 
 _COSINE_SCALE = 0.95
 
@@ -62,7 +62,7 @@ class AngularFactors:
         """Return the slopes of the functions by both distances and the cosine, (T, 3, S)."""
         n_stretch, n_bend = len(self.stretch), len(self.bend)
         # Repeating along S by a product with zeros and ones is faster than broadcasting.
-        eye = torch.eye(max(n_stretch, n_bend), dtype=self.bend.dtype)
+        eye = torch.eye(max(n_stretch, n_bend), dtype=self.bend.dtype, device=self.bend.device)
         spread = torch.repeat_interleave(eye[:n_stretch, :n_stretch], n_bend, dim=1)
         tile = eye[:n_bend, :n_bend].repeat(1, n_stretch)
         bends = self.bend.T @ tile

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
@@ -21,6 +20,7 @@ from model.architectures.ani.forces import (
     differentiable_energies_and_forces,
 )
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.shape import AniShape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +39,7 @@ class Targets:
     forces: Sequence[FloatArray]
 
     @classmethod
-    def of(cls, rows: Sequence[LabelledStructure], baseline: Committee | None) -> "Targets":
+    def of(cls, rows: Sequence[LabelledStructure], baseline: AniCommittee | None) -> "Targets":
         """Return the labels, less what the baseline's members predict."""
         energies = np.array([[row.label.energy for row in rows]])
         forces = [
@@ -96,19 +96,24 @@ class Minibatch:
         targets: Targets,
         chosen: npt.NDArray[np.int64],
         learns: npt.NDArray[np.bool_],
-        elements: Sequence[int],
+        networks: StackedNetworks,
     ) -> "Minibatch":
-        """Collect some of the structures; `learns` is (M, S)."""
-        atoms = AtomBatch.of([rows[i].structure for i in chosen], elements)
-        has_forces = torch.tensor([float(rows[i].label.forces is not None) for i in chosen])
-        forces = torch.from_numpy(np.concatenate([targets.forces[i] for i in chosen], axis=1))
+        """Collect some of the structures where the networks are; `learns` is (M, S)."""
+        device = networks.device
+        atoms = AtomBatch.of([rows[i].structure for i in chosen], networks.shape.elements, device)
+        has_forces = torch.tensor(
+            [float(rows[i].label.forces is not None) for i in chosen], device=device
+        )
+        forces = torch.from_numpy(
+            np.concatenate([targets.forces[i] for i in chosen], axis=1, dtype=np.float32)
+        ).to(device)
         return cls(
             atoms=atoms,
-            energies=torch.from_numpy(targets.energies[:, chosen]),
-            forces=forces.float()[:, torch.argsort(atoms.place)],
+            energies=torch.from_numpy(targets.energies[:, chosen]).to(device),
+            forces=forces[:, torch.argsort(atoms.place)],
             has_forces=has_forces[atoms.owner],
-            n_atoms=torch.tensor(atoms.sizes, dtype=torch.float32),
-            learns=torch.from_numpy(learns[:, chosen]).float(),
+            n_atoms=torch.tensor(atoms.sizes, dtype=torch.float32, device=device),
+            learns=torch.from_numpy(learns[:, chosen]).float().to(device),
         )
 
     def of_member(self, member: int) -> "Minibatch":
@@ -144,7 +149,7 @@ def cut(
     rows: Sequence[LabelledStructure],
     targets: Targets,
     learns: npt.NDArray[np.bool_],
-    elements: Sequence[int],
+    networks: StackedNetworks,
     *,
     batch_size: int,
     seed: int,
@@ -152,14 +157,14 @@ def cut(
     """Cut structures into minibatches of nearly equal size, at random."""
     order = np.random.default_rng(seed).permutation(len(rows))
     parts = np.array_split(order, math.ceil(len(rows) / batch_size))
-    return [Minibatch.of(rows, targets, part, learns, elements) for part in parts]
+    return [Minibatch.of(rows, targets, part, learns, networks) for part in parts]
 
 
 class EnvironmentCache:
     """Environments of minibatches: kept up to a memory budget, computed anew past it."""
 
-    def __init__(self, architecture: Architecture, budget_gb: float) -> None:
-        self._architecture = architecture
+    def __init__(self, shape: AniShape, budget_gb: float) -> None:
+        self._shape = shape
         self._left = budget_gb * 1e9
         self._kept: dict[int, FixedEnvironments] = {}
         self.is_full = False
@@ -168,7 +173,7 @@ class EnvironmentCache:
         key = id(batch.atoms)
         if key in self._kept:
             return self._kept[key]
-        found = environments(batch.atoms, self._architecture, torch.float32).fixed()
+        found = environments(batch.atoms, self._shape, torch.float32).fixed()
         if found.n_bytes <= self._left:
             self._left -= found.n_bytes
             self._kept[key] = found

@@ -7,13 +7,13 @@ import numpy as np
 import torch
 
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
 from model.self_energies import fit_self_energies
 
 
 def refit_offsets(
-    committee: Committee, structures: Sequence[Structure], energies_ev: FloatArray
-) -> Committee:
+    committee: AniCommittee, structures: Sequence[Structure], energies_ev: FloatArray
+) -> AniCommittee:
     """Refit the last bias of each member and element to energies, and leave all else as it is.
 
     Forces do not see these biases, and where forces are learned the loss is mostly theirs: the
@@ -23,7 +23,7 @@ def refit_offsets(
 
     Parameters
     ----------
-    committee : Committee
+    committee : AniCommittee
     structures : sequence of Structure, S of them
     energies_ev : (T, S) float64
         T is 1, or M where members have targets of their own.
@@ -33,5 +33,5 @@ def refit_offsets(
     networks = replace(committee.networks, weights=weights)
     offsets = fit_self_energies(structures, (energies_ev - known).T, committee.elements)
     for layers, of_members in zip(networks.layers, offsets, strict=True):
-        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members)
+        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members).to(networks.device)
     return replace(committee, networks=networks)

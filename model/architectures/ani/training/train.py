@@ -14,41 +14,19 @@ from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
-from model.architectures.ani.descriptor.batch import check_structures
+from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.device import require_device
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.neurochem import read_neurochem
+from model.architectures.ani.settings import AniSettings, PretrainedSettings
+from model.architectures.ani.shape import AniShape
 from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
 from model.architectures.ani.training.offsets import refit_offsets
-from model.architectures.ani.training.trainer import MemberHistory, Trainer
+from model.architectures.ani.training.trainer import Trainer
 from model.folds import Folds, assign_folds
+from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import element_counts, fit_self_energies
-from model.settings import PretrainedSettings, TrainingSettings
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class TrainingResult:
-    """A trained committee and how it came about.
-
-    Attributes
-    ----------
-    committee : Committee
-    members : tuple of MemberHistory
-    n_structures, n_with_forces : int
-        Size of the training set.
-    notes : tuple of str
-        What a person should know, in sentences.
-    seconds : float
-        Wall time.
-    """
-
-    committee: Committee
-    members: tuple[MemberHistory, ...]
-    n_structures: int
-    n_with_forces: int
-    notes: tuple[str, ...]
-    seconds: float
+from model.structures import check_structures
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -61,13 +39,13 @@ class TransferPlan:
         Layers of each network whose weights do not move, counted from 0.
     learning_rate_factor : float or None
         Multiplies the learning rate; None takes the settings' factor of a warm start.
-    baseline : Committee or None
+    baseline : AniCommittee or None
         Only the difference to it is learned: member m learns what is missing from its member m.
     """
 
     frozen_layers: tuple[int, ...] = ()
     learning_rate_factor: float | None = None
-    baseline: Committee | None = None
+    baseline: AniCommittee | None = None
 
 
 SAME_LEVEL = TransferPlan()
@@ -75,30 +53,17 @@ SAME_LEVEL = TransferPlan()
 
 
 def train_committee(
-    data: Sequence[LabelledStructure],
-    settings: TrainingSettings,
+    request: TrainingRequest,
     *,
-    elements: Sequence[int],
-    level: LevelOfTheory,
-    seed: int,
-    start: Committee | None = None,
+    start: AniCommittee | None = None,
     plan: TransferPlan = SAME_LEVEL,
-) -> TrainingResult:
+) -> TrainingResult[AniCommittee]:
     """Train a committee on labelled structures.
-
-    The same data (in any order), settings, seed and start give the same weights bit for bit on the
-    same machine and number of torch threads, which the caller sets.
 
     Parameters
     ----------
-    data : sequence of LabelledStructure
-        All at `level`; labels without forces teach energies alone.
-    settings : TrainingSettings
-    elements : sequence of int
-        Atomic numbers that the committee shall know, whether or not the data have them.
-    level : LevelOfTheory
-    seed : int
-    start : Committee or None
+    request : TrainingRequest
+    start : AniCommittee or None
         Go on from its weights, with its elements; None starts from random weights, or from the
         published ones that the settings name.
     plan : TransferPlan
@@ -107,40 +72,45 @@ def train_committee(
     Raises
     ------
     InputError
-        No data, a label of another level, or an element that is not among `elements`.
+        No data, a label of another level, an element that is not among those asked for, or the
+        device is not there.
     """
     began = time.perf_counter()
+    settings, device = settings_of(request), require_device(request.device)
     if settings.pretrained is not None:
         plan = replace(plan, frozen_layers=plan.frozen_layers or settings.pretrained.frozen_layers)
         if start is None and plan.baseline is None:
             start = _published(settings.pretrained, settings.members)
             plan = replace(plan, learning_rate_factor=settings.pretrained.learning_rate_factor)
-    rows = sorted(data, key=lambda row: row.structure.structure_id)
-    networks = _first_networks(settings, elements, seed, start)
-    _check(rows, level, networks.architecture.elements)
+    start = None if start is None else start.to(device)
+    rows = sorted(request.data, key=lambda row: row.structure.structure_id)
+    networks = _first_networks(settings, request.elements, request.seed, start).to(device)
+    elements = networks.shape.elements
+    _check(rows, request.level, elements)
     structures = [row.structure for row in rows]
-    folds = assign_folds(structures, members=settings.members, folds=settings.folds, seed=seed)
+    folds = assign_folds(
+        structures, members=settings.members, folds=settings.folds, seed=request.seed
+    )
     whole = Targets.of(rows, plan.baseline)
-    self_energies = _self_energies(structures, whole, networks.architecture.elements, start)
-    counts = element_counts(structures, networks.architecture.elements)
-    targets = whole.shifted(counts @ self_energies)
+    self_energies = _self_energies(structures, whole, elements, start)
+    targets = whole.shifted(element_counts(structures, elements) @ self_energies)
     trainer = Trainer(
         networks,
         cut(
             rows,
             targets,
             ~folds.validates,
-            networks.architecture.elements,
+            networks,
             batch_size=settings.batch_size,
-            seed=seed,
+            seed=request.seed,
         ),
-        _validation(rows, targets, folds, networks.architecture.elements),
+        _validation(rows, targets, folds, networks),
         settings,
         max_epochs=_max_epochs(settings, start),
         learning_rate=_learning_rate(settings, start, plan),
         frozen_layers=plan.frozen_layers,
     )
-    networks, histories = trainer.run(seed)
+    networks, histories = trainer.run(request.seed)
     if not torch.isfinite(networks.weights).all():
         raise InputError("training diverged: lower train.learning_rate")
     notes = list(folds.notes)
@@ -149,13 +119,13 @@ def train_committee(
             f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
             f"anew in each epoch: raise train.cache_memory_gb"
         )
-    committee = Committee(
+    committee = AniCommittee(
         networks=networks,
         self_energies_ev=self_energies,
-        level_id=level.level_id,
-        level_name=level.name,
+        level_id=request.level.level_id,
+        level_name=request.level.name,
         record={
-            "seed": seed,
+            "seed": request.seed,
             "settings": settings.model_dump(mode="json"),
             "data_hash": _hash(rows),
             "n_structures": len(rows),
@@ -175,6 +145,13 @@ def train_committee(
     )
 
 
+def settings_of(request: TrainingRequest) -> AniSettings:
+    """Return the settings of a request; raises InputError for those of another architecture."""
+    if not isinstance(request.settings, AniSettings):
+        raise InputError(f"settings of architecture {request.settings.architecture} do not fit ani")
+    return request.settings
+
+
 def _hash(rows: Sequence[LabelledStructure]) -> str:
     """Return a hash of what was learned: which structures at which level."""
     digest = hashlib.sha256()
@@ -187,7 +164,7 @@ def _self_energies(
     structures: Sequence[Structure],
     targets: Targets,
     elements: Sequence[int],
-    start: Committee | None,
+    start: AniCommittee | None,
 ) -> FloatArray:
     """Fit self-energies to what the networks to start from leave open."""
     energies = targets.energies.mean(axis=0)
@@ -197,16 +174,14 @@ def _self_energies(
     return start.self_energies_ev + fit_self_energies(structures, missing, elements)
 
 
-def _max_epochs(settings: TrainingSettings, start: Committee | None) -> int:
+def _max_epochs(settings: AniSettings, start: AniCommittee | None) -> int:
     """Return fewer epochs where a committee goes on learning."""
     if start is None:
         return settings.max_epochs
     return min(settings.max_epochs, settings.warm_start_max_epochs)
 
 
-def _learning_rate(
-    settings: TrainingSettings, start: Committee | None, plan: TransferPlan
-) -> float:
+def _learning_rate(settings: AniSettings, start: AniCommittee | None, plan: TransferPlan) -> float:
     if start is None:
         return settings.learning_rate
     factor = plan.learning_rate_factor
@@ -216,20 +191,20 @@ def _learning_rate(
 
 
 def _validation(
-    rows: Sequence[LabelledStructure], targets: Targets, folds: Folds, elements: Sequence[int]
+    rows: Sequence[LabelledStructure], targets: Targets, folds: Folds, networks: StackedNetworks
 ) -> list[Minibatch | None]:
     """Return each member's own part of the data."""
     parts: list[Minibatch | None] = []
     for member, own in enumerate(folds.validates):
         chosen = np.flatnonzero(own)
         batch = (
-            Minibatch.of(rows, targets, chosen, ~folds.validates, elements) if len(chosen) else None
+            Minibatch.of(rows, targets, chosen, ~folds.validates, networks) if len(chosen) else None
         )
         parts.append(batch and batch.of_member(member))
     return parts
 
 
-def _published(settings: PretrainedSettings, members: int) -> Committee:
+def _published(settings: PretrainedSettings, members: int) -> AniCommittee:
     """Return the first members of a published ensemble."""
     committee = read_neurochem(settings.path)
     if committee.n_members < members:
@@ -259,7 +234,7 @@ def _check(
 
 
 def _first_networks(
-    settings: TrainingSettings, elements: Sequence[int], seed: int, start: Committee | None
+    settings: AniSettings, elements: Sequence[int], seed: int, start: AniCommittee | None
 ) -> StackedNetworks:
     """Return the networks that training starts from, one member after the other seeded."""
     if start is not None:
@@ -275,12 +250,12 @@ def _first_networks(
                 f"ask for {settings.members}"
             )
         return start.networks
-    architecture = Architecture.published(
+    shape = AniShape.published(
         tuple(elements),
         {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()},
     )
     seeds = np.random.SeedSequence([seed]).spawn(settings.members)
-    return StackedNetworks.random(architecture, [int(s.generate_state(1)[0]) for s in seeds])
+    return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 
 
 def _atomic_number(symbol: str) -> int:

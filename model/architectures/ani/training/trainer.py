@@ -2,36 +2,16 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
 from model.architectures.ani.network import StackedNetworks, free_weights
+from model.architectures.ani.settings import AniSettings
 from model.architectures.ani.training.minibatch import EnvironmentCache, Minibatch
-from model.settings import TrainingSettings
+from model.history import MemberHistory
 
 _WARM_UP_SHARE = 0.05
 _LAST_RATE_SHARE = 0.01
-
-
-@dataclass(frozen=True, kw_only=True)
-class MemberHistory:
-    """How one member's training went.
-
-    Attributes
-    ----------
-    best_epoch : int
-        The epoch whose weights were kept, counted from 1; 0: the weights that it started from.
-        Without early stopping the last one.
-    epochs : int
-        Epochs until it stopped.
-    validation_loss : tuple of float
-        On its own part of the data, after each epoch; NaN for a member that has none.
-    """
-
-    best_epoch: int
-    epochs: int
-    validation_loss: tuple[float, ...]
 
 
 class Trainer:
@@ -44,7 +24,7 @@ class Trainer:
     batches : sequence of Minibatch
     validation : sequence of (Minibatch or None)
         Of each member alone; None where it has nothing to validate on.
-    settings : TrainingSettings
+    settings : AniSettings
     max_epochs : int
     learning_rate : float
     frozen_layers : sequence of int
@@ -55,20 +35,22 @@ class Trainer:
         networks: StackedNetworks,
         batches: Sequence[Minibatch],
         validation: Sequence[Minibatch | None],
-        settings: TrainingSettings,
+        settings: AniSettings,
         *,
         max_epochs: int,
         learning_rate: float,
         frozen_layers: Sequence[int],
     ) -> None:
-        self.architecture = networks.architecture
+        self.shape = networks.shape
         self.batches = batches
         self.validation = validation
         self.settings = settings
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
-        self.moves = free_weights(networks.architecture, frozen_layers) if frozen_layers else None
-        self.environments = EnvironmentCache(networks.architecture, settings.cache_memory_gb)
+        self.moves = (
+            free_weights(networks.shape, frozen_layers, networks.device) if frozen_layers else None
+        )
+        self.environments = EnvironmentCache(networks.shape, settings.cache_memory_gb)
         self.weights = networks.weights.clone()
         # One parameter a member, a view of its row: a member that has stopped gets no gradient.
         self.rows = [torch.nn.Parameter(row) for row in self.weights]
@@ -106,7 +88,7 @@ class Trainer:
             )
             for m in members
         )
-        return StackedNetworks(architecture=self.architecture, weights=self.best), histories
+        return StackedNetworks(shape=self.shape, weights=self.best), histories
 
     def _rate(self) -> float:
         """Return the learning rate of this step: a short warm-up, then a straight line down."""
@@ -115,7 +97,7 @@ class Trainer:
 
     def _step(self, batch: Minibatch, running: Sequence[int]) -> None:
         weights = self.weights.detach().requires_grad_()
-        networks = StackedNetworks(architecture=self.architecture, weights=weights)
+        networks = StackedNetworks(shape=self.shape, weights=weights)
         losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
         # Members do not see each other: the gradient of the sum is each member's own.
         share = batch.learns / batch.learns.sum(1, keepdim=True).clamp(min=1)
@@ -142,7 +124,7 @@ class Trainer:
         if batch is None:
             return math.nan
         weights = self.average[member : member + 1]
-        networks = StackedNetworks(architecture=self.architecture, weights=weights)
+        networks = StackedNetworks(shape=self.shape, weights=weights)
         with torch.no_grad():
             losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
         return float(losses.mean())

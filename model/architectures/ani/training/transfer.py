@@ -9,8 +9,8 @@ freeze     the same, but the first and the third layer of each network stay
 delta      new networks learn what the committee below lacks; both together are one committee
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,111 +19,48 @@ from torch import Tensor
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
-from model.architectures.ani.architecture import Architecture
-from model.architectures.ani.committee import Committee
+from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.device import require_device
 from model.architectures.ani.network import StackedNetworks
-from model.architectures.ani.training.train import TrainingResult, TransferPlan, train_committee
-from model.evaluation import held_out_errors
+from model.architectures.ani.shape import AniShape
+from model.architectures.ani.training.train import TransferPlan, settings_of, train_committee
+from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import fit_self_energies
-from model.settings import TrainingSettings, TransferMode
 
 PUBLISHED_FROZEN_LAYERS = (0, 2)
 """The layers that ANI-1ccx shares with ANI-1x, bit for bit, counted from 0."""
 
-MODES: tuple[TransferMode, ...] = ("scratch", "full", "freeze", "delta")
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Climb:
-    """A committee that climbed.
-
-    Attributes
-    ----------
-    result : TrainingResult
-    mode : TransferMode
-        The way that it took; never "auto".
-    tried : mapping of TransferMode to float
-        Held-out energy MAE in kcal/mol of each way that was tried; empty where only one was.
-    """
-
-    result: TrainingResult
-    mode: TransferMode
-    tried: Mapping[TransferMode, float]
-
-
-def climb(
-    data: Sequence[LabelledStructure],
-    settings: TrainingSettings,
-    *,
-    mode: TransferMode,
-    level: LevelOfTheory,
-    seed: int,
-    below: Committee,
-    held_out: Sequence[LabelledStructure] = (),
-) -> Climb:
+def climb(request: TrainingRequest, below: AniCommittee, way: str) -> TrainingResult[AniCommittee]:
     """Teach a committee of one level of theory the labels of another.
 
-    Parameters
-    ----------
-    data : sequence of LabelledStructure
-        All at `level`.
-    settings : TrainingSettings
-    mode : TransferMode
-        "auto" tries all and keeps the one with the least held-out energy MAE.
-    level : LevelOfTheory
-    seed : int
-    below : Committee
-    held_out : sequence of LabelledStructure
-        All at `level`; what "auto" decides by.
+    What is learned are the elements of the committee below.
 
     Raises
     ------
     InputError
-        No data, a label of another level, an unknown element, or "auto" without a held-out set.
+        No data, a label of another level, or an unknown element.
     """
-    if mode != "auto":
-        result = _climb(data, settings, mode, level, seed, below)
-        return Climb(result=result, mode=mode, tried={})
-    if not held_out:
-        raise InputError("transfer: auto needs a held-out set to decide by; name a way instead")
-    results = {m: _climb(data, settings, m, level, seed, below) for m in MODES}
-    tried = {m: _energy_mae(result.committee, held_out) for m, result in results.items()}
-    best = min(MODES, key=lambda m: tried[m])
-    return Climb(result=results[best], mode=best, tried=tried)
+    asked = replace(request, elements=below.elements)
+    below = below.to(require_device(request.device))
+    match way:
+        case "scratch":
+            return train_committee(asked)
+        case "full" | "freeze":
+            plan = TransferPlan(
+                frozen_layers=PUBLISHED_FROZEN_LAYERS if way == "freeze" else (),
+                learning_rate_factor=settings_of(request).transfer_learning_rate_factor,
+            )
+            return train_committee(asked, start=below, plan=plan)
+        case "delta":
+            result = train_committee(asked, plan=TransferPlan(baseline=below))
+            return replace(result, committee=add_committees(below, result.committee))
+    raise InputError(f"ani cannot climb by {way!r}")
 
 
-def _climb(
-    data: Sequence[LabelledStructure],
-    settings: TrainingSettings,
-    mode: TransferMode,
-    level: LevelOfTheory,
-    seed: int,
-    below: Committee,
-) -> TrainingResult:
-    start, plan = None, TransferPlan()
-    if mode in ("full", "freeze"):
-        start = below
-        plan = TransferPlan(
-            frozen_layers=PUBLISHED_FROZEN_LAYERS if mode == "freeze" else (),
-            learning_rate_factor=settings.transfer_learning_rate_factor,
-        )
-    elif mode == "delta":
-        plan = TransferPlan(baseline=below)
-    result = train_committee(
-        data, settings, elements=below.elements, level=level, seed=seed, start=start, plan=plan
-    )
-    if mode == "delta":
-        return replace(result, committee=add_committees(below, result.committee))
-    return result
-
-
-def _energy_mae(committee: Committee, held_out: Sequence[LabelledStructure]) -> float:
-    errors = held_out_errors(committee, held_out)
-    assert errors is not None, "the held-out set is not empty"
-    return errors.energy_mae_kcal_mol
-
-
-def shifted(below: Committee, data: Sequence[LabelledStructure], level: LevelOfTheory) -> Committee:
+def shifted(
+    below: AniCommittee, data: Sequence[LabelledStructure], level: LevelOfTheory
+) -> AniCommittee:
     """Return a committee whose self-energies alone are refitted to another level.
 
     What a potential of the level below says of the level above once the arbitrary energies of the
@@ -141,21 +78,21 @@ def shifted(below: Committee, data: Sequence[LabelledStructure], level: LevelOfT
     )
 
 
-def add_committees(below: Committee, correction: Committee) -> Committee:
+def add_committees(below: AniCommittee, correction: AniCommittee) -> AniCommittee:
     """Return the sum of two committees as one: its networks hold both side by side.
 
     Member m is member m of the one plus member m of the other. Raises ValueError where elements,
     symmetry functions or numbers of members differ.
     """
     a, b = below.networks, correction.networks
-    first, second = a.architecture, b.architecture
+    first, second = a.shape, b.shape
     if (
         first.elements != second.elements
         or first.symmetry_functions != second.symmetry_functions
         or a.n_members != b.n_members
     ):
         raise ValueError("only committees of the same elements, features and size can be added")
-    architecture = Architecture(
+    shape = AniShape(
         elements=first.elements,
         hidden_sizes=tuple(
             tuple(x + y for x, y in zip(p, q, strict=True))
@@ -171,8 +108,8 @@ def add_committees(below: Committee, correction: Committee) -> Committee:
             weight = _side_by_side(one.weight, other.weight, first=k == 0, last=k == last)
             bias = one.bias + other.bias if k == last else torch.cat([one.bias, other.bias], dim=2)
             parts += [weight.flatten(1), bias.flatten(1)]
-    return Committee(
-        networks=StackedNetworks(architecture=architecture, weights=torch.cat(parts, dim=1)),
+    return AniCommittee(
+        networks=StackedNetworks(shape=shape, weights=torch.cat(parts, dim=1)),
         self_energies_ev=below.self_energies_ev + correction.self_energies_ev,
         level_id=correction.level_id,
         level_name=correction.level_name,

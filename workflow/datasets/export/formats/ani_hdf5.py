@@ -67,6 +67,9 @@ class AniHDF5:
         return count
 
 
+ANI_HDF5 = AniHDF5()
+
+
 def component_column(name: str) -> str:
     """Return the column of a part of a composite: "mp2/cc-pvtz correlation", mp2_tz.corr_energy."""
     calculation, _, quantity = name.partition(" ")

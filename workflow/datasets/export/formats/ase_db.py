@@ -45,6 +45,9 @@ class ASEDatabase:
         return count
 
 
+ASE_DB = ASEDatabase()
+
+
 def _atoms(row: ExportRow) -> Atoms:
     atoms = Atoms(numbers=row.structure.atomic_numbers, positions=row.structure.positions)
     label = row.label

@@ -48,6 +48,9 @@ class DeePMD:
         return count
 
 
+DEEPMD = DeePMD()
+
+
 def _place(row: ExportRow) -> Place:
     structure = row.structure
     charge = f"{structure.charge:+d}" if structure.charge else ""

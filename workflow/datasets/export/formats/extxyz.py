@@ -51,6 +51,10 @@ class ExtendedXYZ:
         return count
 
 
+EXTXYZ = ExtendedXYZ()
+MACE = ExtendedXYZ(suffix=".mace.xyz", prefix="REF_")
+
+
 def frame(row: ExportRow, prefix: str = "") -> str:
     """Return one row as a frame of an extended XYZ file."""
     structure, label = row.structure, row.label

@@ -45,6 +45,9 @@ class Parquet:
         return count
 
 
+PARQUET = Parquet()
+
+
 def _schema(pa: Any) -> Any:
     vectors = pa.list_(pa.list_(pa.float64(), 3))
     texts = (

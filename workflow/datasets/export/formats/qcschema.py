@@ -36,6 +36,9 @@ class QCSchema:
         return count
 
 
+QCSCHEMA = QCSchema()
+
+
 def atomic_result(row: ExportRow) -> dict[str, Any]:
     """Return a label as an AtomicResult of QCSchema."""
     label = row.label

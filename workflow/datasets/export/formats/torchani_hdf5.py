@@ -44,6 +44,9 @@ class TorchaniHDF5:
         return count
 
 
+TORCHANI = TorchaniHDF5()
+
+
 def _place(row: ExportRow) -> tuple[str, str, str]:
     return level_folder(row), row.split, hill_formula(row.structure.atomic_numbers)
 

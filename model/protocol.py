@@ -1,0 +1,238 @@
+"""What every committee is and what every architecture does: all that others know of a model.
+
+Nothing here loads torch, and neither may the module of an architecture: reading a campaign file
+imports it for its settings. What trains and predicts is imported within its methods.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+
+from chemistry.records.label import LabelledStructure
+from chemistry.records.level import LevelOfTheory
+from chemistry.records.potential import Prediction, Replicas
+from chemistry.records.structure import FloatArray, Structure
+from model.calibration import Calibration
+from model.checkpoint import Checkpoint
+from model.history import MemberHistory
+from model.settings import TrainingSettings
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MeanPrediction:
+    """Energies of one structure by every member, and the mean of their forces.
+
+    Attributes
+    ----------
+    member_energies : (M,) float64, eV
+    forces : (N, 3) float64, eV/Å
+    """
+
+    member_energies: FloatArray
+    forces: FloatArray
+
+    @property
+    def energy(self) -> float:
+        """Mean energy of the members, eV."""
+        return float(self.member_energies.mean())
+
+
+class Committee(Protocol):
+    """M members that disagree where they have not been taught; also a `Potential`.
+
+    It raises InputError for a structure with an element that it does not know, positions that are
+    not finite or coinciding atoms, and never returns a number that is not finite.
+    """
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers that it knows."""
+        ...
+
+    @property
+    def n_members(self) -> int:
+        """Number of members M."""
+        ...
+
+    @property
+    def level_id(self) -> str:
+        """The level of theory that it was trained on."""
+        ...
+
+    @property
+    def level_name(self) -> str:
+        """What people call that level."""
+        ...
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """How it came about (seed, settings, data, calibration), as JSON."""
+        ...
+
+    def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
+        """Return energies and forces of every member for structures of any sizes, in order."""
+        ...
+
+    def predict_mean(self, structures: Sequence[Structure]) -> list[MeanPrediction]:
+        """Return energies of every member but only the mean forces, which may take less time."""
+        ...
+
+    def replicas(self, structure: Structure) -> Replicas:
+        """Return what computes energies and mean forces of one molecule's geometries."""
+        ...
+
+    def first(self, members: int) -> Self:
+        """Return the committee of the first members alone."""
+        ...
+
+    def calibrated(self, calibration: Calibration | None) -> Self:
+        """Return the same committee whose record says how its errors go with its disagreement."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint that `model.load_committee` reads (`model.checkpoint`)."""
+        ...
+
+
+CommitteeT = TypeVar("CommitteeT", bound=Committee, covariant=True)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingRequest:
+    """What a committee shall learn.
+
+    Attributes
+    ----------
+    data : sequence of LabelledStructure
+        All at `level`; labels without forces teach energies alone.
+    settings : TrainingSettings
+        Of the architecture that is asked.
+    elements : tuple of int
+        Atomic numbers that the committee shall know, whether or not the data have them.
+    level : LevelOfTheory
+    seed : int
+        The same data in any order, settings, seed and start give the same weights bit for bit on
+        the same machine and number of threads, which the caller sets.
+    device : str
+        Where to compute: one of the architecture's devices.
+    """
+
+    data: Sequence[LabelledStructure]
+    settings: TrainingSettings
+    elements: tuple[int, ...]
+    level: LevelOfTheory
+    seed: int
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingResult(Generic[CommitteeT]):
+    """A trained committee and how it came about.
+
+    Attributes
+    ----------
+    committee : Committee
+    members : tuple of MemberHistory
+        Empty for an architecture that learns in one step.
+    n_structures, n_with_forces : int
+        Size of the training set.
+    notes : tuple of str
+        What a person should know, in sentences.
+    seconds : float
+        Wall time.
+    """
+
+    committee: CommitteeT
+    members: tuple[MemberHistory, ...]
+    n_structures: int
+    n_with_forces: int
+    notes: tuple[str, ...]
+    seconds: float
+
+
+class Architecture(ABC):
+    """A kind of potential: how its committees are set up, trained, carried over and read.
+
+    Attributes
+    ----------
+    name : str
+        As a campaign file and a checkpoint have it.
+    settings : type of TrainingSettings
+        What a person may write in `train:`.
+    ways : mapping of str to str
+        Ways to climb from one level of theory to the next, and what people call them.
+    default_way : str
+        Of a rung that names none.
+    devices : tuple of str
+        Where its committees can compute; only cpu is tested.
+    """
+
+    name: ClassVar[str]
+    settings: ClassVar[type[TrainingSettings]]
+    ways: ClassVar[Mapping[str, str]]
+    default_way: ClassVar[str]
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+
+    @abstractmethod
+    def train(
+        self, request: TrainingRequest, start: Committee | None = None
+    ) -> TrainingResult[Committee]:
+        """Train a committee, going on from the weights of another of its level if there is one.
+
+        Raises
+        ------
+        InputError
+            No data, a label of another level, an element that is not among those asked for, or a
+            start that does not fit.
+        """
+
+    @abstractmethod
+    def climb(
+        self, request: TrainingRequest, below: Committee, way: str
+    ) -> TrainingResult[Committee]:
+        """Teach a committee of the level below the labels of another, by one of `ways`.
+
+        Raises InputError as `train` does.
+        """
+
+    @abstractmethod
+    def shifted(self, request: TrainingRequest, below: Committee) -> Committee:
+        """Return the committee below with nothing but its energies of elements refitted.
+
+        What a potential of the level below says of the level above once the arbitrary energies of
+        the atoms are out of the way: the least that a climb has to beat.
+        """
+
+    @abstractmethod
+    def load(self, checkpoint: Checkpoint, device: str) -> Committee:
+        """Return the committee of a checkpoint, on a device.
+
+        Raises
+        ------
+        InputError
+            The device is not there.
+        KeyError, ValueError
+            The checkpoint is not whole; `model.load_committee` names the file.
+        """
+
+    def is_published(self, folder: Path) -> bool:  # noqa: ARG002 (most know no other files)
+        """Say whether a folder holds an ensemble in a format that others publish in."""
+        return False
+
+    def read_published(self, folder: Path) -> Committee:
+        """Read an ensemble that others have published, on the CPU.
+
+        Raises
+        ------
+        InputError
+            A file is missing or not what it should be.
+        """
+        raise NotImplementedError(f"{self.name} reads no published ensembles from {folder}")
+
+    def preload(self) -> None:  # noqa: B027 (an architecture without heavy imports has none)
+        """Import what trains and predicts, so that processes that are forked from here start soon.
+
+        It must neither compute nor touch a device: threads and CUDA do not survive a fork.
+        """

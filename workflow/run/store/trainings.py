@@ -1,0 +1,57 @@
+"""The trainings of each rung."""
+
+from dataclasses import dataclass
+
+from workflow.planning.records import Training
+from workflow.run.store import rows
+from workflow.run.store.database import Database, WritableDatabase
+from workflow.run.store.records import TrainDetail
+from workflow.run.store.tasks import insert_task
+from workflow.work.results import Cost
+
+
+@dataclass(frozen=True)
+class TrainingReader:
+    """The trainings of all rungs, to be read."""
+
+    database: Database
+
+    def find(self, rung: int, version: int) -> Training | None:
+        """Return one training of a rung, or None."""
+        found = self.database.all(
+            "SELECT * FROM trainings WHERE rung = ? AND version = ?", rung, version
+        )
+        return rows.training_from(found[0]) if found else None
+
+    def all(self, rung: int) -> list[Training]:
+        """Return the trainings of a rung in order."""
+        found = self.database.all("SELECT * FROM trainings WHERE rung = ? ORDER BY version", rung)
+        return [rows.training_from(row) for row in found]
+
+    def rungs(self) -> list[int]:
+        """Return the rungs that have a training, from first to last."""
+        return [
+            row[0] for row in self.database.all("SELECT DISTINCT rung FROM trainings ORDER BY rung")
+        ]
+
+
+@dataclass(frozen=True)
+class TrainingWriter(TrainingReader):
+    """Keeps trainings."""
+
+    database: WritableDatabase
+
+    def commit(self, key: str, rung: int, training: Training, cost: Cost) -> None:
+        """Keep a training."""
+        with self.database.write() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO trainings VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    rung,
+                    training.version,
+                    training.checkpoint,
+                    training.n_labels,
+                    *rows.training_texts(training),
+                ),
+            )
+            insert_task(db, key, rung, "train", TrainDetail(version=training.version), cost)

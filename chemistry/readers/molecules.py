@@ -91,7 +91,7 @@ def read_molecules(
     spin_means : "2s", "2s+1" or None
         What `spin` and `total_spin` in the file count; None refuses them.
     skipped : list of InputError or None
-        Entries that cannot be used are left out and told here; None refuses the file for them.
+        Entries that cannot be used are left out and reported here; None refuses the file for them.
 
     Raises
     ------

@@ -121,7 +121,7 @@ def test_what_was_left_to_a_smiles_may_be_stated_but_not_changed(tmp_path):
         pass
     stated = put_entry(smiles="[OH-]", charge=-1, multiplicity=1)
     with opened_run(stated, tmp_path / "x") as run:
-        assert len(run.store.molecules()) == 1
+        assert len(run.store.molecules.all()) == 1
     with (
         pytest.raises(InputError, match=r"molecule \[OH-\] is new"),
         opened_run(put_entry(smiles="[OH-]", multiplicity=3), tmp_path / "x"),

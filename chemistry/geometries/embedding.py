@@ -7,7 +7,9 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from chemistry.geometries.force_field import mmff94_covers
-from chemistry.geometries.rdkit_bridge import atomic_numbers_of, to_rdkit
+from chemistry.geometries.ligands import spread_ligands
+from chemistry.geometries.rdkit_bridge import atomic_numbers_of, geometry_rules, to_rdkit
+from chemistry.geometries.stereo import has_stereo_of
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import FloatArray, Origin, Structure
 
@@ -30,7 +32,8 @@ def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
     Returns
     -------
     (R, N, 3) float64, Å, or None
-        None where it cannot be done: no bonds, several fragments, or no embedding succeeds.
+        None where it cannot be done: no bonds, several fragments, or no embedding succeeds with
+        the stereochemistry that the molecule specifies.
     """
     if molecule.mol_block is None:
         return None
@@ -47,7 +50,18 @@ def embed(molecule: Molecule, count: int, seed: int) -> FloatArray | None:
             )
             energies = np.array([energy for _, energy in relaxed])
             ids = [ids[row] for row in np.argsort(energies, kind="stable")]
-    return np.array([mol.GetConformer(i).GetPositions() for i in ids], dtype=np.float64)
+    found = [spread_ligands(mol, np.asarray(mol.GetConformer(i).GetPositions())) for i in ids]
+    return _best(molecule, mol, np.array(found, dtype=np.float64))
+
+
+def _best(molecule: Molecule, mol: Any, positions: FloatArray) -> FloatArray | None:
+    """Leave out other stereoisomers, and what breaks the rules unless all do; None for nothing."""
+    isomers = np.array([has_stereo_of(mol, geometry) for geometry in positions])
+    positions = positions[isomers]
+    if not len(positions):
+        return None
+    good = np.array([fault is None for fault in geometry_rules(molecule).faults(positions)])
+    return positions[good] if good.any() else positions
 
 
 def embedded(molecule: Molecule, count: int, origin: Origin) -> list[Structure]:

@@ -31,8 +31,8 @@ def from_rdkit(
     mol: Any,
     *,
     name: str | None,
-    charge: int | None,
-    multiplicity: int | None,
+    charge: int,
+    multiplicity: int,
     source: str,
 ) -> Molecule:
     """Build a Molecule without geometries from a sanitized RDKit Mol with all hydrogens.
@@ -45,11 +45,9 @@ def from_rdkit(
         Its conformers are ignored.
     name : str or None
         None takes the formula.
-    charge : int or None, e
-        None takes the sum of formal charges.
-    multiplicity : int or None
-        None takes one more than the number of radical electrons where that fits the electrons,
-        else the lowest that does.
+    charge : int, e
+        Need not be the sum of formal charges.
+    multiplicity : int
     source : str
 
     Raises
@@ -62,14 +60,6 @@ def from_rdkit(
         atom.SetIsotope(0)
         atom.SetAtomMapNum(0)
     numbers = atomic_numbers_of(mol)
-    if not len(numbers) or (numbers == 0).any():
-        raise InputError(f"{source}: a molecule must consist of elements, without wildcards")
-    if charge is None:
-        charge = int(Chem.GetFormalCharge(mol))
-    if multiplicity is None:
-        radicals = sum(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms())
-        electrons = int(numbers.sum()) - charge
-        multiplicity = radicals + 1 if (electrons - radicals) % 2 == 0 else electrons % 2 + 1
     require_electrons_fit(numbers, charge, multiplicity, source)
     with rdBase.BlockLogs():
         mol_block = Chem.MolToV3KMolBlock(mol)
@@ -97,9 +87,7 @@ def require_electrons_fit(
     atomic_numbers: IntArray, charge: int, multiplicity: int, source: str
 ) -> None:
     """Raise InputError where so many electrons cannot have this multiplicity."""
-    electrons = int(atomic_numbers.sum()) - charge
-    if electrons < 1:
-        raise InputError(f"{source}: charge {charge:+d} leaves no electron")
+    electrons = require_an_electron(atomic_numbers, charge, source)
     lowest = electrons % 2 + 1
     if multiplicity < 1 or (multiplicity - lowest) % 2 or multiplicity > electrons + 1:
         fitting = ", ".join(str(m) for m in range(lowest, min(electrons + 1, lowest + 4) + 1, 2))
@@ -109,16 +97,31 @@ def require_electrons_fit(
         )
 
 
+def require_an_electron(atomic_numbers: IntArray, charge: int, source: str) -> int:
+    """Return how many electrons there are; InputError for none, and for what is no element."""
+    if not len(atomic_numbers) or (atomic_numbers == 0).any():
+        raise InputError(f"{source}: a molecule must consist of elements, without wildcards")
+    electrons = int(atomic_numbers.sum()) - charge
+    if electrons < 1:
+        raise InputError(f"{source}: charge {charge:+d} leaves no electron")
+    return electrons
+
+
 def identify(mol: Any, charge: int, multiplicity: int) -> str:
     """Return the molecule_id of an RDKit Mol with all hydrogens.
 
     Mirror images have equal energies and share structure ids, so they are one molecule here.
     """
+    smiles = min(Chem.MolToSmiles(mol), Chem.MolToSmiles(mirrored(mol)))
+    return hash_id(f"{smiles} {charge} {multiplicity}")
+
+
+def mirrored(mol: Any) -> Any:
+    """Return the mirror image of an RDKit Mol."""
     mirror = Chem.Mol(mol)
     for atom in mirror.GetAtoms():
         atom.InvertChirality()
-    smiles = min(Chem.MolToSmiles(mol), Chem.MolToSmiles(mirror))
-    return hash_id(f"{smiles} {charge} {multiplicity}")
+    return mirror
 
 
 def geometry_rules(molecule: Molecule) -> GeometryRules:

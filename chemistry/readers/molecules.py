@@ -6,24 +6,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-import numpy as np
 from rdkit import Chem, rdBase
 
 from chemistry.errors import InputError
-from chemistry.geometries.geometry import check_geometry
-from chemistry.geometries.rdkit_bridge import (
-    atomic_numbers_of,
-    bonds_of,
-    from_rdkit,
-    require_electrons_fit,
-    sanitize,
-    to_rdkit,
-)
-from chemistry.readers.perception import is_geometry_of, molecule_from_geometry
+from chemistry.geometries.rdkit_bridge import from_rdkit, sanitize
+from chemistry.readers.electrons import SpinMeans, pairs_in, without_pairs
+from chemistry.readers.given import NOTHING_GIVEN, Given
+from chemistry.readers.ground_states import multiplicity_of
+from chemistry.readers.matching import bonds_as_text, in_order_of, is_same_molecule
 from chemistry.readers.sdf import read_sdf
-from chemistry.readers.xyz import XYZFrame, read_xyz
+from chemistry.readers.xyz import read_xyz
 from chemistry.records.molecule import Molecule
-from chemistry.records.structure import Structure
 
 _ERRORS_SHOWN = 5
 
@@ -46,14 +39,16 @@ def molecule_from_smiles(
     charge : int or None, e
         None takes the sum of formal charges.
     multiplicity : int or None
-        2S + 1; None takes it from the radical electrons (`[CH3]` is a doublet, `[O][O]` a triplet).
+        2S + 1; None takes what the formula settles (`settled_multiplicity`): `[CH3]` is a doublet,
+        `[SiH2]` a singlet, of `[CH2]` and `O=O` it has to be said.
     source : str
         Where it stands, for messages: "campaign.yaml, molecule 3".
 
     Raises
     ------
     InputError
-        Not a SMILES, more than one molecule, no element, or electrons that do not fit.
+        Not a SMILES, more than one molecule, no element, electrons that do not fit, or a
+        multiplicity that is not settled.
     """
     smiles = smiles.strip()
     where = f"{source}: {smiles!r}" if source else f"SMILES {smiles!r}"
@@ -62,12 +57,12 @@ def molecule_from_smiles(
     mol = _parse_smiles(smiles, where)
     if len(Chem.GetMolFrags(mol)) > 1:
         raise InputError(f"{where} holds several molecules, separated by '.': give them one by one")
+    mol = Chem.AddHs(mol)
+    charge = int(Chem.GetFormalCharge(mol)) if charge is None else charge
+    if multiplicity is None:
+        multiplicity = multiplicity_of(mol, charge, where)
     molecule = from_rdkit(
-        Chem.AddHs(mol),
-        name=name or smiles,
-        charge=charge,
-        multiplicity=multiplicity,
-        source=where,
+        mol, name=name or smiles, charge=charge, multiplicity=multiplicity, source=where
     )
     return replace(molecule, source=source)
 
@@ -77,22 +72,26 @@ def read_molecules(
     *,
     charge: int | None = None,
     multiplicity: int | None = None,
+    spin_means: SpinMeans | None = None,
     skipped: list[InputError] | None = None,
 ) -> list[Molecule]:
     """Read all molecules of a file, each once, in the order of their first appearance.
 
     Where several entries are the same molecule, their geometries are collected in one Molecule.
-    A `.smi` file has a SMILES and perhaps a name on each line, `#` starts a comment. In `.sdf` the
-    data fields, in `.xyz` and `.extxyz` the keys of the comment line, `charge` and `multiplicity`
-    say what they say; without them a `.sdf` has those of its atoms and an `.xyz` has 0 and 1.
+    A `.smi` file has a SMILES and perhaps a name on each line, `#` starts a comment. Behind a
+    SMILES, in the data fields of `.sdf` and in the comment lines of `.xyz` and `.extxyz` stand
+    charge and multiplicity, by any of the names that `electrons_from` knows; without them a `.sdf`
+    has those of its atoms and an `.xyz` is neutral and a singlet, if its bonds are those of one.
 
     Parameters
     ----------
     path : Path or str
     charge, multiplicity : int or None
         Overrule what the file says, for all its molecules.
+    spin_means : "2s", "2s+1" or None
+        What `spin` and `total_spin` in the file count; None refuses them.
     skipped : list of InputError or None
-        Entries that cannot be used are left out and told here; None refuses the file for them.
+        Entries that cannot be used are left out and reported here; None refuses the file for them.
 
     Raises
     ------
@@ -110,7 +109,8 @@ def read_molecules(
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
     bad: list[InputError] = []
-    molecules = merge_molecules(reader(path, text, charge, multiplicity, bad))
+    given = Given(charge=charge, multiplicity=multiplicity, spin_means=spin_means)
+    molecules = merge_molecules(reader(path, text, given, bad))
     if bad and skipped is None:
         raise InputError(listed(bad))
     if skipped is not None:
@@ -128,21 +128,27 @@ def listed(bad: Sequence[InputError]) -> str:
 
 
 def merge_molecules(molecules: Iterable[Molecule]) -> list[Molecule]:
-    """Return each molecule once, with the geometries of all that have its id.
+    """Return each molecule once, with the geometries of all that are the same.
 
-    Name and order of atoms are those of the first.
+    Name, bonds as drawn and order of atoms are those of the first.
     """
     merged: dict[str, Molecule] = {}
+    # By what molecules that are drawn in two ways have in common.
+    alike: dict[str, list[str]] = {}
     for molecule in molecules:
-        first = merged.setdefault(molecule.molecule_id, molecule)
-        if first is not molecule:
-            geometries = first.geometries + _in_atom_order_of(first, molecule)
-            merged[molecule.molecule_id] = replace(first, geometries=geometries)
+        known = alike.setdefault(bonds_as_text(molecule), [])
+        first = next((i for i in known if is_same_molecule(merged[i], molecule)), None)
+        if first is None:
+            known.append(molecule.molecule_id)
+            merged[molecule.molecule_id] = molecule
+        else:
+            geometries = merged[first].geometries + in_order_of(merged[first], molecule)
+            merged[first] = replace(merged[first], geometries=geometries)
     return list(merged.values())
 
 
 def smi_fields(line: str) -> tuple[str, str | None] | None:
-    """Return SMILES and name of a line of a `.smi` file; None for an empty line or a comment."""
+    """Return SMILES and the rest of a line of a `.smi` file; None for an empty one or a comment."""
     # A `#` inside a SMILES is a triple bond: only one after white space starts a comment.
     fields = f" {line}".split(" #")[0].replace("\t", " ").split(maxsplit=1)
     if not fields:
@@ -150,25 +156,46 @@ def smi_fields(line: str) -> tuple[str, str | None] | None:
     return fields[0], fields[1].strip() if len(fields) > 1 else None
 
 
-def _read_smi(
-    path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
-) -> list[Molecule]:
+def molecule_from_line(
+    smiles: str, rest: str | None, *, source: str, given: Given = NOTHING_GIVEN
+) -> Molecule:
+    """Read a molecule of a `.smi` file.
+
+    Parameters
+    ----------
+    smiles : str
+    rest : str or None
+        What stands behind it: a name, and charge=… and multiplicity=… where they are needed.
+    source : str
+        File and line, for messages; empty for a SMILES that stands by itself.
+    given : Given
+
+    Raises
+    ------
+    InputError
+        As `molecule_from_smiles`, and where the rest contradicts itself.
+    """
+    rest, where = rest or "", source or "SMILES"
+    charge, multiplicity = given.or_stated(pairs_in(rest, where), where, place=f"behind {smiles}")
+    return molecule_from_smiles(
+        smiles,
+        name=without_pairs(rest) or None,
+        charge=charge,
+        multiplicity=multiplicity,
+        source=source,
+    )
+
+
+def _read_smi(path: Path, text: str, given: Given, bad: list[InputError]) -> list[Molecule]:
     molecules: list[Molecule] = []
     for line_number, line in enumerate(text.splitlines(), start=1):
         fields = smi_fields(line)
         if fields is None:
             continue
-        smiles, name = fields
-        source = f"{path}:{line_number}"
+        smiles, rest = fields
         try:
             molecules.append(
-                molecule_from_smiles(
-                    smiles,
-                    name=name,
-                    charge=charge,
-                    multiplicity=multiplicity,
-                    source=source,
-                )
+                molecule_from_line(smiles, rest, source=f"{path}:{line_number}", given=given)
             )
         except InputError as error:
             bad.append(error)
@@ -186,77 +213,6 @@ def _parse_smiles(smiles: str, where: str) -> Any:
         return Chem.MolFromSmiles(smiles)
 
 
-def _read_xyz(
-    path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
-) -> list[Molecule]:
-    molecules: list[Molecule] = []
-    # Where molecules of the same atoms and electrons stand: only these can be the same.
-    alike: dict[tuple[bytes, int, int], list[int]] = {}
-    for frame in read_xyz(path, text, bad):
-        try:
-            structure = _structure_of(frame, charge, multiplicity)
-        except InputError as error:
-            bad.append(error)
-            continue
-        key = (structure.atomic_numbers.tobytes(), structure.charge, structure.multiplicity)
-        for index in alike.setdefault(key, []):
-            if is_geometry_of(structure, molecules[index]):
-                known = replace(structure, molecule_id=molecules[index].molecule_id)
-                geometries = (*molecules[index].geometries, known)
-                molecules[index] = replace(molecules[index], geometries=geometries)
-                break
-        else:
-            alike[key].append(len(molecules))
-            name = frame.info.get("name")
-            molecules.append(molecule_from_geometry(structure, name=name, source=frame.source))
-    return molecules
-
-
-def _structure_of(frame: XYZFrame, charge: int | None, multiplicity: int | None) -> Structure:
-    charge = frame.integer("charge") if charge is None else charge
-    multiplicity = frame.integer("multiplicity") if multiplicity is None else multiplicity
-    structure = Structure(
-        atomic_numbers=frame.atomic_numbers,
-        positions=frame.positions,
-        charge=0 if charge is None else charge,
-        multiplicity=1 if multiplicity is None else multiplicity,
-    )
-    require_electrons_fit(
-        structure.atomic_numbers, structure.charge, structure.multiplicity, frame.source
-    )
-    fault = check_geometry(structure)
-    if fault:
-        raise InputError(f"{frame.source}: {fault.message}: is the geometry in Å?")
-    return structure
-
-
-def _in_atom_order_of(first: Molecule, other: Molecule) -> tuple[Structure, ...]:
-    """Return geometries of `other`, the same molecule, with atoms in the order of `first`."""
-    if first.mol_block is None or not other.geometries:
-        return other.geometries
-    first_mol, other_mol = to_rdkit(first), to_rdkit(other)
-    same_order = np.array_equal(
-        atomic_numbers_of(first_mol), atomic_numbers_of(other_mol)
-    ) and _bond_set(first_mol) == _bond_set(other_mol)
-    if same_order:
-        return other.geometries
-    order = other_mol.GetSubstructMatch(first_mol, useChirality=True)
-    # Mirror images are one molecule, and then only the bonds can be matched.
-    order = list(order or other_mol.GetSubstructMatch(first_mol))
-    return tuple(
-        replace(
-            geometry,
-            atomic_numbers=geometry.atomic_numbers[order],
-            positions=geometry.positions[order],
-        )
-        for geometry in other.geometries
-    )
-
-
-def _bond_set(mol: Any) -> set[frozenset[int]]:
-    return {frozenset(pair) for pair in bonds_of(mol).tolist()}
-
-
 class _Reader(Protocol):
     """Reads a text; entries that cannot be used go to `bad`, in the order of the file."""
 
@@ -264,14 +220,13 @@ class _Reader(Protocol):
         self,
         path: Path,
         text: str,
-        charge: int | None,
-        multiplicity: int | None,
+        given: Given,
         bad: list[InputError],
         /,
     ) -> list[Molecule]: ...
 
 
 READERS: Final[Mapping[str, _Reader]] = MappingProxyType(
-    {".smi": _read_smi, ".sdf": read_sdf, ".xyz": _read_xyz, ".extxyz": _read_xyz}
+    {".smi": _read_smi, ".sdf": read_sdf, ".xyz": read_xyz, ".extxyz": read_xyz}
 )
 """How each kind of file is read."""

@@ -3,19 +3,15 @@
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds
 
 from chemistry.geometries.geometry import check_geometry
 from chemistry.geometries.rdkit_bridge import (
-    atomic_numbers_of,
     conformer_of,
     from_rdkit,
     geometry_rules,
     hash_id,
-    identify,
-    to_rdkit,
 )
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure, hill_formula
@@ -39,12 +35,7 @@ def molecule_from_geometry(
         Where it was read, for messages.
     """
     name = name or hill_formula(structure.atomic_numbers)
-    # Charges or radicals: RDKit puts one or the other where valences are left open.
-    perceived = [_determine_bonds(structure, allow_charges) for allow_charges in (True, False)]
-    candidates = [mol for mol in perceived if mol is not None and _fits(mol, structure)]
-    # Radicals that explain the multiplicity come first; triplet O2 is drawn as O=O all the same.
-    candidates.sort(key=lambda mol: abs(_radicals(mol) + 1 - structure.multiplicity))
-    for mol in candidates:
+    for mol in lewis_structures(structure):
         molecule = from_rdkit(
             mol,
             name=name,
@@ -58,50 +49,23 @@ def molecule_from_geometry(
     return _without_bonds(structure, name, source)
 
 
-def is_geometry_of(structure: Structure, molecule: Molecule) -> bool:
-    """Say whether atoms in order, electrons, bonds and stereochemistry are those of a molecule.
+def lewis_structures(structure: Structure) -> list[Any]:
+    """Return RDKit Mols that have the charge of a structure and may have its multiplicity.
 
-    A molecule without bonds has at least one geometry. Mirror images count as one molecule.
+    Radicals that explain the multiplicity come first; triplet O2 is drawn as O=O all the same.
     """
-    if (structure.charge, structure.multiplicity) != (molecule.charge, molecule.multiplicity):
-        return False
-    mol = None if molecule.mol_block is None else to_rdkit(molecule)
-    numbers = molecule.geometries[0].atomic_numbers if mol is None else atomic_numbers_of(mol)
-    if not np.array_equal(structure.atomic_numbers, numbers):
-        return False
-    if check_geometry(structure, geometry_rules(molecule)) is not None:
-        return False
-    if mol is None:
-        return True
-    mol.AddConformer(conformer_of(structure.positions))
-    Chem.AssignStereochemistryFrom3D(mol)
-    return identify(mol, structure.charge, structure.multiplicity) == molecule.molecule_id
+    # Charges or radicals: RDKit puts one or the other where valences are left open.
+    perceived = (lewis_structure(structure, allow_charges=allow) for allow in (True, False))
+    fitting = [mol for mol in perceived if mol is not None and _fits(mol, structure)]
+    return sorted(fitting, key=lambda mol: abs(radicals(mol) + 1 - structure.multiplicity))
 
 
-def _radicals(mol: Any) -> int:
-    return sum(int(atom.GetNumRadicalElectrons()) for atom in mol.GetAtoms())
+def lewis_structure(structure: Structure, *, allow_charges: bool) -> Any | None:
+    """Return an RDKit Mol with bonds perceived from the distances, None where that fails.
 
-
-def _fits(mol: Any, structure: Structure) -> bool:
-    same_parity = (_radicals(mol) + 1 - structure.multiplicity) % 2 == 0
-    return same_parity and int(Chem.GetFormalCharge(mol)) == structure.charge
-
-
-def _without_bonds(structure: Structure, name: str, source: str) -> Molecule:
-    molecule_id = hash_id(structure.structure_id)
-    return Molecule(
-        molecule_id=molecule_id,
-        name=name,
-        mol_block=None,
-        charge=structure.charge,
-        multiplicity=structure.multiplicity,
-        geometries=(replace(structure, molecule_id=molecule_id),),
-        source=source,
-    )
-
-
-def _determine_bonds(structure: Structure, allow_charges: bool) -> Any | None:
-    """Return an RDKit Mol with bonds perceived from the distances, None where that fails."""
+    What valences leave open are formal charges that add up to the charge of the structure, or
+    radical electrons.
+    """
     mol = Chem.RWMol()
     for number in structure.atomic_numbers:
         atom = Chem.Atom(int(number))
@@ -121,3 +85,26 @@ def _determine_bonds(structure: Structure, allow_charges: bool) -> Any | None:
         except (ValueError, RuntimeError):  # no valence fits, or the search was given up
             return None
     return mol
+
+
+def radicals(mol: Any) -> int:
+    """Return the number of radical electrons of an RDKit Mol."""
+    return sum(int(atom.GetNumRadicalElectrons()) for atom in mol.GetAtoms())
+
+
+def _fits(mol: Any, structure: Structure) -> bool:
+    same_parity = (radicals(mol) + 1 - structure.multiplicity) % 2 == 0
+    return same_parity and int(Chem.GetFormalCharge(mol)) == structure.charge
+
+
+def _without_bonds(structure: Structure, name: str, source: str) -> Molecule:
+    molecule_id = hash_id(structure.structure_id)
+    return Molecule(
+        molecule_id=molecule_id,
+        name=name,
+        mol_block=None,
+        charge=structure.charge,
+        multiplicity=structure.multiplicity,
+        geometries=(replace(structure, molecule_id=molecule_id),),
+        source=source,
+    )

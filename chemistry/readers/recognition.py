@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from chemistry.geometries.geometry import check_geometry
-from chemistry.geometries.rdkit_bridge import atomic_numbers_of, to_rdkit
-from chemistry.readers.perception import is_geometry_of, molecule_from_geometry
+from chemistry.readers.matching import KnownMolecule, taken_in_order
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import IntArray, Structure
 
@@ -21,9 +20,12 @@ class Recogniser:
     """
 
     def __init__(self, molecules: Iterable[Molecule]) -> None:
-        self._by_atoms: dict[bytes, list[Molecule]] = {}
-        for molecule in molecules:
-            self._by_atoms.setdefault(_atoms(_atomic_numbers(molecule)), []).append(molecule)
+        self._by_atoms: dict[bytes, list[KnownMolecule]] = {}
+        for known in map(KnownMolecule, molecules):
+            self._by_atoms.setdefault(_atoms(known.atomic_numbers), []).append(known)
+        for alike in self._by_atoms.values():
+            # A geometry of a stereoisomer is one of the molecule without stereochemistry, too.
+            alike.sort(key=lambda known: -known.n_stereo)
         # Orders that fitted before, by the atomic numbers that they were for.
         self._orders: dict[tuple[bytes, str], list[IntArray]] = {}
 
@@ -36,47 +38,26 @@ class Recogniser:
             `structure.positions[order]` are the positions of the first; None for a molecule that
             is not among those known, or a geometry that is of none.
         """
-        known = self._by_atoms.get(_atoms(structure.atomic_numbers), [])
-        if not known or check_geometry(structure) is not None:
+        candidates = self._by_atoms.get(_atoms(structure.atomic_numbers), [])
+        if not candidates or check_geometry(structure) is not None:
             return None
-        for molecule in known:
-            key = (structure.atomic_numbers.tobytes(), molecule.molecule_id)
-            orders = self._orders.setdefault(key, [np.arange(len(structure))])
-            for order in orders:
-                found = _reordered(structure, order, molecule)
-                if is_geometry_of(found, molecule):
-                    return found, order
-        return self._perceive(structure, known)
-
-    def _perceive(
-        self, structure: Structure, known: list[Molecule]
-    ) -> tuple[Structure, IntArray] | None:
-        """Perceive the bonds of a geometry whose atoms stand in an order that is new."""
-        perceived = molecule_from_geometry(structure)
-        for molecule in known:
-            if molecule.molecule_id == perceived.molecule_id and molecule.mol_block is not None:
-                theirs, ours = to_rdkit(perceived), to_rdkit(molecule)
-                match = theirs.GetSubstructMatch(ours, useChirality=True)
-                # Mirror images are one molecule, and then only the bonds can be matched.
-                order = np.array(match or theirs.GetSubstructMatch(ours), dtype=np.int64)
-                self._orders[structure.atomic_numbers.tobytes(), molecule.molecule_id].append(order)
-                return _reordered(structure, order, molecule), order
+        for known in candidates:
+            order = self._order(structure, known)
+            if order is not None:
+                found = taken_in_order(structure, order)
+                return replace(found, molecule_id=known.molecule.molecule_id), order
         return None
 
-
-def _reordered(structure: Structure, order: IntArray, molecule: Molecule) -> Structure:
-    return replace(
-        structure,
-        atomic_numbers=structure.atomic_numbers[order],
-        positions=structure.positions[order],
-        molecule_id=molecule.molecule_id,
-    )
-
-
-def _atomic_numbers(molecule: Molecule) -> IntArray:
-    if molecule.mol_block is None:
-        return molecule.geometries[0].atomic_numbers
-    return atomic_numbers_of(to_rdkit(molecule))
+    def _order(self, structure: Structure, known: KnownMolecule) -> IntArray | None:
+        key = (structure.atomic_numbers.tobytes(), known.molecule.molecule_id)
+        orders = self._orders.setdefault(key, [np.arange(len(structure))])
+        for order in orders:
+            if known.is_geometry(taken_in_order(structure, order)):
+                return order
+        new = known.order_of(structure)
+        if new is not None:
+            orders.append(new)
+        return new
 
 
 def _atoms(atomic_numbers: IntArray) -> bytes:

@@ -1,5 +1,6 @@
 """Read SD files record by record, with the line number in every message."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,42 +17,49 @@ from chemistry.geometries.rdkit_bridge import (
     sanitize,
     to_rdkit,
 )
+from chemistry.readers.flat import is_drawing
+from chemistry.readers.given import Given
+from chemistry.readers.ground_states import multiplicity_of
+from chemistry.readers.sdf_radicals import multiplicity_of_radicals, set_old_radicals
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
 
+_SEPARATOR = "$$$$"
 
-def read_sdf(
-    path: Path, text: str, charge: int | None, multiplicity: int | None, bad: list[InputError]
-) -> list[Molecule]:
-    """Return one Molecule for each record, with its geometry where that is three-dimensional.
+
+def read_sdf(path: Path, text: str, given: Given, bad: list[InputError]) -> list[Molecule]:
+    """Return one Molecule for each record, with its geometry where that is not a drawing.
 
     A flat drawing may leave out hydrogens; a geometry may not. A record that cannot be used goes
     to `bad`, with the line at which it starts.
     """
     molecules: list[Molecule] = []
-    line_number = 1
-    for record in text.replace("\r\n", "\n").split("$$$$\n"):
-        if record.strip().removesuffix("$$$$").strip():
-            source = f"{path}:{line_number}"
-            try:
-                molecules.append(_read_sdf_record(record, source, charge, multiplicity))
-            except InputError as error:
-                bad.append(error)
-        line_number += record.count("\n") + 1
+    for line_number, record in _records(text):
+        try:
+            molecules.append(_read_record(record, f"{path}:{line_number}", given))
+        except InputError as error:
+            bad.append(error)
     return molecules
 
 
-def _read_sdf_record(
-    record: str, source: str, charge: int | None, multiplicity: int | None
-) -> Molecule:
-    supplier = Chem.SDMolSupplier()
+def _records(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the records of a file and the lines at which they start."""
+    start, record = 1, list[str]()
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
+        if line.startswith(_SEPARATOR):
+            yield start, "\n".join([*record, ""])
+            start, record = number + 1, []
+        else:
+            record.append(line)
+    if any(line.strip() for line in record):  # the last separator may be missing
+        yield start, "\n".join(record)
+
+
+def _read_record(record: str, source: str, given: Given) -> Molecule:
+    mol = _parse(record, source)
+    charge, multiplicity = _electrons(mol, record, source, given)
     with rdBase.BlockLogs():
-        supplier.SetData(record, removeHs=False, sanitize=False)
-        mol = next(iter(supplier), None)
-        if mol is None:
-            raise InputError(f"{source}: the record that starts here is not a mol block")
-        sanitize(mol, f"{source}: the record that starts here")
-        has_geometry = mol.GetNumConformers() and mol.GetConformer().Is3D()
+        has_geometry = mol.GetNumConformers() > 0 and not is_drawing(mol, source)
         if has_geometry:
             Chem.AssignStereochemistryFrom3D(mol)
         else:
@@ -64,10 +72,8 @@ def _read_sdf_record(
     molecule = from_rdkit(
         Chem.AddHs(mol),
         name=mol.GetProp("_Name").strip() or None,
-        charge=_sdf_integer(mol, "charge", source) if charge is None else charge,
-        multiplicity=(
-            _sdf_integer(mol, "multiplicity", source) if multiplicity is None else multiplicity
-        ),
+        charge=charge,
+        multiplicity=multiplicity,
         source=source,
     )
     if not has_geometry:
@@ -75,16 +81,48 @@ def _read_sdf_record(
     return _with_geometry(molecule, mol.GetConformer().GetPositions())
 
 
-def _sdf_integer(mol: Any, key: str, source: str) -> int | None:
-    """Return a data field of an SD record, whatever the case of its name."""
-    for name in mol.GetPropNames():
-        if name.lower() == key:
-            text = mol.GetProp(name).strip()
-            try:
-                return int(text)
-            except ValueError as error:
-                raise InputError(f"{source}: field <{name}> is {text!r}, not a number") from error
-    return None
+def _parse(record: str, source: str) -> Any:
+    """Return the sanitized RDKit Mol of a record; InputError where it is not one mol block."""
+    if not record.strip():
+        raise InputError(f"{source}: the record that starts here is empty")
+    n_blocks = sum(line.startswith("M  END") for line in record.split("\n"))
+    if n_blocks > 1:
+        raise InputError(
+            f"{source}: the record that starts here has {n_blocks} mol blocks: put a line "
+            f"{_SEPARATOR} between them"
+        )
+    supplier = Chem.SDMolSupplier()
+    with rdBase.BlockLogs():
+        supplier.SetData(record, removeHs=False, sanitize=False)
+        mol = next(iter(supplier), None)
+        if mol is None:
+            raise InputError(f"{source}: the record that starts here is not a mol block")
+        set_old_radicals(mol, record)
+        sanitize(mol, f"{source}: the record that starts here")
+    return mol
+
+
+def _electrons(mol: Any, record: str, source: str, given: Given) -> tuple[int, int]:
+    """Return charge and multiplicity, by a person, the data fields or the mol block."""
+    fields = {name: mol.GetProp(name).strip() for name in mol.GetPropNames()}
+    charge, multiplicity = given.or_stated(fields, source, place="in the data fields")
+    drawn_charge = int(Chem.GetFormalCharge(mol))
+    if given.charge is None and drawn_charge and charge not in (None, drawn_charge):
+        raise InputError(
+            f"{source}: the data fields say charge {charge:+d}, the mol block {drawn_charge:+d}: "
+            "correct one of them"
+        )
+    charge = drawn_charge if charge is None else charge
+    # With another charge than that of its formula a molecule has other open shells, too.
+    drawn = None if charge != drawn_charge else multiplicity_of_radicals(mol, record)
+    if given.multiplicity is None and None not in (drawn, multiplicity) and drawn != multiplicity:
+        raise InputError(
+            f"{source}: the data fields say multiplicity {multiplicity}, the radicals of the mol "
+            f"block {drawn}: correct one of them"
+        )
+    if multiplicity is None:
+        multiplicity = drawn or multiplicity_of(Chem.AddHs(mol), charge, source)
+    return charge, multiplicity
 
 
 def _with_geometry(molecule: Molecule, positions: Any) -> Molecule:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from chemistry.errors import InputError
-from chemistry.readers.molecules import molecule_from_smiles, smi_fields
+from chemistry.readers.molecules import molecule_from_line, smi_fields
 from chemistry.records.molecule import Molecule
 
 # Whatever stands for one atom in a SMILES; hydrogen stands in brackets only.
@@ -27,6 +27,7 @@ class PoolEntry:
         File and line, for messages.
     smiles : str
     name : str or None
+        All that stands behind the SMILES: charge=… and multiplicity=…, too.
     """
 
     source: str
@@ -35,7 +36,7 @@ class PoolEntry:
 
     def molecule(self) -> Molecule:
         """Return the molecule; InputError where the line is not one."""
-        return molecule_from_smiles(self.smiles, name=self.name, source=self.source)
+        return molecule_from_line(self.smiles, self.name, source=self.source)
 
 
 def pool_entries(path: Path) -> Iterator[PoolEntry]:

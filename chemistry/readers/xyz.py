@@ -1,143 +1,206 @@
-"""Read XYZ and extended XYZ files frame by frame, with the line number in every message."""
+"""Molecules of XYZ and extended XYZ files, whose bonds are perceived from the distances."""
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from ase.data import atomic_numbers as numbers_by_symbol
+from rdkit import Chem
 
 from chemistry.errors import InputError
-from chemistry.records.structure import FloatArray, IntArray
+from chemistry.geometries.geometry import bonds_by_distance, check_geometry, sums_of_covalent_radii
+from chemistry.geometries.rdkit_bridge import require_electrons_fit
+from chemistry.readers.given import Given
+from chemistry.readers.ground_states import has_open_inner_shell, settled_multiplicity
+from chemistry.readers.matching import KnownMolecule, graph_of, taken_in_order
+from chemistry.readers.perception import (
+    lewis_structure,
+    lewis_structures,
+    molecule_from_geometry,
+    radicals,
+)
+from chemistry.readers.xyz_frames import XYZFrame, read_frames
+from chemistry.records.molecule import Molecule
+from chemistry.records.structure import Structure, interatomic_distances
+from chemistry.units import ANGSTROM_PER_BOHR
 
-_KEY_VALUE = re.compile(r"""(?P<key>[A-Za-z_]\w*)\s*=\s*(?:"(?P<quoted>[^"]*)"|(?P<bare>\S+))""")
+_OTHER_UNITS = {"bohr": ANGSTROM_PER_BOHR, "pm": 0.01}
+"""Å in units of length that positions may be in by mistake; nm make atoms clash."""
+_LONGEST_NEIGHBOUR = 1.25
+"""In sums of covalent radii: H2 and F2, whose bonds are the longest in these terms, have 1.2."""
+_CLASH = 0.6
+_NOBLE_GASES = frozenset({2, 10, 18, 36, 54, 86})
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class XYZFrame:
-    """One frame of an XYZ file.
+def read_xyz(path: Path, text: str, given: Given, bad: list[InputError]) -> list[Molecule]:
+    """Return the molecules of the frames, each once with all geometries that are its own.
 
-    Attributes
-    ----------
-    atomic_numbers : (N,) int64
-    positions : (N, 3) float64, Å
-    info : mapping of str to str
-        The key=value pairs of the comment line; keys in lower case.
-    comment : str
-    source : str
-        File and line of the frame: "water.xyz:1".
+    A frame that cannot be used goes to `bad`, with its line.
     """
-
-    atomic_numbers: IntArray
-    positions: FloatArray
-    info: Mapping[str, str]
-    comment: str
-    source: str
-
-    def integer(self, key: str) -> int | None:
-        """Return a whole number of the comment line, None where the key is absent."""
-        text = self.info.get(key)
-        if text is None:
-            return None
+    molecules: list[Molecule] = []
+    # Where molecules of the same atoms and electrons stand: only these can be the same.
+    alike: dict[tuple[bytes, int, int], list[tuple[int, KnownMolecule]]] = {}
+    frames = read_frames(path, text, bad)
+    for frame in frames:
         try:
-            value = float(text)
-        except ValueError:
-            value = np.nan
-        if not value.is_integer():
-            raise InputError(f"{self.source}: {key}={text} in the comment is not a whole number")
-        return int(value)
-
-
-def read_xyz(path: Path, text: str, bad: list[InputError]) -> list[XYZFrame]:
-    """Return the frames of an XYZ or extended XYZ file.
-
-    A frame that cannot be read goes to `bad`, with its line. Where its number of atoms cannot be
-    trusted, what comes after it is lost too: that raises InputError.
-    """
-    lines = text.splitlines()
-    while lines and not lines[-1].strip():
-        lines.pop()
-    frames: list[XYZFrame] = []
-    start = 0
-    while start < len(lines):
-        count = _atom_count(lines[start], f"{path}:{start + 1}")
-        end = start + 2 + count
-        if end > len(lines):
-            raise InputError(
-                f"{path}:{start + 1}: announces {count} atoms, "
-                f"but the file ends after {max(len(lines) - start - 2, 0)}"
+            charge, multiplicity = given.or_stated(
+                {**frame.info, **frame.of_atoms},
+                frame.source,
+                place="in the comment",
+                comment=frame.comment,
             )
-        try:
-            frames.append(_read_frame(lines[start + 1], lines[start + 2 : end], path, start + 1))
+            structure = _structure_of(frame, charge, multiplicity)
+            known = alike.setdefault(_key(structure), [])
+            if any(_is_taken(structure, one, molecules, place) for place, one in known):
+                continue
+            if not known:
+                _require_angstrom(structure, frame, frames)
+            if not any(_fell_apart(structure, molecules[place]) for place, _ in known):
+                _require_stated(structure, charge, multiplicity, frame.source)
         except InputError as error:
             bad.append(error)
-        start = end
-    return frames
+            continue
+        name = frame.info.get("name")
+        molecule = molecule_from_geometry(structure, name=name, source=frame.source)
+        known.append((len(molecules), KnownMolecule(molecule)))
+        molecules.append(molecule)
+    return molecules
 
 
-def _atom_count(line: str, source: str) -> int:
-    text = line.strip()
-    if not text.isdecimal() or int(text) == 0:
-        raise InputError(f"{source}: expected a number of atoms, found {text[:40]!r}")
-    return int(text)
+def _key(structure: Structure) -> tuple[bytes, int, int]:
+    numbers = np.sort(structure.atomic_numbers).tobytes()
+    return numbers, structure.charge, structure.multiplicity
 
 
-def _read_frame(comment: str, rows: list[str], path: Path, line_number: int) -> XYZFrame:
-    source = f"{path}:{line_number}"
-    info = {
-        match["key"].lower(): match["bare"] if match["quoted"] is None else match["quoted"]
-        for match in _KEY_VALUE.finditer(comment)
-    }
-    if "T" in info.get("pbc", "T" if "lattice" in info else "F").upper():
-        raise InputError(f"{source}: a periodic cell cannot be used: rung knows molecules only")
-    species_column, position_column = _columns(info, source)
-    numbers: list[int] = []
-    positions: list[list[float]] = []
-    for offset, row in enumerate(rows):
-        row_source = f"{path}:{line_number + 2 + offset}"
-        fields = row.split()
-        if len(fields) < max(species_column + 1, position_column + 3):
-            raise InputError(f"{row_source}: expected an element and x y z, found {row[:60]!r}")
-        numbers.append(_atomic_number(fields[species_column], row_source))
-        positions.append(_position(fields[position_column : position_column + 3], row_source))
-    return XYZFrame(
-        atomic_numbers=np.array(numbers, dtype=np.int64),
-        positions=np.array(positions, dtype=np.float64),
-        info=info,
-        comment=comment.strip(),
-        source=source,
+def _is_taken(
+    structure: Structure, known: KnownMolecule, molecules: list[Molecule], place: int
+) -> bool:
+    """Add a structure to the geometries of a molecule if it is one of them."""
+    if not known.is_geometry(structure):
+        order = known.order_of(structure)
+        if order is None:
+            return False
+        structure = taken_in_order(structure, order)
+    located = replace(structure, molecule_id=known.molecule.molecule_id)
+    geometries = (*molecules[place].geometries, located)
+    molecules[place] = replace(molecules[place], geometries=geometries)
+    return True
+
+
+def _fell_apart(structure: Structure, molecule: Molecule) -> bool:
+    """Say whether a structure is in more pieces than a molecule of the same atoms."""
+    whole, now = (
+        len(Chem.GetMolFrags(graph_of(at.atomic_numbers, bonds_by_distance(at))))
+        for at in (molecule.geometries[0], structure)
+    )
+    return now > whole
+
+
+def _structure_of(frame: XYZFrame, charge: int | None, multiplicity: int | None) -> Structure:
+    structure = Structure(
+        atomic_numbers=frame.atomic_numbers,
+        positions=frame.positions,
+        charge=0 if charge is None else charge,
+        multiplicity=1 if multiplicity is None else multiplicity,
+    )
+    require_electrons_fit(
+        structure.atomic_numbers, structure.charge, structure.multiplicity, frame.source
+    )
+    fault = check_geometry(structure)
+    if fault:
+        raise InputError(f"{frame.source}: {fault.message}: is the geometry in Å?")
+    return structure
+
+
+def _require_stated(
+    structure: Structure, charge: int | None, multiplicity: int | None, source: str
+) -> None:
+    """Refuse to take atoms for a neutral singlet whose bonds are not those of one.
+
+    Parameters
+    ----------
+    structure : Structure
+    charge, multiplicity : int or None
+        As stated; None where the structure has 0 or 1 for want of it.
+    source : str
+    """
+    drawn = lewis_structures(structure)
+    if multiplicity is None:
+        found = {settled_multiplicity(mol, structure.charge) for mol in drawn}
+        fits = structure.multiplicity in found or (not drawn and _may_be_a_singlet(structure))
+    else:
+        fits = not drawn or any(radicals(mol) < multiplicity for mol in drawn)
+    is_closed = any(not radicals(mol) for mol in drawn)
+    if charge is None and not is_closed and not (fits and drawn):
+        for other in (2, -2):
+            ion = lewis_structure(replace(structure, charge=other), allow_charges=True)
+            if ion is not None and not radicals(ion) and _is_a_plain_ion(ion):
+                raise InputError(
+                    f"{source}: the bonds fit a charge of {other:+d} and not of 0, and the file "
+                    "states none: say charge=…"
+                )
+    if not fits and multiplicity is None:
+        raise InputError(
+            f"{source}: the bonds do not settle the multiplicity, and the file states none: say "
+            "multiplicity=… in the comment, or --multiplicity"
+        )
+
+
+def _is_a_plain_ion(mol: Any) -> bool:
+    """Say whether a molecule is in one piece, its atoms with one charge at most."""
+    charges = [abs(atom.GetFormalCharge()) for atom in mol.GetAtoms()]
+    return max(charges) <= 1 and len(Chem.GetMolFrags(mol)) == 1
+
+
+def _may_be_a_singlet(structure: Structure) -> bool:
+    """Say whether atoms that no Lewis structure is found for can be taken for a closed shell.
+
+    So they are where an atom has more bonds than its valence allows, as in SF6 and ClF3: what is
+    left open by too few bonds is unpaired electrons.
+    """
+    numbers, bonds = structure.atomic_numbers, bonds_by_distance(structure)
+    if len(numbers) == 1:
+        return settled_multiplicity(graph_of(numbers, bonds), structure.charge) == 1
+    if any(has_open_inner_shell(number) for number in numbers.tolist()):
+        return False
+    n_bonds = np.bincount(bonds.ravel(), minlength=len(numbers))
+    table = Chem.GetPeriodicTable()
+    valences = np.array([table.GetDefaultValence(number) for number in numbers.tolist()])
+    return bool((n_bonds > valences).any())
+
+
+def _require_angstrom(structure: Structure, frame: XYZFrame, frames: Sequence[XYZFrame]) -> None:
+    """Refuse atoms that are apart but would be bonded if their positions were in another unit.
+
+    Atoms are let be apart where the file has them bonded, too: in frames of a dissociation.
+    """
+    unit = None if frame.states_unit else _unit_that_gives_bonds(structure)
+    if unit is None:
+        return
+    numbers = np.sort(structure.atomic_numbers)
+    for other in frames:
+        if np.array_equal(np.sort(other.atomic_numbers), numbers):
+            at = Structure(atomic_numbers=other.atomic_numbers, positions=other.positions)
+            if len(bonds_by_distance(at)):
+                return
+    raise InputError(
+        f"{frame.source}: no atom is bonded to another, but all would be if the positions were in "
+        f"{unit}: convert them to Å, or say units={unit} or units=angstrom in the comment"
     )
 
 
-def _columns(info: Mapping[str, str], source: str) -> tuple[int, int]:
-    """Return the columns in which element and x begin, by the `Properties` of extended XYZ."""
-    if "properties" not in info:
-        return 0, 1
-    parts = info["properties"].split(":")
-    starts: dict[str, int] = {}
-    column = 0
-    for name, width in zip(parts[0::3], parts[2::3], strict=False):
-        starts[name.lower()] = column
-        column += int(width) if width.isdecimal() else 1
-    species = starts.get("species", starts.get("z"))
-    if species is None or "pos" not in starts:
-        raise InputError(f"{source}: Properties in the comment name no species or no pos")
-    return species, starts["pos"]
-
-
-def _atomic_number(symbol: str, source: str) -> int:
-    number = int(symbol) if symbol.isdecimal() else numbers_by_symbol.get(symbol.capitalize(), 0)
-    if not 1 <= number <= 118:
-        raise InputError(f"{source}: {symbol!r} is not an element")
-    return int(number)
-
-
-def _position(fields: list[str], source: str) -> list[float]:
-    try:
-        position = [float(field) for field in fields]
-    except ValueError:
-        position = [np.nan]
-    if not np.isfinite(position).all():
-        raise InputError(f"{source}: {' '.join(fields)!r} are not three finite numbers")
-    return position
+def _unit_that_gives_bonds(structure: Structure) -> str | None:
+    """Return the unit of length in which every atom has a neighbour at the distance of a bond."""
+    found = set(structure.atomic_numbers.tolist())
+    if len(structure) < 2 or found <= _NOBLE_GASES or (structure.charge > 0 and found <= {1, 2}):
+        return None  # atoms that keep apart; H2+ and HeH+, whose bonds are uncommonly long
+    lengths = interatomic_distances(structure.positions)
+    lengths /= sums_of_covalent_radii(structure.atomic_numbers)
+    np.fill_diagonal(lengths, np.inf)
+    nearest = lengths.min(axis=1)
+    for unit, angstrom in _OTHER_UNITS.items():
+        shortest, longest = nearest.min() * angstrom, nearest.max() * angstrom
+        if shortest > _CLASH and longest < _LONGEST_NEIGHBOUR:
+            return unit
+    return None

@@ -265,7 +265,7 @@ def test_sd_says_which_record_is_wrong(tmp_path):
     cases = {
         "not a mol block": "junk\njunk\n$$$$\n",
         "lacks 4 hydrogen": Chem.MolToMolBlock(heavy) + "$$$$\n",
-        "<charge> is 'x'": good.replace("$$$$", ">  <charge>\nx\n\n$$$$"),
+        "charge=x in the data fields": good.replace("$$$$", ">  <charge>\nx\n\n$$$$"),
         "several molecules": sdf_of("C.C", three_dimensional=False) + "$$$$\n",
     }
     for words, record in cases.items():

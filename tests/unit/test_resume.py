@@ -12,6 +12,8 @@ from workflow.run.opened import opened_run
 from workflow.run.resume import as_begun, differences, given
 from workflow.settings.campaign import Campaign, read_campaign
 
+RUNG = {"level": "hf/sto-3g"}
+
 
 def campaign(**changes) -> Campaign:
     rung = {"level": "hf/sto-3g", **changes.pop("rung", {})}
@@ -107,3 +109,21 @@ def test_a_molecule_file_of_other_molecules_is_another_campaign(tmp_path, molecu
     with opened_run(put(tmp_path, "CO alcohol\nO water\n"), tmp_path / "x") as run:
         names = [molecule.name for molecule, _ in run.store.molecules.all()]
         assert names == ["water", "methanol"]
+
+
+def test_what_was_left_to_a_smiles_may_be_stated_but_not_changed(tmp_path):
+    def put_entry(**entry) -> Campaign:
+        path = tmp_path / "campaign.yaml"
+        path.write_text(json.dumps({"name": "x", "molecules": [entry], "rungs": [RUNG]}))
+        return read_campaign(path)
+
+    with opened_run(put_entry(smiles="[OH-]"), tmp_path / "x"):
+        pass
+    stated = put_entry(smiles="[OH-]", charge=-1, multiplicity=1)
+    with opened_run(stated, tmp_path / "x") as run:
+        assert len(run.store.molecules.all()) == 1
+    with (
+        pytest.raises(InputError, match=r"molecule \[OH-\] is new"),
+        opened_run(put_entry(smiles="[OH-]", multiplicity=3), tmp_path / "x"),
+    ):
+        pass

@@ -23,6 +23,7 @@ from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices
 from workflow.settings.molecules import (
     check_levels,
+    described,
     one_geometry,
     read_campaign_molecules,
     rung_level,
@@ -116,6 +117,8 @@ def check_campaign(
     for error in skipped:
         console.print(f"skipped   {error}", markup=False)
     console.print(f"campaign  {campaign.name}: {len(molecules)} molecules")
+    for line in described([molecule for molecule, _ in molecules]):
+        console.print(f"          {line}", markup=False, highlight=False)
     check_levels(campaign, [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]
     with (

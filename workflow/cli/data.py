@@ -12,6 +12,7 @@ from workflow.cli.options import (
     PotentialSource,
     Run,
     RunFolderOption,
+    SpinMeans,
     echo_record,
     machine,
 )
@@ -182,15 +183,32 @@ def label(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Label the rest where entries cannot be used.")
     ] = False,
+    charge: Annotated[
+        int | None, typer.Option(help="Of every molecule, in e; default: as the file says.")
+    ] = None,
+    multiplicity: Annotated[
+        int | None, typer.Option(min=1, help="2S+1 of every molecule; default: as the file says.")
+    ] = None,
+    spin_means: SpinMeans = None,
 ) -> None:
     """Label the structures of a file without a campaign; molecules without geometry are embedded.
 
     Example: rung label molecules.xyz --level wb97x/6-31g*
     """
+    from chemistry.readers.given import Given
     from workflow.datasets.label_file import label_file
     from workflow.report.screen import new_console
 
-    label_file(file, level, engine, machine(backend), output, new_console(), skip_bad=skip_bad)
+    label_file(
+        file,
+        level,
+        engine,
+        machine(backend),
+        output,
+        new_console(),
+        skip_bad=skip_bad,
+        given=Given(charge=charge, multiplicity=multiplicity, spin_means=spin_means),
+    )
 
 
 @app.command()

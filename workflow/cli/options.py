@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -20,6 +20,13 @@ RunFolderOption = Annotated[
 ]
 Run = Annotated[Path, typer.Argument(help="A run folder.")]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+SpinMeans = Annotated[
+    Literal["2s", "2s+1"] | None,
+    typer.Option(
+        help="What `spin` and `total_spin` in the file count: unpaired electrons (2s) or the "
+        "multiplicity (2s+1); default: files that have them are refused."
+    ),
+]
 PotentialSource = Annotated[
     Path,
     typer.Argument(

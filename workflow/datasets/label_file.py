@@ -8,6 +8,7 @@ from rich.console import Console
 
 from chemistry.engines import default_engine, find_engine
 from chemistry.errors import CampaignFailed, InputError
+from chemistry.readers.given import NOTHING_GIVEN, Given
 from chemistry.readers.molecules import read_molecules
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level
@@ -17,7 +18,7 @@ from workflow.datasets.export.formats.extxyz import ExtendedXYZ
 from workflow.datasets.label_now import label_now
 from workflow.run.store.records import ExportRow
 from workflow.settings.backend import Backend
-from workflow.settings.molecules import one_geometry, require_elements
+from workflow.settings.molecules import described, one_geometry, require_elements
 from workflow.work.pools.workers import start_workers
 from workflow.work.system.disk import disk_errors_explained, own_folder
 
@@ -31,11 +32,12 @@ def label_file(
     console: Console,
     *,
     skip_bad: bool = False,
+    given: Given = NOTHING_GIVEN,
 ) -> None:
     """Label every structure of a file and write those that succeed as extended XYZ.
 
     With `skip_bad`, entries of the file that cannot be used are named and left out; without it
-    they refuse the file.
+    they refuse the file. Charge and multiplicity of what is labelled are said first.
 
     Raises
     ------
@@ -49,9 +51,17 @@ def label_file(
     if (refusal := engine.refuse(level)) is not None:
         raise InputError(refusal)
     skipped: list[InputError] = []
-    molecules = read_molecules(file, skipped=skipped if skip_bad else None)
+    molecules = read_molecules(
+        file,
+        charge=given.charge,
+        multiplicity=given.multiplicity,
+        spin_means=given.spin_means,
+        skipped=skipped if skip_bad else None,
+    )
     for error in skipped:
         console.print(f"skipped  {error}", markup=False)
+    for line in described(molecules):
+        console.print(f"molecule  {line}", markup=False, highlight=False)
     require_elements(level, engine, molecules)
     structures = _structures(molecules)
     names = {molecule.molecule_id: molecule.name for molecule in molecules}

@@ -10,9 +10,11 @@ from chemistry.records.molecule import Molecule
 from workflow.settings.campaign import Campaign
 
 # What may change between two launches of one run: how much to do, never what the data mean. Files
-# may lie elsewhere: it is the molecules in them that must be the same.
+# may lie elsewhere, and what a SMILES or a file left open may be stated: the molecules themselves
+# must be the same.
 _EXTENDABLE = re.compile(
-    r"rungs\.\d+\.(budget|stop)\.|exports|license|gates\.|failures\.|molecules\.\d+\.file|grow\.pool"
+    r"rungs\.\d+\.(budget|stop)\.|exports|license|gates\.|failures\.|grow\.pool"
+    r"|molecules\.\d+\.(file|charge|multiplicity|spin_means)"
 )
 _NAMED = 4
 # What names the kind of a section: settings of different kinds are not mixed.

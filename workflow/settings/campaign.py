@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from chemistry.gates import Gates
 from chemistry.names import nearest
 from chemistry.plugin_fields import ByName
+from chemistry.readers.electrons import SpinMeans
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.sampling.clusters import Contact
 from model.architectures import ARCHITECTURES, find_architecture
@@ -35,7 +36,9 @@ class MoleculeEntry(StrictModel):
 
     smiles: str | None = Field(None, description="SMILES of one molecule; quote it in YAML.")
     file: Path | None = Field(
-        None, description="A .smi, .sdf, .xyz or .extxyz file, relative to the campaign file."
+        None,
+        description="A .smi, .sdf, .xyz or .extxyz file, relative to the campaign file. It may "
+        "state charge and multiplicity: behind a SMILES, in a data field, in a comment line.",
     )
     skip_bad: bool = Field(
         False, description="Leave out entries of the file that cannot be used, instead of refusing."
@@ -43,13 +46,23 @@ class MoleculeEntry(StrictModel):
     name: str | None = Field(None, description="How people call it; default: the SMILES.")
     charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
     multiplicity: int | None = Field(
-        None, ge=1, description="2S + 1; default: as the SMILES or file says."
+        None,
+        ge=1,
+        description="2S + 1; default: as the SMILES or file says, which is refused where it "
+        "leaves it open ([CH2], O=O).",
+    )
+    spin_means: SpinMeans | None = Field(
+        None,
+        description="What `spin` and `total_spin` in the file count: unpaired electrons (2s) or "
+        "the multiplicity (2s+1); default: files that have them are refused.",
     )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
         if (self.smiles is None) == (self.file is None):
             raise ValueError("a molecule needs either `smiles` or `file`")
+        if self.spin_means is not None and self.file is None:
+            raise ValueError("`spin_means` is of a `file`: give a SMILES its `multiplicity`")
         return self
 
 

@@ -1,6 +1,6 @@
 """From a campaign file to molecules and levels that can be worked on; refuses what cannot."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -26,6 +26,9 @@ from chemistry.records.structure import Origin, Structure
 from workflow.settings.campaign import Campaign, MoleculeEntry
 from workflow.settings.clusters import clusters
 from workflow.settings.growth import GrowSettings
+
+_ORDINARY_SHOWN = 20
+"""Neutral singlets that are named, of more their number."""
 
 # The most stable of so many is near enough to a minimum for a trial label.
 _EMBEDDINGS = 5
@@ -68,6 +71,28 @@ def read_campaign_molecules(
     return [*found, *((cluster, False) for cluster in made)]
 
 
+def described(molecules: Sequence[Molecule]) -> list[str]:
+    """Say which charge and multiplicity molecules were taken with, and whence their geometry.
+
+    Of many, only those that are not neutral singlets are all named.
+    """
+    lines, ordinary = [], 0
+    for molecule in molecules:
+        if (molecule.charge, molecule.multiplicity) == (0, 1):
+            ordinary += 1
+            if ordinary > _ORDINARY_SHOWN:
+                continue
+        count = len(molecule.geometries)
+        geometry = f"read ({count})" if count else "embedded"
+        lines.append(
+            f"{molecule.name}: charge {molecule.charge}, multiplicity {molecule.multiplicity}, "
+            f"geometry {geometry}"
+        )
+    if ordinary > _ORDINARY_SHOWN:
+        lines.append(f"and {ordinary - _ORDINARY_SHOWN} more neutral singlets")
+    return lines
+
+
 def check_pool(growth: GrowSettings) -> None:
     """Refuse a pool that cannot be read, or, unless bad lines are skipped, one that has some.
 
@@ -108,6 +133,7 @@ def _read_entry(entry: MoleculeEntry, number: int, skipped: list[InputError]) ->
         entry.file,
         charge=entry.charge,
         multiplicity=entry.multiplicity,
+        spin_means=entry.spin_means,
         skipped=skipped if entry.skip_bad else None,
     )
     if entry.name is not None and len(found) > 1:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ase import Atoms
 
 from chemistry.errors import InputError
-from chemistry.readers.molecules import READERS, molecule_from_smiles, read_molecules
+from chemistry.readers.molecules import READERS, molecule_from_line, read_molecules, smi_fields
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
 from model import Committee, CommitteeCalculator
@@ -65,7 +65,9 @@ def read_subject(potential: Path, molecule: str) -> Subject:
 def _read_molecule(text: str) -> Molecule:
     path = Path(text)
     if path.suffix.lower() not in READERS:
-        return molecule_from_smiles(text)
+        # As on a line of a .smi file, so that a multiplicity can stand behind the SMILES.
+        smiles, rest = smi_fields(text) or ("", None)
+        return molecule_from_line(smiles, rest, source="")
     found = read_molecules(path)
     if len(found) > 1:
         raise InputError(f"{path} holds {len(found)} molecules: give a file with one of them")

@@ -27,6 +27,9 @@ class Provenance:
         Steps of the convergence ladder that were taken, the last one being the one that worked.
     finished_at : float
         Seconds since 1970-01-01 UTC.
+    surroundings : mapping of str to str
+        What around the program may matter: threads, the BLAS and the processor that it takes this
+        for, versions of libraries, and that nobody's settings were read. Empty of labels of others.
     """
 
     program: str
@@ -36,6 +39,7 @@ class Provenance:
     wall_seconds: float
     attempts: tuple[str, ...]
     finished_at: float
+    surroundings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

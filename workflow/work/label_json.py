@@ -47,6 +47,7 @@ def label_to_json(record: Label | LabelFailure) -> dict[str, Any]:
             "wall_seconds": float(provenance.wall_seconds),
             "attempts": list(provenance.attempts),
             "finished_at": float(provenance.finished_at),
+            "surroundings": dict(provenance.surroundings),
         },
     }
 
@@ -97,6 +98,7 @@ def label_from_json(document: Any) -> Label | LabelFailure:
             wall_seconds=float(provenance["wall_seconds"]),
             attempts=tuple(provenance["attempts"]),
             finished_at=float(provenance["finished_at"]),
+            surroundings=provenance.get("surroundings", {}),
         ),
     )
 

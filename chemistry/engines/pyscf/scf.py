@@ -10,6 +10,7 @@ from pyscf.scf import stability
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.fitting import built, fitting_basis
+from chemistry.engines.pyscf.functional import functional_of
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import FloatArray
 from chemistry.units import (
@@ -67,7 +68,8 @@ def mean_field(mol: Any, calculation: Calculation, memory_mb: float) -> Any:
     open_shell = mol.spin != 0
     if calculation.kind == "dft":
         mf = dft.UKS(mol) if open_shell else dft.RKS(mol)
-        mf.xc = calculation.method
+        functional = functional_of(calculation.method)
+        mf.xc, mf.nlc, mf.disp = functional.code, functional.nlc, False
         mf.grids.level = _GRID_LEVEL
     else:
         mf = scf.UHF(mol) if open_shell else scf.RHF(mol)
@@ -180,7 +182,7 @@ def unrestricted_lowering(mf: Any) -> float:
         return 0.0
     unrestricted = dft.UKS(mf.mol, xc=mf.xc) if hasattr(mf, "xc") else scf.UHF(mf.mol)
     if hasattr(mf, "grids"):
-        unrestricted.grids = mf.grids
+        unrestricted.grids, unrestricted.nlc, unrestricted.disp = mf.grids, mf.nlc, False
     if getattr(mf, "with_df", None):
         unrestricted = unrestricted.density_fit()
         unrestricted.with_df = mf.with_df

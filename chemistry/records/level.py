@@ -33,7 +33,8 @@ from chemistry.records.spelling import usual_spelling
 from chemistry.records.structure import Structure
 
 # Their authors define 3-21G and the 6-31G family with six Cartesian d functions; Gaussian, and so
-# the ANI data sets, follow them. 6-311G and all later families have five spherical ones.
+# the ANI data sets, follow them. 6-311G and all later families have five spherical ones. The f
+# functions of 6-31G(2df,p), the basis of QM9, are seven spherical ones there.
 _CARTESIAN_BASES = re.compile(r"(3-21|4-31|6-31)\+{0,2}g")
 
 

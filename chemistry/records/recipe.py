@@ -94,7 +94,7 @@ class Calculation:
     basis : str or None
         Lower case; None for a semiempirical method.
     cartesian : bool
-        Six d functions instead of five, ten f instead of seven.
+        Six d functions instead of five; f functions stay seven, as Gaussian has them in 6-31G*.
     frozen_core : bool
         Chemical core orbitals are not correlated; without meaning for HF and DFT.
     density_fitting : bool

@@ -8,6 +8,7 @@ not fit.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
@@ -37,6 +38,7 @@ from chemistry.units import (
 )
 
 _DLPNO_SINCE = (1, 11)
+_SPLIT_POLARISATION = re.compile(r"6-31\+{0,2}g\((\d|d,\d)")
 _SAME_ENERGY_HARTREE = 1e-9
 
 LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
@@ -80,9 +82,15 @@ class Psi4Engine:
     def unsupported_elements(
         cls, level: LevelOfTheory, atomic_numbers: Iterable[int]
     ) -> tuple[int, ...]:
-        """Return the elements that one of the level's bases lacks."""
+        """Return the elements that one of the level's bases lacks, or gives six d and f functions.
+
+        Psi4 has either six d and ten f functions or five and seven, and the level six and seven.
+        """
         psi4 = find_psi4()
-        supported = [psi4.basis_elements(str(c.basis)) or frozenset() for c in level.calculations]
+        supported = [
+            psi4.basis_elements(str(c.basis), without_f=c.cartesian) or frozenset()
+            for c in level.calculations
+        ]
         return tuple(
             sorted(
                 {
@@ -254,6 +262,11 @@ def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
         return "Psi4 computes no LNO-CCSD(T); take engine pyscf"
     if isinstance(calculation.truncation, PairNaturalOrbitals) and psi4.release < _DLPNO_SINCE:
         return f"DLPNO-CCSD(T) came with Psi4 1.11; this one is {psi4.version}"
+    if _SPLIT_POLARISATION.match(str(calculation.basis)):
+        return (
+            f"{calculation.basis} may have other exponents in Psi4 than Gaussian's, which the level "
+            "means; take engine pyscf"
+        )
     if psi4.basis_elements(str(calculation.basis)) is None:
         offer = nearest(str(calculation.basis), psi4.bases())
         return f"Psi4 knows no basis {calculation.basis!r}; the nearest known one is {offer!r}"

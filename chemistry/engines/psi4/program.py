@@ -32,6 +32,7 @@ _KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR", "OPENBLAS_CORETY
 BLAS at other data or settings."""
 
 _BASIS_ELEMENT = re.compile(r"^([A-Za-z]{1,2})\s+0\s*$", re.MULTILINE)
+_BEYOND_D = re.compile(r"^[FGHIfghi]\s+\d+\s+[\d.]+\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +95,20 @@ class Psi4:
             command += ["--memory", f"{resources.memory_gb * 1000:.0f} MB"]
         return command
 
-    def basis_elements(self, basis: str) -> frozenset[str] | None:
-        """Return the symbols of the elements that a basis has; None if Psi4 has no such basis."""
+    def basis_elements(self, basis: str, *, without_f: bool = False) -> frozenset[str] | None:
+        """Return the symbols of the elements that a basis has; None if Psi4 has no such basis.
+
+        With `without_f`, only those that have no functions beyond d.
+        """
         file = self._basis_folder() / f"{_file_name(basis)}.gbs"
         if not file.is_file():
             return None
-        return frozenset(s.capitalize() for s in _BASIS_ELEMENT.findall(file.read_text()))
+        _, *parts = _BASIS_ELEMENT.split(file.read_text())
+        return frozenset(
+            symbol.capitalize()
+            for symbol, shells in zip(parts[::2], parts[1::2], strict=True)
+            if not (without_f and _BEYOND_D.search(shells))
+        )
 
     def bases(self) -> list[str]:
         """Return the names of all bases, in the spelling of their files."""

@@ -9,6 +9,7 @@ from pyscf import gto
 
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.library import core_potential, functions, why_unusable
+from chemistry.engines.pyscf.six_d import with_sixth_d
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR
@@ -32,13 +33,15 @@ def build(structure: Structure, calculation: Calculation) -> Any:
         reason = why_unusable(basis, symbol)
         if reason is not None:
             raise CalculationFailed("input", reason)
+    shells = {symbol: functions(basis, symbol) for symbol in elements}
+    is_mixed = calculation.cartesian and any(s[0] > 2 for own in shells.values() for s in own)
     mol = gto.M(
         # PySCF's own conversion of Å is of an older CODATA: hand it bohr.
         atom=list(zip(symbols, (structure.positions / ANGSTROM_PER_BOHR).tolist(), strict=True)),
         unit="Bohr",
-        basis={symbol: list(functions(basis, symbol)) for symbol in elements},
+        basis={symbol: with_sixth_d(s) if is_mixed else list(s) for symbol, s in shells.items()},
         ecp={s: list(core) for s in elements if (core := core_potential(basis, s)) is not None},
-        cart=calculation.cartesian,
+        cart=calculation.cartesian and not is_mixed,
         charge=structure.charge,
         spin=structure.multiplicity - 1,
         symmetry=False,

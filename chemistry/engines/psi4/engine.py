@@ -87,16 +87,19 @@ class Psi4Engine:
         Psi4 has either six d and ten f functions or five and seven, and the level six and seven.
         """
         psi4 = find_psi4()
-        supported = [
-            psi4.basis_elements(str(c.basis), without_f=c.cartesian) or frozenset()
+        supported = [psi4.basis_elements(str(c.basis)) or frozenset() for c in level.calculations]
+        mixed = {
+            element
             for c in level.calculations
-        ]
+            if c.cartesian
+            for element in psi4.elements_beyond_d(str(c.basis))
+        }
         return tuple(
             sorted(
                 {
                     int(z)
                     for z in atomic_numbers
-                    if not all(symbol(int(z)) in elements for elements in supported)
+                    if not all(symbol(int(z)) in elements - mixed for elements in supported)
                 }
             )
         )
@@ -264,14 +267,15 @@ def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
         return f"DLPNO-CCSD(T) came with Psi4 1.11; this one is {psi4.version}"
     if _SPLIT_POLARISATION.match(str(calculation.basis)):
         return (
-            f"{calculation.basis} may have other exponents in Psi4 than Gaussian's, which the level "
-            "means; take engine pyscf"
+            f"{calculation.basis} may have other exponents in Psi4 than Gaussian's, which are "
+            "meant; take engine pyscf"
         )
     if psi4.basis_elements(str(calculation.basis)) is None:
         offer = nearest(str(calculation.basis), psi4.bases())
         return f"Psi4 knows no basis {calculation.basis!r}; the nearest known one is {offer!r}"
-    is_plain = calculation.kind != "dft" and calculation.dispersion is None
-    return None if is_plain else _refuse_functional(psi4, calculation.method)
+    if calculation.dispersion is not None:
+        return f"Psi4 leaves {calculation.dispersion} to other programs; take engine pyscf"
+    return _refuse_functional(psi4, calculation.method) if calculation.kind == "dft" else None
 
 
 @lru_cache

@@ -95,20 +95,19 @@ class Psi4:
             command += ["--memory", f"{resources.memory_gb * 1000:.0f} MB"]
         return command
 
-    def basis_elements(self, basis: str, *, without_f: bool = False) -> frozenset[str] | None:
-        """Return the symbols of the elements that a basis has; None if Psi4 has no such basis.
-
-        With `without_f`, only those that have no functions beyond d.
-        """
+    def basis_elements(self, basis: str) -> frozenset[str] | None:
+        """Return the symbols of the elements that a basis has; None if Psi4 has no such basis."""
         file = self._basis_folder() / f"{_file_name(basis)}.gbs"
         if not file.is_file():
             return None
+        return frozenset(s.capitalize() for s in _BASIS_ELEMENT.findall(file.read_text()))
+
+    def elements_beyond_d(self, basis: str) -> frozenset[str]:
+        """Return the symbols of the elements that have f or higher functions in a basis."""
+        file = self._basis_folder() / f"{_file_name(basis)}.gbs"
         _, *parts = _BASIS_ELEMENT.split(file.read_text())
-        return frozenset(
-            symbol.capitalize()
-            for symbol, shells in zip(parts[::2], parts[1::2], strict=True)
-            if not (without_f and _BEYOND_D.search(shells))
-        )
+        each = zip(parts[::2], parts[1::2], strict=True)
+        return frozenset(symbol.capitalize() for symbol, text in each if _BEYOND_D.search(text))
 
     def bases(self) -> list[str]:
         """Return the names of all bases, in the spelling of their files."""

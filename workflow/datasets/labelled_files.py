@@ -14,6 +14,7 @@ from ase import Atoms
 from chemistry.errors import InputError
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import Composite
+from chemistry.records.spelling import usual_spelling
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_HARTREE
 from workflow.datasets.export.facts import column_name
@@ -141,7 +142,7 @@ def _read_extxyz(path: Path, level: LevelOfTheory) -> Labels:
     found = False
     try:
         for i, atoms in enumerate(ase.io.iread(path, index=":", format="extxyz")):
-            if str(atoms.info.get("level", level.name)) == level.name:
+            if usual_spelling(str(atoms.info.get("level", level.name))) == level.name:
                 found = True
                 yield _frame_label(atoms, f"{path}, frame {i}")
     except UNREADABLE_XYZ as error:

@@ -5,12 +5,12 @@ are loaded, some of them late. So the import has to happen without it; afterward
 """
 
 import os
-import runpy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
+from importlib.util import module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +65,14 @@ def _configuration() -> dict[str, Any]:
 
 @lru_cache
 def _own_configuration() -> dict[str, Any]:
-    """Run PySCF's configuration module once more, without settings."""
+    """Import PySCF's configuration module once more, without settings."""
+    spec = sys.modules["pyscf.__config__"].__spec__
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
     with _closed_environment():
-        return runpy.run_path(str(_configuration()["__file__"]))
+        spec.loader.exec_module(module)
+    return vars(module)
 
 
 @contextmanager

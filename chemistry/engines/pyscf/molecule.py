@@ -34,6 +34,8 @@ def build(structure: Structure, calculation: Calculation) -> Any:
         if reason is not None:
             raise CalculationFailed("input", reason)
     shells = {symbol: functions(basis, symbol) for symbol in elements}
+    # Six d beside seven f functions: only where an element has f, so that energies of all other
+    # molecules are those of PySCF's own Cartesian functions.
     is_mixed = calculation.cartesian and any(s[0] > 2 for own in shells.values() for s in own)
     mol = gto.M(
         # PySCF's own conversion of Å is of an older CODATA: hand it bohr.

@@ -46,6 +46,7 @@ def attempt(
     level: LevelOfTheory,
     program: tuple[str, str],
     compute: Callable[[list[str]], Outcome],
+    surroundings: Mapping[str, str] | None = None,
 ) -> Label | LabelFailure:
     """Check the structure, compute, check the outcome, and say what it cost.
 
@@ -57,6 +58,8 @@ def attempt(
     compute : callable
         Gets an empty list to which it adds the steps of its ladder that it takes; raises
         CalculationFailed.
+    surroundings : mapping of str to str, or None
+        For the label's provenance; None where nothing is known of them.
     """
     attempts: list[str] = []
     cpu, wall = _cpu_seconds(), time.perf_counter()
@@ -89,6 +92,7 @@ def attempt(
             wall_seconds=time.perf_counter() - wall,
             attempts=tuple(attempts),
             finished_at=time.time(),
+            surroundings=surroundings or {},
         ),
     )
 

@@ -13,6 +13,7 @@ from tblite.interface import Calculator
 from chemistry.engines.base import Resources
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
+from chemistry.engines.surroundings import Surroundings
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import Calculation
@@ -23,6 +24,7 @@ from chemistry.units import (
     EV_PER_HARTREE,
 )
 
+_SURROUNDINGS = Surroundings()
 _METHODS = {"gfn2-xtb": "GFN2-xTB", "gfn1-xtb": "GFN1-xTB"}
 _HEAVIEST_ELEMENT = 86
 _EEQ_GUESS = 1
@@ -35,7 +37,7 @@ LADDER = (("default mixing", 0.4, 250), ("mixing damped to 0.1", 0.1, 1000))
 
 
 class TBLiteEngine:
-    """`TBLiteEngine(level, Resources()).label(structure)`; threads are those of OMP_NUM_THREADS."""
+    """`TBLiteEngine(level, Resources()).label(structure)`."""
 
     name: ClassVar[str] = "tblite"
 
@@ -66,13 +68,15 @@ class TBLiteEngine:
 
     def label(self, structure: Structure, *, is_second: bool = False) -> Label | LabelFailure:
         """Compute energy, forces and dipole; the dipole of an ion is that about the origin."""
-        program = (self.name, self.version())
-        return attempt(
-            structure,
-            self._level,
-            program,
-            lambda steps: self._run(structure, steps, is_second=is_second),
-        )
+        program, threads = (self.name, self.version()), self._resources.threads
+        with _SURROUNDINGS.limited(threads):
+            return attempt(
+                structure,
+                self._level,
+                program,
+                lambda steps: self._run(structure, steps, is_second=is_second),
+                _SURROUNDINGS.facts(threads),
+            )
 
     def _run(self, structure: Structure, steps: list[str], *, is_second: bool) -> Outcome:
         unsupported = self.unsupported_elements(self._level, structure.atomic_numbers)

@@ -32,6 +32,9 @@ class Provenance:
     finished_at : float
         Seconds since 1970-01-01 UTC.
     checked : Checked
+    surroundings : mapping of str to str
+        What around the program may matter: threads, the BLAS and the processor that it takes this
+        for, versions of libraries, and that nobody's settings were read. Empty of labels of others.
     """
 
     program: str
@@ -42,6 +45,7 @@ class Provenance:
     attempts: tuple[str, ...]
     finished_at: float
     checked: Checked = "computed"
+    surroundings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

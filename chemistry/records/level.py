@@ -28,10 +28,12 @@ from chemistry.records.recipe import (
     Term,
     Truncation,
 )
+from chemistry.records.spelling import usual_spelling
 from chemistry.records.structure import Structure
 
 # Their authors define 3-21G and the 6-31G family with six Cartesian d functions; Gaussian, and so
-# the ANI data sets, follow them. 6-311G and all later families have five spherical ones.
+# the ANI data sets, follow them. 6-311G and all later families have five spherical ones. The f
+# functions of 6-31G(2df,p), the basis of QM9, are seven spherical ones there.
 _CARTESIAN_BASES = re.compile(r"(3-21|4-31|6-31)\+{0,2}g")
 
 
@@ -238,10 +240,11 @@ def find_level(spec: str) -> LevelOfTheory:
     InputError
         The spec is neither; the message offers the nearest known name.
     """
-    text = _canonical(spec)
+    text = usual_spelling(spec)
     if text in LEVELS:
         return LEVELS[text]
     method, _, basis = text.partition("/")
+    _refuse_many_meanings(spec, method)
     truncation = next((t for t in _TRUNCATIONS if method == f"{t.prefix}ccsd(t)"), None)
     spelled_out = bool(method and basis) and not re.search(r"[/\s]", method + basis)
     if spelled_out and not basis.startswith("cbs") and method not in SEMIEMPIRICAL_METHODS:
@@ -252,7 +255,21 @@ def find_level(spec: str) -> LevelOfTheory:
     )
 
 
-def _canonical(spec: str) -> str:
-    """Lower case, and one spelling for the polarisation functions of Pople's bases."""
-    text = spec.strip().lower().replace("ω", "w")
-    return text.replace("g(d,p)", "g**").replace("g(d)", "g*")
+def _refuse_many_meanings(spec: str, method: str) -> None:
+    """Refuse a method that programs would take for different things.
+
+    Raises
+    ------
+    InputError
+    """
+    if re.search(r"[*+,:;]|^[-.\d]", method):
+        raise InputError(
+            f"level {spec!r}: a functional is one name without numbers or operators, such as "
+            "b3lyp or pbe0; sums of functionals are not computed"
+        )
+    if re.search(r"-d3(atm|2b|m|op)?$", method) and method != "wb97x-d3":
+        functional = method.rpartition("-")[0]
+        raise InputError(
+            f"level {spec!r} does not say which damping its dispersion has: "
+            f"write {functional}-d3bj or {functional}-d3zero"
+        )

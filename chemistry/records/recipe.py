@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from chemistry.records.spelling import split_dispersion
+
 MethodKind: TypeAlias = Literal["semiempirical", "hf", "dft", "mp2", "ccsd(t)"]
 
 SEMIEMPIRICAL_METHODS = ("gfn2-xtb", "gfn1-xtb")
@@ -87,11 +89,12 @@ class Calculation:
     Attributes
     ----------
     method : str
-        Lower case: "gfn2-xtb", "hf", "mp2", "ccsd(t)" or the name of a density functional.
+        Lower case: "gfn2-xtb", "hf", "mp2", "ccsd(t)" or the name of a density functional; "hf" and
+        functionals may bear a dispersion correction, "b3lyp-d3bj".
     basis : str or None
         Lower case; None for a semiempirical method.
     cartesian : bool
-        Six d functions instead of five, ten f instead of seven.
+        Six d functions instead of five; f functions stay seven, as Gaussian has them in 6-31G*.
     frozen_core : bool
         Chemical core orbitals are not correlated; without meaning for HF and DFT.
     density_fitting : bool
@@ -118,9 +121,19 @@ class Calculation:
         """Family of the method; whatever is not known by name is a density functional."""
         if self.method in SEMIEMPIRICAL_METHODS:
             return "semiempirical"
-        if self.method in ("hf", "mp2", "ccsd(t)"):
+        if self.method in ("mp2", "ccsd(t)"):
             return self.method  # type: ignore[return-value]
-        return "dft"
+        return "hf" if self.functional == "hf" else "dft"
+
+    @property
+    def functional(self) -> str:
+        """The method without its dispersion correction."""
+        return split_dispersion(self.method)[0]
+
+    @property
+    def dispersion(self) -> str | None:
+        """The dispersion correction on top of the mean field: "d3bj", "d3zero", "d4" or None."""
+        return split_dispersion(self.method)[1]
 
     @property
     def correlated(self) -> bool:

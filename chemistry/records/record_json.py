@@ -120,6 +120,7 @@ def label_to_json(record: Label | LabelFailure) -> dict[str, Any]:
             "attempts": list(provenance.attempts),
             "finished_at": float(provenance.finished_at),
             "checked": provenance.checked,
+            "surroundings": dict(provenance.surroundings),
         },
     }
 
@@ -171,6 +172,7 @@ def label_from_json(document: Any) -> Label | LabelFailure:
             attempts=tuple(provenance["attempts"]),
             finished_at=float(provenance["finished_at"]),
             checked=provenance.get("checked", "computed"),
+            surroundings=provenance.get("surroundings", {}),
         ),
     )
 

@@ -209,7 +209,7 @@ def test_every_level_has_an_engine_by_default() -> None:
         ("wb97xx/6-31g*", "wb97x"),
         ("wb97x/6-31gg*", "6-31g*"),
         ("wb97x-d3/6-31g*", "dispersion"),
-        ("b3lyp-d3bj/def2-svp", "dispersion"),
+        ("b3lyp-d/def2-svp", "dispersion"),
     ],
 )
 def test_pyscf_refuses_what_it_does_not_know_with_the_nearest_name(level: str, offer: str) -> None:

@@ -224,3 +224,20 @@ def test_open_shells_are_refused_where_the_level_is_truncated(
     failure = Psi4Engine(level, Resources()).label(replace(AMINYL, multiplicity=2))
     assert isinstance(failure, LabelFailure)
     assert failure.kind == "input"
+
+
+@pytest.mark.psi4
+@pytest.mark.parametrize("method", ["b2plyp", "pbe0-2", "mp3", "b3lyp-d3bj"])
+def test_psi4_refuses_what_is_more_than_a_mean_field(method: str) -> None:
+    """It would give the energy of the mean field alone, and forces of the whole."""
+    assert Psi4Engine.refuse(find_level(f"{method}/sto-3g")) is not None
+
+
+@pytest.mark.psi4
+def test_psi4_cannot_have_six_d_beside_seven_f() -> None:
+    assert Psi4Engine.unsupported_elements(find_level("wb97x/6-31g*"), [1, 6, 17, 26]) == (26,)
+
+
+def test_split_polarisation_is_gaussians(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", impostor(tmp_path, "echo 1.9.1"))
+    assert "take engine pyscf" in str(Psi4Engine.refuse(find_level("hf/6-31g(2df,p)")))

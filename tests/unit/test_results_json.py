@@ -14,7 +14,12 @@ from chemistry.errors import StoreError
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.molecule import Molecule
-from chemistry.records.record_json import structure_from_json, structure_to_json
+from chemistry.records.record_json import (
+    label_from_json,
+    label_to_json,
+    structure_from_json,
+    structure_to_json,
+)
 from chemistry.records.structure import Origin, Structure
 from model.evaluation import MoleculeErrors
 from model.history import MemberHistory, TrainingHistory
@@ -69,6 +74,7 @@ def label() -> Label:
             wall_seconds=0.2,
             attempts=("a", "b"),
             finished_at=0.3,
+            surroundings={"threads": "1"},
         ),
     )
 
@@ -250,3 +256,11 @@ def test_a_training_set_holds_no_failures(tmp_path):
     (tmp_path / "data.jsonl").write_text(json.dumps(document))
     with pytest.raises(ValueError, match="holds a failure where a label should be"):
         read_labelled(tmp_path / "data.jsonl")
+
+
+def test_a_label_of_before_surroundings_were_recorded_is_read() -> None:
+    document = label_to_json(label())
+    del document["provenance"]["surroundings"]
+    read = label_from_json(document)
+    assert isinstance(read, Label)
+    assert read.provenance.surroundings == {}

@@ -13,6 +13,7 @@ from workflow.cli.options import (
     Run,
     RunFolderOption,
     SpinMeans,
+    echo_json,
     echo_record,
     machine,
 )
@@ -209,6 +210,29 @@ def label(
         skip_bad=skip_bad,
         given=Given(charge=charge, multiplicity=multiplicity, spin_means=spin_means),
     )
+
+
+@app.command()
+def level(
+    name: Annotated[str, typer.Argument(help="Level of theory: wb97x/6-31g*, ccsd(t)*/cbs, …")],
+    engine: Annotated[str | None, typer.Option(help="Default: the level's own.")] = None,
+    molecule: Annotated[
+        str | None, typer.Option(help="A SMILES: its elements, and the cost of its label.")
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Print what will be computed: functional, dispersion, basis, core, engine, and the cost.
+
+    Example: rung level b3lyp-d3bj/def2-svp --molecule CCO
+    """
+    from workflow.report.level import report_level
+
+    found = report_level(name, engine, molecule)
+    if as_json:
+        echo_json(found.document())
+    else:
+        for line in found.lines():
+            typer.echo(line)
 
 
 @app.command()

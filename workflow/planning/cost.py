@@ -20,7 +20,11 @@ class PowerLaw:
 
     def __call__(self, structure: Structure) -> float:
         """Return the predicted CPU seconds of a structure's label."""
-        return float(self.prefactor * n_electrons(structure) ** self.exponent)
+        return self.seconds(n_electrons(structure))
+
+    def seconds(self, electrons: int) -> float:
+        """Return the predicted CPU seconds of a label of so many electrons."""
+        return float(self.prefactor * electrons**self.exponent)
 
 
 def n_electrons(structure: Structure) -> int:

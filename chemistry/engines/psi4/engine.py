@@ -8,6 +8,7 @@ not fit.
 """
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
@@ -38,6 +39,8 @@ from chemistry.units import (
 )
 
 _DLPNO_SINCE = (1, 11)
+_SPLIT_POLARISATION = re.compile(r"6-31\+{0,2}g\((\d|d,\d)")
+_SAME_ENERGY_HARTREE = 1e-9
 
 LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
     ("DIIS", {"maxiter": 60}),
@@ -80,15 +83,24 @@ class Psi4Engine:
     def unsupported_elements(
         cls, level: LevelOfTheory, atomic_numbers: Iterable[int]
     ) -> tuple[int, ...]:
-        """Return the elements that one of the level's bases lacks."""
+        """Return the elements that one of the level's bases lacks, or gives six d and f functions.
+
+        Psi4 has either six d and ten f functions or five and seven, and the level six and seven.
+        """
         psi4 = find_psi4()
         supported = [psi4.basis_elements(str(c.basis)) or frozenset() for c in level.calculations]
+        mixed = {
+            element
+            for c in level.calculations
+            if c.cartesian
+            for element in psi4.elements_beyond_d(str(c.basis))
+        }
         return tuple(
             sorted(
                 {
                     int(z)
                     for z in atomic_numbers
-                    if not all(symbol(int(z)) in elements for elements in supported)
+                    if not all(symbol(int(z)) in elements - mixed for elements in supported)
                 }
             )
         )
@@ -98,7 +110,14 @@ class Psi4Engine:
         program = (self.name, self.version())
         guess = _OTHER_GUESS if is_second else {}
         return attempt(
-            structure, self._level, program, lambda steps: self._run(structure, steps, guess)
+            structure,
+            self._level,
+            program,
+            lambda steps: self._run(structure, steps, guess),
+            {
+                "settings": "neither ~/.psi4rc nor variables",
+                "threads": str(self._resources.threads),
+            },
         )
 
     def _run(self, structure: Structure, steps: list[str], guess: _Keywords) -> Outcome:
@@ -120,6 +139,8 @@ class Psi4Engine:
             )
         answer = self._call(recipe, "gradient", structure, steps, guess)
         variables = answer["extras"]["qcvars"]
+        if not _is_of_the_mean_field(variables):
+            raise CalculationFailed("input", f"{recipe.method} is more than a mean field in Psi4")
         gradient = np.asarray(answer["return_result"], dtype=np.float64).reshape(-1, 3)
         return Outcome(
             energy=float(variables["SCF TOTAL ENERGY"]) * EV_PER_HARTREE,
@@ -245,18 +266,42 @@ def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
         return "Psi4 computes no LNO-CCSD(T); take engine pyscf"
     if isinstance(calculation.truncation, PairNaturalOrbitals) and psi4.release < _DLPNO_SINCE:
         return f"DLPNO-CCSD(T) came with Psi4 1.11; this one is {psi4.version}"
+    if _SPLIT_POLARISATION.match(str(calculation.basis)):
+        return (
+            f"{calculation.basis} may have other exponents in Psi4 than Gaussian's, which are "
+            "meant; take engine pyscf"
+        )
     if psi4.basis_elements(str(calculation.basis)) is None:
         offer = closest(str(calculation.basis), psi4.bases())
         return f"Psi4 knows no basis {calculation.basis!r}; the nearest known one is {offer!r}"
+    if calculation.dispersion is not None:
+        return f"Psi4 leaves {calculation.dispersion} to other programs; take engine pyscf"
     return _refuse_functional(psi4, calculation.method) if calculation.kind == "dft" else None
 
 
 @lru_cache
 def _refuse_functional(psi4: Psi4, functional: str) -> str | None:
-    """Ask Psi4 itself, with a hydrogen molecule: it offers the nearest names."""
+    """Ask Psi4 itself, with a hydrogen molecule: it offers the nearest names.
+
+    It takes any of its methods for a functional, and computes double hybrids only in part where the
+    energy of the mean field is asked for: both are told by an energy that is not the mean field's.
+    """
     hydrogen = Structure(
         atomic_numbers=np.array([1, 1]), positions=np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
     )
     calculation = Calculation(method=functional, basis="sto-3g")
-    answer = psi4.call(request_of(calculation, "energy", hydrogen, {}), Resources())
-    return None if answer["success"] else _failure(answer)[1]
+    answer = psi4.call(request_of(calculation, "gradient", hydrogen, {}), Resources())
+    if not answer["success"]:
+        return _failure(answer)[1]
+    if _is_of_the_mean_field(answer["extras"]["qcvars"]):
+        return None
+    return (
+        f"{functional} is no functional with forces in Psi4: its energy has a part beyond the mean "
+        "field; take a functional such as b3lyp"
+    )
+
+
+def _is_of_the_mean_field(variables: Mapping[str, Any]) -> bool:
+    """Whether the energy that belongs to the gradient is the one that the SCF minimises."""
+    total, mean_field = (float(variables[f"{name} ENERGY"]) for name in ("CURRENT", "SCF TOTAL"))
+    return abs(total - mean_field) < _SAME_ENERGY_HARTREE

@@ -27,10 +27,12 @@ _HOW_TO_INSTALL = (
 _OLDEST = (1, 3)
 _QCSCHEMA_SINCE = (1, 4)
 
-# What points Python, or Psi4, at an environment that is not Psi4's own.
-_FOREIGN_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PSIDATADIR", "PSI_SCRATCH")
+_KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "LANG", "TMPDIR", "OPENBLAS_CORETYPE")
+"""All that Psi4 gets of the environment, but for rung's own: so nothing points Python, Psi4 or its
+BLAS at other data or settings."""
 
 _BASIS_ELEMENT = re.compile(r"^([A-Za-z]{1,2})\s+0\s*$", re.MULTILINE)
+_BEYOND_D = re.compile(r"^[FGHIfghi]\s+\d+\s+[\d.]+\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,7 @@ class Psi4:
             done = subprocess.run(
                 self._command(file, resources),
                 cwd=folder,
-                env=_environment(resources.threads),
+                env=_environment(resources.threads, folder),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -100,6 +102,13 @@ class Psi4:
             return None
         return frozenset(s.capitalize() for s in _BASIS_ELEMENT.findall(file.read_text()))
 
+    def elements_beyond_d(self, basis: str) -> frozenset[str]:
+        """Return the symbols of the elements that have f or higher functions in a basis."""
+        file = self._basis_folder() / f"{_file_name(basis)}.gbs"
+        _, *parts = _BASIS_ELEMENT.split(file.read_text())
+        each = zip(parts[::2], parts[1::2], strict=True)
+        return frozenset(symbol.capitalize() for symbol, text in each if _BEYOND_D.search(text))
+
     def bases(self) -> list[str]:
         """Return the names of all bases, in the spelling of their files."""
         return sorted(file.stem for file in self._basis_folder().glob("*.gbs"))
@@ -129,7 +138,7 @@ def _ask(path: str) -> Psi4:
         done = subprocess.run(
             [path, "--version"],
             cwd=folder,
-            env=_environment(1),
+            env=_environment(1, Path(folder)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -149,9 +158,11 @@ def _ask(path: str) -> Psi4:
     return Psi4(path=Path(path), version=done.stdout.strip(), release=release)
 
 
-def _environment(threads: int) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in _FOREIGN_VARIABLES}
-    return kept | {"OMP_NUM_THREADS": str(threads), "OPENBLAS_NUM_THREADS": str(threads)}
+def _environment(threads: int, home: Path) -> dict[str, str]:
+    """Return the environment of a call: an empty home has no ~/.psi4rc, which Psi4 would run."""
+    kept = {k: v for k, v in os.environ.items() if k in _KEPT_VARIABLES or k.startswith("RUNG_")}
+    own = {"HOME": str(home), "PYTHONNOUSERSITE": "1"}
+    return kept | own | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
 
 
 def _file_name(basis: str) -> str:

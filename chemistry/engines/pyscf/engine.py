@@ -7,6 +7,7 @@ cc-pVTZ/JK auxiliary basis, grid level 4 with its response in the gradient, and 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import ClassVar
 
 import pyscf
@@ -17,14 +18,18 @@ import pyscf.__all__
 import pyscf.df.grad
 from pyscf import lib
 from pyscf.dft import libxc
-from pyscf.scf import dispersion
 
 from chemistry.engines.base import Resources
 from chemistry.engines.outcome import Outcome, attempt
 from chemistry.engines.pyscf import molecule, scf
+from chemistry.engines.pyscf.closed import refuse_settings
+from chemistry.engines.pyscf.dispersion import dispersion, refuse_dispersion
+from chemistry.engines.pyscf.functional import functional_of
+from chemistry.engines.pyscf.library import refuse_basis
 from chemistry.engines.pyscf.lno import lno_is_installed
 from chemistry.engines.pyscf.parts import Parts
-from chemistry.names import closest
+from chemistry.engines.surroundings import Surroundings
+from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import (
@@ -36,7 +41,9 @@ from chemistry.records.recipe import (
     PairNaturalOrbitals,
 )
 from chemistry.records.structure import Structure
-from chemistry.units import EV_PER_HARTREE
+from chemistry.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
+
+_SURROUNDINGS = Surroundings()
 
 
 class PySCFEngine:
@@ -45,6 +52,7 @@ class PySCFEngine:
     name: ClassVar[str] = "pyscf"
 
     def __init__(self, level: LevelOfTheory, resources: Resources) -> None:
+        refuse_settings()
         self._level = level
         self._resources = resources
         self._memory_mb = resources.memory_gb * 1000
@@ -64,8 +72,8 @@ class PySCFEngine:
                 return f"PySCF computes no {calculation.method}; take engine tblite"
             if isinstance(calculation.truncation, PairNaturalOrbitals):
                 return "PySCF computes no DLPNO-CCSD(T); take engine psi4"
-            functional = calculation.method if calculation.kind == "dft" else "hf"
-            reason = _refuse_functional(functional) or _refuse_basis(str(calculation.basis))
+            reason = _refuse_functional(calculation) or refuse_basis(str(calculation.basis))
+            reason = reason or refuse_dispersion(calculation)
             if reason:
                 return reason
         return None
@@ -74,7 +82,7 @@ class PySCFEngine:
     def unsupported_elements(
         cls, level: LevelOfTheory, atomic_numbers: Iterable[int]
     ) -> tuple[int, ...]:
-        """Return the elements that one of the level's bases lacks."""
+        """Return the elements that one of the level's bases cannot describe."""
         numbers = set(atomic_numbers)
         missing = {
             z
@@ -92,6 +100,7 @@ class PySCFEngine:
                 self._level,
                 program,
                 lambda steps: self._run(structure, steps, is_second=is_second),
+                _surroundings(self._level, self._resources),
             )
 
     def _run(self, structure: Structure, steps: list[str], *, is_second: bool) -> Outcome:
@@ -109,10 +118,18 @@ class PySCFEngine:
         mol = molecule.build(structure, calculation)
         mf = scf.mean_field(mol, calculation, self._memory_mb)
         cycles = scf.converge(mf, steps, is_second=is_second)
+        energy = float(mf.e_tot) * EV_PER_HARTREE
+        forces, components = scf.forces(mf, self._memory_mb), {}
+        if calculation.dispersion is not None:
+            correction, gradient = dispersion(mol, calculation)
+            components["dispersion"] = correction * EV_PER_HARTREE
+            energy += components["dispersion"]
+            forces = forces - gradient * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
         return Outcome(
-            energy=float(mf.e_tot) * EV_PER_HARTREE,
-            forces=scf.forces(mf, self._memory_mb),
+            energy=energy,
+            forces=forces,
             dipole=scf.dipole(mf),
+            components=components,
             diagnostics=scf.diagnostics(mf, cycles) | scf.instability(mf, always=is_second),
         )
 
@@ -137,15 +154,22 @@ class PySCFEngine:
 @contextmanager
 def _session(resources: Resources) -> Iterator[None]:
     """Lend PySCF's process-wide settings, threads and scratch folder, to one label."""
-    threads, folder = lib.num_threads(), lib.param.TMPDIR
-    lib.num_threads(resources.threads)
+    folder = lib.param.TMPDIR
     if resources.scratch is not None:
         lib.param.TMPDIR = os.fspath(resources.scratch)
     try:
-        yield
+        with _SURROUNDINGS.limited(resources.threads):
+            yield
     finally:
-        lib.num_threads(threads)
         lib.param.TMPDIR = folder
+
+
+def _surroundings(level: LevelOfTheory, resources: Resources) -> dict[str, str]:
+    """Return what a label records of its surroundings."""
+    facts = {"settings": "none of PySCF's configuration", "libxc": libxc.libxc_version()}
+    if any(calculation.dispersion for calculation in level.calculations):
+        facts["pyscf-dispersion"] = version("pyscf-dispersion")
+    return facts | _SURROUNDINGS.facts(resources.threads)
 
 
 def _always_local(level: LevelOfTheory) -> bool:
@@ -155,24 +179,11 @@ def _always_local(level: LevelOfTheory) -> bool:
     return any(isinstance(c.truncation, LocalNaturalOrbitals) for c in calculations)
 
 
-def _refuse_functional(name: str) -> str | None:
-    known = [*libxc.XC_ALIAS, *(code.split("_XC_")[-1] for code in libxc.XC_CODES)]
-    try:
-        libxc.parse_xc(name)
-        corrected = dispersion.parse_dft(name)[2]
-    except (KeyError, ValueError, AssertionError):
-        offer = closest(name.upper(), [str(k) for k in known]).lower()
-        return f"PySCF knows no density functional {name!r}; the nearest known one is {offer!r}"
-    except NotImplementedError:
-        corrected = name
-    # libxc strips the suffix and PySCF then needs a package that rung does not bring.
-    if corrected or name.replace("-", "").replace("_", "") in ("wb97xd", "wb97xd3"):
-        return f"{name} needs a dispersion correction, which this engine does not compute"
-    return None
-
-
-def _refuse_basis(name: str) -> str | None:
-    if molecule.knows_basis(name):
+def _refuse_functional(calculation: Calculation) -> str | None:
+    if calculation.kind != "dft":
         return None
-    offer = closest(name, molecule.known_bases())
-    return f"PySCF knows no basis {name!r}; the nearest known one is {offer!r}"
+    try:
+        functional_of(calculation.method)
+    except InputError as error:
+        return str(error)
+    return None

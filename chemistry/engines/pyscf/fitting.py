@@ -3,10 +3,9 @@
 import re
 from typing import Any, Literal, TypeAlias
 
-from ase.data import chemical_symbols
 from pyscf import df, lib
 
-from chemistry.engines.pyscf.molecule import has_basis
+from chemistry.engines.pyscf.library import functions
 
 Purpose: TypeAlias = Literal["scf", "mp2", "coupled cluster"]
 
@@ -14,7 +13,7 @@ _CARDINAL = re.compile(r"(?:aug-)?cc-pv([dtq5])z")
 _BUFFER_MB = 100.0
 
 
-def fitting_basis(basis: str, mol: Any, purpose: Purpose) -> dict[str, str] | None:
+def fitting_basis(basis: str, mol: Any, purpose: Purpose) -> dict[str, list[Any]] | None:
     """Return the auxiliary basis by element; None for PySCF's choice.
 
     For the SCF cc-pVTZ/JK also with smaller bases: energies within 0.010 kcal/mol and forces
@@ -33,11 +32,10 @@ def fitting_basis(basis: str, mol: Any, purpose: Purpose) -> dict[str, str] | No
         wanted = [f"{diffuse}cc-pv{x if purpose == 'mp2' else following}z-ri", "def2-tzvpp-ri"]
     chosen = {}
     for symbol in {mol.atom_pure_symbol(i) for i in range(mol.natm)}:
-        z = chemical_symbols.index(symbol)  # mol.atom_charges() lack what an ECP replaces
-        usable = [auxiliary for auxiliary in wanted if has_basis(auxiliary, z)]
+        usable = [shells for auxiliary in wanted if (shells := functions(auxiliary, symbol))]
         if not usable:
             return None
-        chosen[symbol] = usable[0]
+        chosen[symbol] = list(usable[0])
     return chosen
 
 

@@ -1,15 +1,15 @@
 """Structure and basis to `pyscf.gto.Mole`, and the questions that have to be asked first."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
 from pyscf import gto
-from pyscf.lib.exceptions import BasisNotFoundError
 
 from chemistry.engines.outcome import CalculationFailed
+from chemistry.engines.pyscf.library import core_potential, functions, why_unusable
+from chemistry.engines.pyscf.six_d import with_sixth_d
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR
@@ -27,19 +27,23 @@ def build(structure: Structure, calculation: Calculation) -> Any:
         The basis lacks an element, or is nearly linearly dependent at this geometry.
     """
     basis = str(calculation.basis)
-    missing = elements_without(basis, structure.atomic_numbers)
-    if missing:
-        raise CalculationFailed(
-            "input", f"basis {basis} has no functions for {chemical_symbols[missing[0]]}"
-        )
     symbols = [chemical_symbols[z] for z in structure.atomic_numbers]
+    elements = sorted(set(symbols))
+    for symbol in elements:
+        reason = why_unusable(basis, symbol)
+        if reason is not None:
+            raise CalculationFailed("input", reason)
+    shells = {symbol: functions(basis, symbol) for symbol in elements}
+    # Six d beside seven f functions: only where an element has f, so that energies of all other
+    # molecules are those of PySCF's own Cartesian functions.
+    is_mixed = calculation.cartesian and any(s[0] > 2 for own in shells.values() for s in own)
     mol = gto.M(
         # PySCF's own conversion of Å is of an older CODATA: hand it bohr.
         atom=list(zip(symbols, (structure.positions / ANGSTROM_PER_BOHR).tolist(), strict=True)),
         unit="Bohr",
-        basis=basis,
-        ecp={symbol: basis for symbol in set(symbols) if gto.basis.load_ecp(basis, symbol)},
-        cart=calculation.cartesian,
+        basis={symbol: with_sixth_d(s) if is_mixed else list(s) for symbol, s in shells.items()},
+        ecp={s: list(core) for s in elements if (core := core_potential(basis, s)) is not None},
+        cart=calculation.cartesian and not is_mixed,
         charge=structure.charge,
         spin=structure.multiplicity - 1,
         symmetry=False,
@@ -56,31 +60,9 @@ def build(structure: Structure, calculation: Calculation) -> Any:
 
 
 def elements_without(basis: str, atomic_numbers: Iterable[int]) -> tuple[int, ...]:
-    """Return which elements the basis lacks, in increasing order."""
-    return tuple(sorted({int(z) for z in atomic_numbers if not has_basis(basis, int(z))}))
-
-
-def knows_basis(basis: str) -> bool:
-    """Whether PySCF has the basis for any element up to xenon."""
-    return any(has_basis(basis, z) for z in range(1, 55))
-
-
-def known_bases() -> list[str]:
-    """Return the basis names that PySCF lists, in their usual spelling where it keeps it."""
-    common = ("sto-3g", "3-21g", "6-31g", "6-31g*", "6-31g**", "6-31+g*", "6-311g**", "6-311++g**")
-    families = [f"{a}cc-pv{x}z" for a in ("", "aug-") for x in "dtq5"]
-    families += [f"def2-{s}" for s in ("svp", "svpd", "tzvp", "tzvpd", "tzvpp", "qzvp", "qzvpp")]
-    return [*common, *families, *gto.basis.ALIAS]
-
-
-def has_basis(basis: str, atomic_number: int) -> bool:
-    """Whether PySCF has functions of this basis, orbital or auxiliary, for an element."""
-    if not 1 <= atomic_number < len(chemical_symbols):
-        return False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that another package may know the basis
-            # An ECP basis may hold an empty list for an element that it does not describe.
-            return len(gto.basis.load(basis, chemical_symbols[atomic_number])) > 0
-    except (BasisNotFoundError, KeyError, AssertionError, OSError):
-        return False
+    """Return which elements the basis cannot describe, in increasing order."""
+    return tuple(
+        z
+        for z in sorted({int(z) for z in atomic_numbers})
+        if not 1 <= z < len(chemical_symbols) or why_unusable(basis, chemical_symbols[z])
+    )

@@ -10,6 +10,7 @@ from pyscf.scf import stability
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.fitting import built, fitting_basis
+from chemistry.engines.pyscf.functional import functional_of
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import FloatArray
 from chemistry.units import (
@@ -20,6 +21,8 @@ from chemistry.units import (
 
 _ENERGY_TOLERANCE_HARTREE = 1e-8
 _GRID_LEVEL = 4
+_NONLOCAL_GRID_LEVEL = 1
+"""Of VV10, whose cost grows with the square of the points: within 1e-4 kcal/mol of level 3."""
 _COARSE_GRID_LEVEL = 1
 _COARSE_TOLERANCE_HARTREE = 1e-6
 _SUSPICIOUS_GAP_EV = 2.5
@@ -67,8 +70,9 @@ def mean_field(mol: Any, calculation: Calculation, memory_mb: float) -> Any:
     open_shell = mol.spin != 0
     if calculation.kind == "dft":
         mf = dft.UKS(mol) if open_shell else dft.RKS(mol)
-        mf.xc = calculation.method
-        mf.grids.level = _GRID_LEVEL
+        functional = functional_of(calculation.method)
+        mf.xc, mf.nlc, mf.disp = functional.code, functional.nlc, False
+        mf.grids.level, mf.nlcgrids.level = _GRID_LEVEL, _NONLOCAL_GRID_LEVEL
     else:
         mf = scf.UHF(mol) if open_shell else scf.RHF(mol)
     if calculation.density_fitting:
@@ -130,6 +134,7 @@ def _coarse_density(mf: Any) -> tuple[Any, int]:
     coarse = mf.copy()
     coarse.grids = dft.Grids(mf.mol)
     coarse.grids.level = _COARSE_GRID_LEVEL
+    coarse.nlc = False
     coarse.conv_tol = _COARSE_TOLERANCE_HARTREE
     coarse.kernel()
     return coarse.make_rdm1(), int(coarse.cycles)
@@ -180,7 +185,8 @@ def unrestricted_lowering(mf: Any) -> float:
         return 0.0
     unrestricted = dft.UKS(mf.mol, xc=mf.xc) if hasattr(mf, "xc") else scf.UHF(mf.mol)
     if hasattr(mf, "grids"):
-        unrestricted.grids = mf.grids
+        unrestricted.grids, unrestricted.nlcgrids = mf.grids, mf.nlcgrids
+        unrestricted.nlc, unrestricted.disp = mf.nlc, False
     if getattr(mf, "with_df", None):
         unrestricted = unrestricted.density_fit()
         unrestricted.with_df = mf.with_df

@@ -1,0 +1,1 @@
+"""What PySCF reads in place of a person's configuration file: nothing."""

@@ -21,7 +21,7 @@ from pyscf.scf import dispersion
 
 from chemistry.engines.base import Resources
 from chemistry.engines.outcome import Outcome, attempt
-from chemistry.engines.pyscf import molecule, scf
+from chemistry.engines.pyscf import molecule, scf, states
 from chemistry.engines.pyscf.lno import lno_is_installed
 from chemistry.engines.pyscf.parts import Parts
 from chemistry.records.label import Label, LabelFailure
@@ -107,12 +107,13 @@ class PySCFEngine:
     ) -> Outcome:
         mol = molecule.build(structure, calculation)
         mf = scf.mean_field(mol, calculation, self._memory_mb)
-        cycles = scf.converge(mf, steps, is_second=is_second)
+        cycles = states.converge(mf, steps, is_second=is_second)
         return Outcome(
             energy=float(mf.e_tot) * EV_PER_HARTREE,
             forces=scf.forces(mf, self._memory_mb),
             dipole=scf.dipole(mf),
-            diagnostics=scf.diagnostics(mf, cycles) | scf.instability(mf, always=is_second),
+            diagnostics=scf.diagnostics(mf, cycles)
+            | states.instability(mf, structure, always=is_second),
         )
 
     def _correlated(self, calculation: Calculation, parts: Parts) -> Outcome:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.engines.pyscf import correlation, molecule, scf
+from chemistry.engines.pyscf import correlation, molecule, scf, states
 from chemistry.engines.pyscf.lno import lno_ccsd_t
 from chemistry.records.recipe import Calculation, Component, LocalNaturalOrbitals
 from chemistry.records.structure import Structure
@@ -72,11 +72,11 @@ class Parts:
     def _converge(self, mol: Any, calculation: Calculation, previous: Any) -> Any:
         mf = scf.mean_field(mol, calculation, self._memory_mb)
         density = None if previous is None else scf.projected_density(previous, mol)
-        cycles = scf.converge(mf, self._attempts, density, is_second=self._is_second)
+        cycles = states.converge(mf, self._attempts, density, is_second=self._is_second)
         cycles += int(self.diagnostics.get("scf_cycles", 0))
         self.diagnostics.update(scf.diagnostics(mf, cycles))
         if previous is None:
-            self.diagnostics.update(scf.instability(mf))
+            self.diagnostics.update(states.instability(mf, self._structure, always=self._is_second))
         return mf
 
     def _correlate(self, mf: Any, calculations: list[Calculation]) -> None:
@@ -130,8 +130,8 @@ class Parts:
         suspicious = t1 > _SUSPICIOUS_T1 or t2_max > _SUSPICIOUS_T2
         if mf.mol.spin != 0 or not suspicious:
             return
-        lowering_ev = scf.unrestricted_lowering(mf) * EV_PER_HARTREE
-        self.diagnostics["uhf_lowering_ev"] = lowering_ev
+        # Not a diagnostic: near equilibrium coupled cluster repairs a lowering of this size.
+        lowering_ev = states.unrestricted_lowering(mf) * EV_PER_HARTREE
         # Of two electrons CCSD is exact, whatever the reference.
         if mf.mol.nelectron > 2 and lowering_ev * KCAL_MOL_PER_EV > _WRONG_REFERENCE_KCAL_MOL:
             raise CalculationFailed(

@@ -15,9 +15,35 @@ _MISSING_ORDER = 0.5
 of hydrogen stretched by 20 %, C=C or C=O by 0.1 Å, N-N in N2 by 0.05 Å. At rest butadiene, benzene,
 pyridine, acids, amides, nitro groups and peroxides lack at most 0.35."""
 
+_DOUBLE_BOND = 1.5
+_TWIST_DEGREES = 20.0
+
 _NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86)
 _VALENCES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 3, 6: 2, 7: 1}
 """Bonds by number of valence electrons, of the main groups."""
+
+
+def has_weak_bond(structure: Structure) -> bool:
+    """Whether a bond is stretched, or a double bond twisted: electrons may want to unpair."""
+    return has_stretched_bond(structure) or has_twisted_bond(structure)
+
+
+def has_twisted_bond(structure: Structure) -> bool:
+    """Whether two atoms with a double bond hold their other two neighbours in different planes."""
+    orders, positions = bond_orders(structure), structure.positions
+    for i, j in np.argwhere(np.triu(orders > _DOUBLE_BOND)):
+        normals = []
+        for one, other in ((i, j), (j, i)):
+            neighbours = [k for k in np.flatnonzero(orders[one] > _MISSING_ORDER) if k != other]
+            if len(neighbours) == 2:
+                arms = positions[neighbours] - positions[one]
+                normal = np.cross(arms[0], arms[1])
+                normals.append(normal / np.linalg.norm(normal))
+        if len(normals) == 2:
+            cosine = abs(float(normals[0] @ normals[1]))
+            if cosine < np.cos(np.radians(_TWIST_DEGREES)):
+                return True
+    return False
 
 
 def has_stretched_bond(structure: Structure) -> bool:

@@ -224,3 +224,18 @@ def test_open_shells_are_refused_where_the_level_is_truncated(
     failure = Psi4Engine(level, Resources()).label(replace(AMINYL, multiplicity=2))
     assert isinstance(failure, LabelFailure)
     assert failure.kind == "input"
+
+
+@pytest.mark.psi4
+def test_hartree_fock_states_are_asked_for_as_by_pyscf() -> None:
+    level = find_level("hf/6-31g*")
+    cation = Structure(
+        atomic_numbers=[7, 7], positions=[[0, 0, 0], [0, 0, 1.12]], charge=1, multiplicity=2
+    )
+    pyscf, psi4 = both(cation, level)
+    assert abs(pyscf.energy - psi4.energy) * KCAL_MOL_PER_EV < 0.1
+    stretched = replace(cation, positions=cation.positions * 1.34, charge=0, multiplicity=1)
+    pyscf, psi4 = both(stretched, level)
+    lowerings = [label.diagnostics["uhf_lowering_ev"] for label in (pyscf, psi4)]
+    assert lowerings[0] == pytest.approx(lowerings[1], abs=0.005)
+    assert lowerings[0] > 3.0

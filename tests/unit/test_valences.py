@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from chemistry.geometries.valences import bond_orders, has_stretched_bond, main_group_valences
+from chemistry.geometries.valences import (
+    bond_orders,
+    has_stretched_bond,
+    has_twisted_bond,
+    has_weak_bond,
+    main_group_valences,
+)
 from chemistry.records.structure import Structure
 
 
@@ -23,7 +29,7 @@ C4H4NH C5H5N HCOOH CH3CONH2 CH3NO2 CH3SH PH3 CH3Cl Cl2 C4H4S CF4 bicyclobutane""
 
 @pytest.mark.parametrize("name", AT_REST.split())
 def test_molecules_at_rest_have_whole_valences(name: str) -> None:
-    assert not has_stretched_bond(structure_of(name))
+    assert not has_weak_bond(structure_of(name))
 
 
 @pytest.mark.parametrize(
@@ -40,6 +46,25 @@ def test_one_stretched_bond_of_many_is_seen() -> None:
     assert has_stretched_bond(
         Structure(atomic_numbers=methanol.numbers, positions=methanol.positions)
     )
+
+
+@pytest.mark.parametrize(
+    ("degrees", "is_twisted"), [(0, False), (15, False), (25, True), (90, True)]
+)
+def test_a_double_bond_is_twisted_beyond_twenty_degrees(degrees: float, is_twisted: bool) -> None:
+    ethylene = molecule("C2H4")
+    ethylene.rotate(degrees, "z", center=(0, 0, 0))
+    turned = molecule("C2H4")
+    upper = turned.positions[:, 2] > 0
+    turned.positions[upper] = ethylene.positions[upper]
+    structure = Structure(atomic_numbers=turned.numbers, positions=turned.positions)
+    assert has_twisted_bond(structure) == is_twisted
+    assert not has_stretched_bond(structure)
+
+
+def test_single_bonds_turn_freely() -> None:
+    assert not has_twisted_bond(structure_of("C3H4_D2d"))  # allene: two double bonds at an atom
+    assert not has_twisted_bond(structure_of("N2H4"))
 
 
 def test_orders_of_single_double_and_triple_bonds() -> None:

@@ -7,7 +7,7 @@ wB97X with an error of 0.024 kcal/mol for water; so does open-shell coupled clus
 not fit.
 
 Open shells of Hartree-Fock follow instabilities to a lower solution, and a closed shell with a
-stretched bond is compared with the unrestricted one; of density functionals Psi4 does neither.
+weak bond is compared with the unrestricted one; of density functionals Psi4 does neither.
 """
 
 import math
@@ -22,7 +22,7 @@ from chemistry.engines.base import Resources
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.engines.psi4.program import Psi4, find_psi4
 from chemistry.engines.psi4.request import request_of, symbol
-from chemistry.geometries.valences import has_stretched_bond
+from chemistry.geometries.valences import has_weak_bond
 from chemistry.records.label import FailureKind, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, nearest
 from chemistry.records.recipe import (
@@ -194,11 +194,11 @@ class Psi4Engine:
         structure: Structure,
         steps: list[str],
     ) -> dict[str, float]:
-        """Return, of a closed shell with a stretched bond, how far UHF lies below RHF.
+        """Return, of a closed shell with a weak bond, how far UHF lies below RHF.
 
         In the basis of coupled cluster, the smallest, where there are several.
         """
-        if structure.multiplicity > 1 or not has_stretched_bond(structure):
+        if structure.multiplicity > 1 or not has_weak_bond(structure):
             return {}
         first = min(calculations, key=_cheapest_last)
         hartree_fock = replace(first, method="hf", truncation=None, frozen_core=False)

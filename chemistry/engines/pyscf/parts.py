@@ -19,10 +19,6 @@ from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
 _SUSPICIOUS_T1 = 0.02
 _SUSPICIOUS_T2 = 0.15
 
-# How far UHF/cc-pVDZ lies below RHF, in kcal/mol: benzene 2, F2 6, singlet CH2 12, closed-shell O2
-# 13, methanol with its C-O bond at 2.2 Å 30, O3 55, C2 74.
-_WRONG_REFERENCE_KCAL_MOL = 12.5
-
 
 class Parts:
     """Energies by component name, as they are computed for one structure.
@@ -130,10 +126,9 @@ class Parts:
         suspicious = t1 > _SUSPICIOUS_T1 or t2_max > _SUSPICIOUS_T2
         if mf.mol.spin != 0 or not suspicious:
             return
-        # Not a diagnostic: near equilibrium coupled cluster repairs a lowering of this size.
         lowering_ev = states.unrestricted_lowering(mf) * EV_PER_HARTREE
         # Of two electrons CCSD is exact, whatever the reference.
-        if mf.mol.nelectron > 2 and lowering_ev * KCAL_MOL_PER_EV > _WRONG_REFERENCE_KCAL_MOL:
+        if mf.mol.nelectron > 2 and lowering_ev * KCAL_MOL_PER_EV > states.WRONG_STATE_KCAL_MOL:
             raise CalculationFailed(
                 "suspect",
                 f"an unrestricted reference lies {lowering_ev * KCAL_MOL_PER_EV:.0f} kcal/mol "

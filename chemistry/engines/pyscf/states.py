@@ -22,12 +22,13 @@ from pyscf import scf as pyscf_scf
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf import scf
 from chemistry.engines.pyscf.hessian import frontier_modes, rotated_density, softest_mode
-from chemistry.geometries.valences import has_stretched_bond
+from chemistry.geometries.valences import has_weak_bond
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
 
 _DOUBTFUL_FRONTIER_HARTREE = 0.1
 """A frontier curvature below it may hide an unstable mode of all orbitals: see `frontier_modes`."""
+_WRONG_FRONTIER_HARTREE = -0.03
 _DOUBTFUL_CURVATURE_HARTREE = 0.03
 """A mode softer than this, though stable, is that of an open shell with another one close by."""
 _UNSTABLE_HARTREE = -1e-4
@@ -35,9 +36,13 @@ _CLEAR_LOWERING_HARTREE = 0.01
 _SAME_ENERGY_HARTREE = 5e-6
 _FELL_BACK_HARTREE = 1e-4
 
+WRONG_STATE_KCAL_MOL = 12.5
+"""How far UHF/cc-pVDZ lies below RHF, in kcal/mol: benzene 2, F2 6, singlet CH2 12, closed-shell O2
+13, methanol with its C-O bond at 2.2 Å 30, O3 55, C2 74."""
+
 _GAP_OF_NO_EXCHANGE_EV = 2.5
 _GAP_OF_EXACT_EXCHANGE_EV = 7.5
-_GAP_OF_STRETCHED_BONDS_EV = 2.0
+_GAP_OF_WEAK_BONDS_EV = 2.0
 
 _INSTABILITIES = 4
 _PROMOTIONS = 3
@@ -90,14 +95,22 @@ def converge(mf: Any, attempts: list[str], density: Any = None, *, is_second: bo
 
 
 def instability(mf: Any, structure: Structure, *, always: bool = False) -> dict[str, float]:
-    """Return, of a closed shell that is doubtful, how far an unrestricted solution lies below."""
-    if mf.mol.spin != 0 or not (always or _is_doubtful_closed_shell(mf, structure)):
+    """Return, of a closed shell that is doubtful, how far an unrestricted solution lies below.
+
+    Where all bonds are whole, only what lies so far below that the closed shell is the wrong state:
+    Hartree-Fock solutions of conjugated molecules at rest are unstable by a few kcal/mol.
+    """
+    is_weak = has_weak_bond(structure)
+    if mf.mol.spin != 0 or not (always or _is_doubtful_closed_shell(mf, is_weak=is_weak)):
         return {}
-    return {"uhf_lowering_ev": unrestricted_lowering(mf) * EV_PER_HARTREE}
+    lowering_ev = unrestricted_lowering(mf) * EV_PER_HARTREE
+    if not is_weak and lowering_ev * KCAL_MOL_PER_EV < WRONG_STATE_KCAL_MOL:
+        return {}
+    return {"uhf_lowering_ev": lowering_ev}
 
 
 def unrestricted_lowering(mf: Any) -> float:
-    """Return by how much (hartree) an unrestricted solution lies below a closed-shell one.
+    """Return by how much (hartree), at least, an unrestricted solution lies below a closed shell.
 
     0 where no rotation that unpairs electrons is soft. Costs one to three times the SCF on the
     coarse grid. Where going down the softest mode gains little, or nothing, there may still be a
@@ -116,25 +129,24 @@ def unrestricted_lowering(mf: Any) -> float:
         raise CalculationFailed(
             "convergence", "the unrestricted solution below the closed shell does not converge"
         )
-    if restricted.e_tot - unrestricted.e_tot < _CLEAR_LOWERING_HARTREE:
-        return max(0.0, float(restricted.e_tot) - _search(unrestricted).energy)
-    _follow(unrestricted)
-    return float(restricted.e_tot - unrestricted.e_tot)
+    lowering = float(restricted.e_tot - unrestricted.e_tot)
+    if lowering < _CLEAR_LOWERING_HARTREE:
+        lowering = max(0.0, float(restricted.e_tot) - _search(unrestricted).energy)
+    return lowering
 
 
-def _is_doubtful_closed_shell(mf: Any, structure: Structure) -> bool:
+def _is_doubtful_closed_shell(mf: Any, *, is_weak: bool) -> bool:
     """Whether an unrestricted solution may lie below.
 
-    Of Hartree-Fock the frontier modes tell: a negative curvature proves it, and where a bond is
-    stretched a small one is enough to ask. Of density functionals the gap tells, which grows with
-    the share of exact exchange at long range. Smallest gaps of stable molecules and largest of
+    Of Hartree-Fock the frontier modes tell: where a bond is weak a small curvature is enough to
+    ask, elsewhere it has to be clearly negative. Of density functionals the gap tells, which grows
+    with the share of exact exchange at long range. Smallest gaps of stable molecules and largest of
     unstable ones at rest, in eV: PBE 3.7 (formaldehyde) and 2.1 (ethylene, twisted by 90 degrees),
     wB97X 10.3 (butadiene) and 9.6 (O3); of stretched ones wB97X 11.4 (N2 at 1.5 Å).
     """
-    stretched = has_stretched_bond(structure)
     if not hasattr(mf, "xc"):
         curvatures = frontier_modes(mf).curvatures
-        limit = _DOUBTFUL_FRONTIER_HARTREE if stretched else 0.0
+        limit = _DOUBTFUL_FRONTIER_HARTREE if is_weak else _WRONG_FRONTIER_HARTREE
         return bool(curvatures.size and curvatures[0] < limit)
     gap = scf.gap_ev(mf)
     if gap is None:
@@ -142,7 +154,7 @@ def _is_doubtful_closed_shell(mf: Any, structure: Structure) -> bool:
     omega, long_range, hybrid = mf._numint.rsh_and_hybrid_coeff(mf.xc, mf.mol.spin)
     exchange = float(long_range if omega else hybrid)
     limit = _GAP_OF_NO_EXCHANGE_EV + _GAP_OF_EXACT_EXCHANGE_EV * exchange
-    return gap < limit + (_GAP_OF_STRETCHED_BONDS_EV if stretched else 0.0)
+    return gap < limit + (_GAP_OF_WEAK_BONDS_EV if is_weak else 0.0)
 
 
 def _is_doubtful(trial: Any, *, is_projected: bool) -> bool:

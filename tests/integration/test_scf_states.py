@@ -40,12 +40,10 @@ def at_rest(name: str) -> Structure:
 OPEN_SHELLS = {
     "C2-": diatomic(6, 6, 1.27, charge=-1, multiplicity=2),
     "N2+": diatomic(7, 7, 1.12, charge=1, multiplicity=2),
-    "O2+": diatomic(8, 8, 1.12, charge=1, multiplicity=2),
     "stretched CN": diatomic(6, 7, 1.5, multiplicity=2),
     "stretched NO": diatomic(7, 8, 1.6, multiplicity=2),
     "stretched OH": diatomic(8, 1, 1.6, multiplicity=2),
     "CH": diatomic(6, 1, 1.12, multiplicity=2),
-    "triplet O2": diatomic(8, 8, 1.21, multiplicity=3),
 }
 CLOSED_SHELLS = {
     "stretched F2": diatomic(9, 9, 1.7),
@@ -58,15 +56,16 @@ CLOSED_SHELLS = {
 
 
 def lowest_known_ev(structure: Structure) -> float:
-    """Return the lowest unrestricted energy from four guesses and eight rotations, followed."""
+    """Return the lowest unrestricted energy from four guesses and three rotations, followed."""
     mol = pyscf_molecule.build(structure, EXACT)
     rng = np.random.default_rng(3)
     first, energies = None, []
-    for guess in ("minao", "huckel", "1e", "atom", *["random"] * 8):
+    for guess in ("minao", "huckel", "1e", "atom", *["random"] * 3):
         mf = scf.UHF(mol)
         start = mf.get_init_guess(key=guess) if guess != "random" else rotated(first, rng)
-        mf = mf.newton()
         mf.kernel(dm0=start)
+        if not mf.converged:
+            mf = mf.newton().run(mf.make_rdm1())
         for _ in range(5):
             if any(abs(mf.e_tot - known) < 1e-6 for known in energies):
                 break
@@ -76,7 +75,7 @@ def lowest_known_ev(structure: Structure) -> float:
             )
             if stable:
                 break
-            mf.kernel(dm0=mf.make_rdm1(orbitals, mf.mo_occ))
+            mf = mf.newton().run(mf.make_rdm1(orbitals, mf.mo_occ))
         first = first or mf
     return min(energies) * EV_PER_HARTREE
 
@@ -132,7 +131,7 @@ def test_closed_shells_at_rest_are_not_asked(name: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("fitted", [True, False])
 def test_frontier_curvatures_bound_the_softest_of_all(fitted: bool) -> None:
-    for structure in (CLOSED_SHELLS["CH2"], OPEN_SHELLS["triplet O2"]):
+    for structure in (CLOSED_SHELLS["CH2"], OPEN_SHELLS["CH"]):
         calculation = replace(EXACT, density_fitting=fitted)
         mf = mean_field(pyscf_molecule.build(structure, calculation), calculation, 2000.0)
         mf.kernel()

@@ -35,10 +35,10 @@ class Gates(BaseModel):
         0.5, gt=0, description="Gap between occupied and empty orbitals, at least."
     )
     instability_kcal_mol: float | None = Field(
-        12.5,
+        0.1,
         gt=0,
         description="How far an unrestricted solution may lie below a closed shell; looked for "
-        "only where the gap or the amplitudes are suspicious.",
+        "only where a bond is stretched or the orbitals are suspicious.",
     )
     t1: float | None = Field(
         0.045, gt=0, description="T1 diagnostic of coupled cluster; 0.02 is the usual warning."

@@ -241,3 +241,18 @@ def test_psi4_cannot_have_six_d_beside_seven_f() -> None:
 def test_split_polarisation_is_gaussians(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", impostor(tmp_path, "echo 1.9.1"))
     assert "take engine pyscf" in str(Psi4Engine.refuse(find_level("hf/6-31g(2df,p)")))
+
+
+@pytest.mark.psi4
+def test_hartree_fock_states_are_asked_for_as_by_pyscf() -> None:
+    level = find_level("hf/6-31g*")
+    cation = Structure(
+        atomic_numbers=[7, 7], positions=[[0, 0, 0], [0, 0, 1.12]], charge=1, multiplicity=2
+    )
+    pyscf, psi4 = both(cation, level)
+    assert abs(pyscf.energy - psi4.energy) * KCAL_MOL_PER_EV < 0.1
+    stretched = replace(cation, positions=cation.positions * 1.34, charge=0, multiplicity=1)
+    pyscf, psi4 = both(stretched, level)
+    lowerings = [label.diagnostics["uhf_lowering_ev"] for label in (pyscf, psi4)]
+    assert lowerings[0] == pytest.approx(lowerings[1], abs=0.005)
+    assert lowerings[0] > 3.0

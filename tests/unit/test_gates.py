@@ -47,7 +47,7 @@ def refused(label: Label = LABEL, structure: Structure = WATER, gates=None, **kn
     [
         ("s2", 0.19, 0.21, "spin_contamination"),
         ("gap_ev", 0.51, 0.49, "gap_ev"),
-        ("uhf_lowering_ev", 12.4 / KCAL_MOL_PER_EV, 12.6 / KCAL_MOL_PER_EV, "instability_kcal_mol"),
+        ("uhf_lowering_ev", 0.09 / KCAL_MOL_PER_EV, 0.11 / KCAL_MOL_PER_EV, "instability_kcal_mol"),
         ("t1", 0.044, 0.046, "t1"),
     ],
 )

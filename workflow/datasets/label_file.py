@@ -8,6 +8,7 @@ from rich.console import Console
 
 from chemistry.engines import default_engine, find_engine
 from chemistry.errors import CampaignFailed, InputError
+from chemistry.gates import Gates, examine, refusal
 from chemistry.readers.given import NOTHING_GIVEN, Given
 from chemistry.readers.molecules import read_molecules
 from chemistry.records.label import Label, LabelFailure
@@ -117,6 +118,8 @@ def _collect(
         if isinstance(answer, Label):
             labels[structure.structure_id] = answer
             said = f"{answer.energy:.6f} eV in {answer.provenance.cpu_seconds:.1f} CPU s"
+            doubt = refusal(examine(structure, answer, Gates()))
+            said += f"; suspect: {doubt}" if doubt else ""
         else:
             said = f"failed ({answer.kind}): {answer.message}"
         console.print(f"{count}/{total}  {names[structure.molecule_id]}  {said}", markup=False)

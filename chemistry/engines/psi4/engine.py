@@ -5,11 +5,15 @@ Hartree-Fock, MP2 and closed-shell coupled cluster take the same auxiliary bases
 engine. Density functionals take exact integrals, because Psi4 1.3 fits the long-range exchange of
 wB97X with an error of 0.024 kcal/mol for water; so does open-shell coupled cluster, which it does
 not fit.
+
+Open shells of Hartree-Fock follow instabilities to a lower solution, and a closed shell with a
+weak bond is compared with the unrestricted one; of density functionals Psi4 does neither.
 """
 
 import math
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
@@ -19,6 +23,7 @@ from chemistry.engines.base import Resources
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
 from chemistry.engines.psi4.program import Psi4, find_psi4
 from chemistry.engines.psi4.request import request_of, symbol
+from chemistry.geometries.valences import has_weak_bond
 from chemistry.names import closest
 from chemistry.records.label import FailureKind, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory
@@ -51,6 +56,8 @@ LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
 """Name and keywords of each attempt to converge the SCF."""
 
 _Keywords: TypeAlias = Mapping[str, Any]
+_FOLLOWED: _Keywords = {"stability_analysis": "follow"}
+_BROKEN_SYMMETRY: _Keywords = {"reference": "uhf", "guess_mix": True, **_FOLLOWED}
 _OTHER_GUESS: _Keywords = {"guess": "gwh"}
 """Of a second opinion; the usual one superposes atomic densities."""
 
@@ -126,11 +133,13 @@ class Psi4Engine:
         self._check_input(calculations, structure)
         if isinstance(recipe, Composite):
             components, diagnostics = self._components(calculations, structure, steps, guess)
+            diagnostics |= self._instability(calculations, components, structure, steps)
             return Outcome(
                 energy=recipe.energy(components), components=components, diagnostics=diagnostics
             )
         if recipe.correlated:
             components, diagnostics = self._components(calculations, structure, steps, guess)
+            diagnostics |= self._instability(calculations, components, structure, steps)
             correlation = Component(calculation=recipe, quantity="correlation").name
             return Outcome(
                 energy=components[f"hf/{recipe.basis}"] + components[correlation],
@@ -142,11 +151,17 @@ class Psi4Engine:
         if not _is_of_the_mean_field(variables):
             raise CalculationFailed("input", f"{recipe.method} is more than a mean field in Psi4")
         gradient = np.asarray(answer["return_result"], dtype=np.float64).reshape(-1, 3)
+        energy = float(variables["SCF TOTAL ENERGY"]) * EV_PER_HARTREE
+        diagnostics = _diagnostics(answer, structure)
+        if recipe.kind == "hf":
+            diagnostics |= self._instability(
+                calculations, {f"hf/{recipe.basis}": energy}, structure, steps
+            )
         return Outcome(
-            energy=float(variables["SCF TOTAL ENERGY"]) * EV_PER_HARTREE,
+            energy=energy,
             forces=-gradient * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
             dipole=_dipole(variables),
-            diagnostics=_diagnostics(answer, structure),
+            diagnostics=diagnostics,
         )
 
     def _check_input(self, calculations: Iterable[Calculation], structure: Structure) -> None:
@@ -194,6 +209,25 @@ class Psi4Engine:
                 energies[f"{calculation.name} correlation"] = ccsd_t
         return {name: value * EV_PER_HARTREE for name, value in energies.items()}, diagnostics
 
+    def _instability(
+        self,
+        calculations: Iterable[Calculation],
+        energies_ev: Mapping[str, float],
+        structure: Structure,
+        steps: list[str],
+    ) -> dict[str, float]:
+        """Return, of a closed shell with a weak bond, how far UHF lies below RHF.
+
+        In the basis of coupled cluster, the smallest, where there are several.
+        """
+        if structure.multiplicity > 1 or not has_weak_bond(structure):
+            return {}
+        first = min(calculations, key=_cheapest_last)
+        hartree_fock = replace(first, method="hf", truncation=None, frozen_core=False)
+        answer = self._call(hartree_fock, "energy", structure, steps, _BROKEN_SYMMETRY)
+        unrestricted = float(answer["extras"]["qcvars"]["SCF TOTAL ENERGY"]) * EV_PER_HARTREE
+        return {"uhf_lowering_ev": max(0.0, energies_ev[f"hf/{first.basis}"] - unrestricted)}
+
     def _call(
         self,
         calculation: Calculation,
@@ -204,9 +238,11 @@ class Psi4Engine:
     ) -> dict[str, Any]:
         """Walk the ladder of the SCF; raise CalculationFailed for everything else that fails."""
         psi4 = find_psi4()
+        followed = _FOLLOWED if structure.multiplicity > 1 and calculation.kind != "dft" else {}
         for name, keywords in LADDER:
             steps.append(f"{calculation.name}: {name}")
-            request = request_of(calculation, driver, structure, {**guess, **keywords})
+            keywords = {**followed, **guess, **keywords}
+            request = request_of(calculation, driver, structure, keywords)
             answer = psi4.call(request, self._resources)
             if answer["success"]:
                 return answer

@@ -21,7 +21,7 @@ from pyscf.dft import libxc
 
 from chemistry.engines.base import Resources
 from chemistry.engines.outcome import Outcome, attempt
-from chemistry.engines.pyscf import molecule, scf
+from chemistry.engines.pyscf import molecule, scf, states
 from chemistry.engines.pyscf.closed import refuse_settings
 from chemistry.engines.pyscf.dispersion import dispersion, refuse_dispersion
 from chemistry.engines.pyscf.functional import functional_of
@@ -117,7 +117,7 @@ class PySCFEngine:
     ) -> Outcome:
         mol = molecule.build(structure, calculation)
         mf = scf.mean_field(mol, calculation, self._memory_mb)
-        cycles = scf.converge(mf, steps, is_second=is_second)
+        cycles = states.converge(mf, steps, is_second=is_second)
         energy = float(mf.e_tot) * EV_PER_HARTREE
         forces, components = scf.forces(mf, self._memory_mb), {}
         if calculation.dispersion is not None:
@@ -130,7 +130,8 @@ class PySCFEngine:
             forces=forces,
             dipole=scf.dipole(mf),
             components=components,
-            diagnostics=scf.diagnostics(mf, cycles) | scf.instability(mf, always=is_second),
+            diagnostics=scf.diagnostics(mf, cycles)
+            | states.instability(mf, structure, always=is_second),
         )
 
     def _correlated(self, calculation: Calculation, parts: Parts) -> Outcome:

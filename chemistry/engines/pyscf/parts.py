@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.engines.pyscf import correlation, molecule, scf
+from chemistry.engines.pyscf import correlation, molecule, scf, states
 from chemistry.engines.pyscf.lno import lno_ccsd_t
 from chemistry.records.recipe import Calculation, Component, LocalNaturalOrbitals
 from chemistry.records.structure import Structure
@@ -18,10 +18,6 @@ from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV
 # the wrong one, which costs several SCFs.
 _SUSPICIOUS_T1 = 0.02
 _SUSPICIOUS_T2 = 0.15
-
-# How far UHF/cc-pVDZ lies below RHF, in kcal/mol: benzene 2, F2 6, singlet CH2 12, closed-shell O2
-# 13, methanol with its C-O bond at 2.2 Å 30, O3 55, C2 74.
-_WRONG_REFERENCE_KCAL_MOL = 12.5
 
 
 class Parts:
@@ -72,11 +68,11 @@ class Parts:
     def _converge(self, mol: Any, calculation: Calculation, previous: Any) -> Any:
         mf = scf.mean_field(mol, calculation, self._memory_mb)
         density = None if previous is None else scf.projected_density(previous, mol)
-        cycles = scf.converge(mf, self._attempts, density, is_second=self._is_second)
+        cycles = states.converge(mf, self._attempts, density, is_second=self._is_second)
         cycles += int(self.diagnostics.get("scf_cycles", 0))
         self.diagnostics.update(scf.diagnostics(mf, cycles))
         if previous is None:
-            self.diagnostics.update(scf.instability(mf))
+            self.diagnostics.update(states.instability(mf, self._structure))
         return mf
 
     def _correlate(self, mf: Any, calculations: list[Calculation]) -> None:
@@ -130,10 +126,9 @@ class Parts:
         suspicious = t1 > _SUSPICIOUS_T1 or t2_max > _SUSPICIOUS_T2
         if mf.mol.spin != 0 or not suspicious:
             return
-        lowering_ev = scf.unrestricted_lowering(mf) * EV_PER_HARTREE
-        self.diagnostics["uhf_lowering_ev"] = lowering_ev
+        lowering_ev = states.unrestricted_lowering(mf) * EV_PER_HARTREE
         # Of two electrons CCSD is exact, whatever the reference.
-        if mf.mol.nelectron > 2 and lowering_ev * KCAL_MOL_PER_EV > _WRONG_REFERENCE_KCAL_MOL:
+        if mf.mol.nelectron > 2 and lowering_ev * KCAL_MOL_PER_EV > states.WRONG_STATE_KCAL_MOL:
             raise CalculationFailed(
                 "suspect",
                 f"an unrestricted reference lies {lowering_ev * KCAL_MOL_PER_EV:.0f} kcal/mol "

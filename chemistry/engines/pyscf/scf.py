@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from pyscf import dft, gto, lib, scf
-from pyscf.scf import stability
 
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed
@@ -16,7 +15,6 @@ from chemistry.records.structure import FloatArray
 from chemistry.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
-    EV_PER_HARTREE,
 )
 
 _ENERGY_TOLERANCE_HARTREE = 1e-8
@@ -25,9 +23,6 @@ _NONLOCAL_GRID_LEVEL = 1
 """Of VV10, whose cost grows with the square of the points: within 1e-4 kcal/mol of level 3."""
 _COARSE_GRID_LEVEL = 1
 _COARSE_TOLERANCE_HARTREE = 1e-6
-_SUSPICIOUS_GAP_EV = 2.5
-_GAP_OF_EXACT_EXCHANGE_EV = 7.5
-_INSTABILITIES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,10 +49,12 @@ class Step:
     guess: str | None = None
 
 
+DIIS = Step(name="DIIS", cycles=60)
+NEWTON = Step(name="Newton", cycles=60, newton=True)
 LADDER: tuple[Step, ...] = (
-    Step(name="DIIS", cycles=60),
+    DIIS,
     Step(name="level shift 0.3, damping 0.3", cycles=120, level_shift_hartree=0.3, damping=0.3),
-    Step(name="Newton", cycles=60, newton=True),
+    NEWTON,
     Step(name="Newton from a Hückel guess", cycles=100, newton=True, guess="huckel"),
 )
 
@@ -83,7 +80,7 @@ def mean_field(mol: Any, calculation: Calculation, memory_mb: float) -> Any:
     return mf
 
 
-def converge(mf: Any, attempts: list[str], density: Any = None, *, is_second: bool = False) -> int:
+def converge(mf: Any, attempts: list[str], density: Any = None) -> int:
     """Converge a mean field in place and return the cycles that it took.
 
     Parameters
@@ -93,8 +90,6 @@ def converge(mf: Any, attempts: list[str], density: Any = None, *, is_second: bo
         Gets the name of each step of the ladder that is taken.
     density : array or None
         Density matrix to start from.
-    is_second : bool
-        Start from another guess than usual and follow instabilities to lower solutions.
 
     Raises
     ------
@@ -103,18 +98,16 @@ def converge(mf: Any, attempts: list[str], density: Any = None, *, is_second: bo
     """
     cycles = 0
     try:
-        if is_second and density is None:
-            attempts.append("from a Hückel guess")
-            density = mf.get_init_guess(key="huckel")
-        elif density is None:
-            density, cycles = _coarse_density(mf)
+        if density is None and hasattr(mf, "grids"):
+            # 25 % less CPU in all.
+            coarse = on_coarse_grid(mf)
+            coarse.kernel()
+            density, cycles = coarse.make_rdm1(), int(coarse.cycles)
         for step in LADDER:
             attempts.append(step.name)
-            density, taken = _take(step, mf, density)
+            density, taken = take(step, mf, density)
             cycles += taken
             if mf.converged:
-                if is_second or is_suspicious(mf):
-                    _follow_instabilities(mf, attempts)
                 return cycles
     except np.linalg.LinAlgError as error:
         raise CalculationFailed("convergence", f"SCF broke down: {error}") from error
@@ -124,84 +117,18 @@ def converge(mf: Any, attempts: list[str], density: Any = None, *, is_second: bo
     )
 
 
-def _coarse_density(mf: Any) -> tuple[Any, int]:
-    """Converge a Kohn-Sham density loosely on a coarse grid first: 25 % less CPU in all.
+def on_coarse_grid(mf: Any) -> Any:
+    """Return a copy that converges loosely and, of Kohn-Sham, on a coarse grid.
 
-    A coarser one (level 0, 1e-5) leaves two more cycles to the fine grid: 10 % more in all.
+    A coarser grid (level 0, 1e-5) leaves two more cycles to the fine one: 10 % more in all.
     """
-    if not hasattr(mf, "grids"):
-        return None, 0
     coarse = mf.copy()
-    coarse.grids = dft.Grids(mf.mol)
-    coarse.grids.level = _COARSE_GRID_LEVEL
-    coarse.nlc = False
     coarse.conv_tol = _COARSE_TOLERANCE_HARTREE
-    coarse.kernel()
-    return coarse.make_rdm1(), int(coarse.cycles)
-
-
-def is_suspicious(mf: Any) -> bool:
-    """Whether the gap is so small that a lower solution may exist; wants a stability analysis.
-
-    The usual gap grows with the share of exact exchange at long range. Smallest gaps of stable
-    molecules and largest of unstable ones, in eV: PBE 3.7 (formaldehyde) and 2.1 (ethylene, twisted
-    by 90 degrees), wB97X 10.3 (butadiene) and 9.6 (O3).
-    """
-    gap_ev = _gap_ev(mf)
-    if gap_ev is None:
-        return False
-    exchange = 1.0
-    if hasattr(mf, "xc"):
-        omega, long_range, hybrid = mf._numint.rsh_and_hybrid_coeff(mf.xc, mf.mol.spin)
-        exchange = float(long_range if omega else hybrid)
-    return gap_ev < _SUSPICIOUS_GAP_EV + _GAP_OF_EXACT_EXCHANGE_EV * exchange
-
-
-def _follow_instabilities(mf: Any, attempts: list[str]) -> None:
-    """Go down to a solution of the same kind that no rotation of its orbitals lowers."""
-    for _ in range(_INSTABILITIES):
-        orbitals, _, stable, _ = mf.stability(
-            internal=True, external=False, return_status=True, verbose=0
-        )
-        if stable:
-            return
-        attempts.append("followed an instability")
-        density = mf.make_rdm1(orbitals, mf.mo_occ)
-        _take(Step(name="Newton", cycles=60, newton=True), mf, density)
-        if not mf.converged:
-            raise CalculationFailed(
-                "convergence", "the SCF has a lower solution that does not converge"
-            )
-
-
-def unrestricted_lowering(mf: Any) -> float:
-    """Return by how much (hartree) an unrestricted solution lies below a closed-shell one.
-
-    Follows the lowest mode of the orbital Hessian; 0 where that is positive. Costs three to ten
-    times the SCF.
-    """
-    orbitals, stable = stability.rhf_external(mf, return_status=True, verbose=0)
-    if stable:
-        return 0.0
-    unrestricted = dft.UKS(mf.mol, xc=mf.xc) if hasattr(mf, "xc") else scf.UHF(mf.mol)
     if hasattr(mf, "grids"):
-        unrestricted.grids, unrestricted.nlcgrids = mf.grids, mf.nlcgrids
-        unrestricted.nlc, unrestricted.disp = mf.nlc, False
-    if getattr(mf, "with_df", None):
-        unrestricted = unrestricted.density_fit()
-        unrestricted.with_df = mf.with_df
-    unrestricted.conv_tol = _COARSE_TOLERANCE_HARTREE
-    # DIIS may fall back to the closed shell.
-    unrestricted = unrestricted.newton()
-    unrestricted.kernel(unrestricted.make_rdm1(orbitals, (mf.mo_occ / 2, mf.mo_occ / 2)))
-    return max(0.0, float(mf.e_tot - unrestricted.e_tot))
-
-
-def instability(mf: Any, *, always: bool = False) -> dict[str, float]:
-    """Return, of a closed shell that is suspicious, how far an unrestricted solution lies below."""
-    if mf.mol.spin != 0 or not (always or is_suspicious(mf)):
-        return {}
-    return {"uhf_lowering_ev": unrestricted_lowering(mf) * EV_PER_HARTREE}
+        coarse.grids = dft.Grids(mf.mol)
+        coarse.grids.level = _COARSE_GRID_LEVEL
+        coarse.nlc = False
+    return coarse
 
 
 def projected_density(mf: Any, mol: Any) -> Any:
@@ -229,7 +156,7 @@ def projected_density(mf: Any, mol: Any) -> Any:
     return lib.tag_array(densities, mo_coeff=np.array(orbitals), mo_occ=fillings)
 
 
-def _take(step: Step, mf: Any, density: Any) -> tuple[Any, int]:
+def take(step: Step, mf: Any, density: Any) -> tuple[Any, int]:
     """Run one step; its solution is left in `mf`."""
     solver = mf.newton() if step.newton else mf
     solver.max_cycle = step.cycles
@@ -263,11 +190,12 @@ def dipole(mf: Any) -> FloatArray:
 def diagnostics(mf: Any, cycles: int) -> dict[str, float]:
     """Return S², the smallest gap between occupied and empty orbitals, and the cycles taken."""
     found = {"s2": float(mf.spin_square()[0]), "scf_cycles": float(cycles)}
-    gap_ev = _gap_ev(mf)
-    if gap_ev is not None:
-        found["gap_ev"] = gap_ev
+    gap = gap_ev(mf)
+    if gap is not None:
+        found["gap_ev"] = gap
     return found
 
 
-def _gap_ev(mf: Any) -> float | None:
+def gap_ev(mf: Any) -> float | None:
+    """Return the smallest gap between occupied and empty orbitals of a spin; None without one."""
     return smallest_gap_ev(np.asarray(mf.mo_energy), np.asarray(mf.mo_occ) > 0)

@@ -191,9 +191,12 @@ def _require_angstrom(structure: Structure, frame: XYZFrame, frames: Sequence[XY
 
 
 def _unit_that_gives_bonds(structure: Structure) -> str | None:
-    """Return the unit of length in which every atom has a neighbour at the distance of a bond."""
+    """Return the unit of length in which every atom has a neighbour at the distance of a bond.
+
+    Of two atoms that are apart nobody can tell: a bond that breaks looks like one in bohr.
+    """
     found = set(structure.atomic_numbers.tolist())
-    if len(structure) < 2 or found <= _NOBLE_GASES or (structure.charge > 0 and found <= {1, 2}):
+    if len(structure) < 3 or found <= _NOBLE_GASES or (structure.charge > 0 and found <= {1, 2}):
         return None  # atoms that keep apart; H2+ and HeH+, whose bonds are uncommonly long
     lengths = interatomic_distances(structure.positions)
     lengths /= sums_of_covalent_radii(structure.atomic_numbers)

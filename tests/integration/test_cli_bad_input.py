@@ -72,7 +72,12 @@ def test_a_bad_campaign_is_refused_before_anything_is_made(tmp_path, change, sai
         ("m.xyz", "2\ncharge=1\nH 0 0 0\nH 0 0 0.7\n", "m.xyz:1"),
         ("m.xyz", "2\nspin=3\nO 0 0 0\nO 0 0 1.2\n", "m.xyz:1: spin=3 in the comment means 2S"),
         ("m.xyz", "2\n\nO 0 0 0\nO 0 0 1.2\n", "m.xyz:1: the bonds do not settle"),
-        ("m.xyz", "2\n\nN 0 0 0\nN 0 0 2.07\n", "if the positions were in bohr"),
+        (
+            "m.xyz",
+            "3\n\nO 0 0 0.2249\nH 0 1.4419 -0.9014\nH 0 -1.4419 -0.9014\n",
+            "if the positions were in bohr",
+        ),
+        ("m.xyz", "2\n\nN 0 0 0\nN 0 0 2.07\n", "the bonds do not settle the multiplicity"),
         ("m.smi", "O\n[CH2]\n", "m.smi:2: '[CH2]': the formula does not settle the multiplicity"),
         ("m.mol2", "@<TRIPOS>MOLECULE\n", "read from .smi, .sdf, .xyz, .extxyz files only"),
     ],

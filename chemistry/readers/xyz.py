@@ -25,6 +25,7 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure, interatomic_distances
 from chemistry.units import ANGSTROM_PER_BOHR
 
+_BEYOND_ANY_SCAN = 20.0  # sums of covalent radii
 _OTHER_UNITS = {"bohr": ANGSTROM_PER_BOHR, "pm": 0.01}
 """Å in units of length that positions may be in by mistake; nm make atoms clash."""
 _LONGEST_NEIGHBOUR = 1.25
@@ -193,15 +194,18 @@ def _require_angstrom(structure: Structure, frame: XYZFrame, frames: Sequence[XY
 def _unit_that_gives_bonds(structure: Structure) -> str | None:
     """Return the unit of length in which every atom has a neighbour at the distance of a bond.
 
-    Of two atoms that are apart nobody can tell: a bond that breaks looks like one in bohr.
+    Of two atoms nobody can tell a bond that breaks from one in bohr: only what lies far beyond any
+    scan of a bond is doubted.
     """
     found = set(structure.atomic_numbers.tolist())
-    if len(structure) < 3 or found <= _NOBLE_GASES or (structure.charge > 0 and found <= {1, 2}):
+    if len(structure) < 2 or found <= _NOBLE_GASES or (structure.charge > 0 and found <= {1, 2}):
         return None  # atoms that keep apart; H2+ and HeH+, whose bonds are uncommonly long
     lengths = interatomic_distances(structure.positions)
     lengths /= sums_of_covalent_radii(structure.atomic_numbers)
     np.fill_diagonal(lengths, np.inf)
     nearest = lengths.min(axis=1)
+    if len(structure) == 2 and nearest.min() < _BEYOND_ANY_SCAN:
+        return None
     for unit, angstrom in _OTHER_UNITS.items():
         shortest, longest = nearest.min() * angstrom, nearest.max() * angstrom
         if shortest > _CLASH and longest < _LONGEST_NEIGHBOUR:

@@ -99,6 +99,12 @@ def test_charges_of_the_atoms_in_a_column_must_add_up(tmp_path):
     assert molecule.charge == 1
 
 
+@pytest.mark.parametrize("text", ["F 0 0 0\nF 0 0 1.7\n", "N 0 0 0\nN 0 0 1.9\n"])
+def test_a_bond_that_breaks_is_not_taken_for_one_in_bohr(tmp_path, text):
+    (molecule,) = read_molecules(put(tmp_path, f"2\nmultiplicity=1\n{text}"))
+    assert molecule.multiplicity == 1
+
+
 def scaled(text: str, factor: float) -> str:
     head, comment, *rows = text.splitlines()
     fields = [row.split() for row in rows]
@@ -106,8 +112,17 @@ def scaled(text: str, factor: float) -> str:
     return "\n".join([head, comment, *moved, ""])
 
 
-@pytest.mark.parametrize("name", ["H2O", "CH4", "H2", "F2", "C6H6", "N2", "CH3CH2OH", "LiF", "P2"])
-@pytest.mark.parametrize(("unit", "factor"), [("bohr", 1.8897261), ("pm", 100.0)])
+_IN_OTHER_UNITS = [
+    *(
+        (name, unit, factor)
+        for name in ("H2O", "CH4", "C6H6", "CH3CH2OH", "PH3")
+        for unit, factor in (("bohr", 1.8897261), ("pm", 100.0))
+    ),
+    *((name, "pm", 100.0) for name in ("H2", "F2", "N2", "LiF", "P2")),
+]
+
+
+@pytest.mark.parametrize(("name", "unit", "factor"), _IN_OTHER_UNITS)
 def test_positions_in_another_unit_are_refused_or_stated(tmp_path, name, unit, factor):
     atoms = ase_molecule(name)
     rows = [f"{a.symbol} {a.x} {a.y} {a.z}" for a in atoms]

@@ -33,7 +33,7 @@ bootstrap: mmff94
 initial: [{kind: normal_modes, temperature_k: 600, kept_per_start: 6}]
 explore: [{kind: normal_modes, temperature_k: 900, kept_per_start: 6}]
 select: {threshold_kcal_mol: 0.01}
-gates: {gap_ev: null}
+gates: {gap_ev: null, instability_kcal_mol: null}
 train: {architecture: springs, members: 3, folds: 3, ridge_ev2: 1.0e-5}
 """
 

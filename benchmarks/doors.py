@@ -4,8 +4,8 @@
 
 Three parts: the inputs of the tests that stand at the doors (names of levels and bases, keys of
 charge and spin, files in other units or cut short, settings around the engines), each counted with
-whether it is answered as it should be; exports of a run with random molecules in every
-format, taken back by another run of the same campaign; and what the checks add to the CPU time of labels
+whether it is answered as it should be; exports of a run with random molecules in every format,
+taken back by another run of the same campaign; and what the checks add to the CPU time of labels
 like the demo's. States of self-consistent fields have a benchmark of their own, scf_states.py.
 """
 

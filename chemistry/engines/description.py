@@ -57,7 +57,7 @@ def describe(
 ) -> list[CalculationDescription]:
     """Return what each calculation of a level is; details are those of the engine PySCF."""
     if engine == "pyscf":
-        from chemistry.engines.pyscf.description import described
+        from chemistry.engines.pyscf.levels.description import described
 
         return [described(calculation, symbols) for calculation in level.calculations]
     return [

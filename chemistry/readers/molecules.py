@@ -11,11 +11,11 @@ from rdkit import Chem, rdBase
 from chemistry.errors import InputError
 from chemistry.geometries.rdkit_bridge import from_rdkit, sanitize
 from chemistry.readers.electrons import SpinMeans, pairs_in, without_pairs
+from chemistry.readers.files.sdf import read_sdf
+from chemistry.readers.files.xyz import read_xyz
 from chemistry.readers.given import NOTHING_GIVEN, Given
 from chemistry.readers.ground_states import multiplicity_of
 from chemistry.readers.matching import bonds_as_text, in_order_of, is_same_molecule
-from chemistry.readers.sdf import read_sdf
-from chemistry.readers.xyz import read_xyz
 from chemistry.records.molecule import Molecule
 
 _ERRORS_SHOWN = 5

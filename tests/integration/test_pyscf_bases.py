@@ -9,8 +9,9 @@ from pyscf import gto
 from pyscf.gto import basis as pyscf_basis
 
 from chemistry.engines.base import Resources
-from chemistry.engines.pyscf import library, molecule
+from chemistry.engines.pyscf import molecule
 from chemistry.engines.pyscf.engine import PySCFEngine
+from chemistry.engines.pyscf.levels import library
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level
 from chemistry.records.recipe import Calculation

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chemistry.engines.base import Resources
-from chemistry.engines.pyscf import correlation
+from chemistry.engines.pyscf.correlated import correlation
 from chemistry.engines.pyscf.engine import PySCFEngine
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, find_level

@@ -3,7 +3,7 @@
 import pytest
 
 from chemistry.engines.pyscf.engine import PySCFEngine
-from chemistry.engines.pyscf.functional import functional_of
+from chemistry.engines.pyscf.levels.functional import functional_of
 from chemistry.errors import InputError
 from chemistry.records.level import find_level
 

@@ -7,8 +7,13 @@ import numpy as np
 import pytest
 
 from chemistry.errors import InputError
+from chemistry.readers.files.smiles_pool import (
+    PoolEntry,
+    draw_by_size,
+    heavy_atoms_of,
+    pool_entries,
+)
 from chemistry.readers.molecules import molecule_from_smiles
-from chemistry.readers.smiles_pool import PoolEntry, draw_by_size, heavy_atoms_of, pool_entries
 from chemistry.records.potential import Prediction, Threshold
 from workflow.settings.campaign import Campaign
 from workflow.settings.growth import GrowSettings

@@ -13,13 +13,13 @@ from chemistry.errors import InputError
 from chemistry.geometries.embedding import embedded
 from chemistry.geometries.rdkit_bridge import elements
 from chemistry.names import nearest
+from chemistry.readers.files.smiles_pool import pool_entries
 from chemistry.readers.molecules import (
     listed,
     merge_molecules,
     molecule_from_smiles,
     read_molecules,
 )
-from chemistry.readers.smiles_pool import pool_entries
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from chemistry.errors import InputError
 from chemistry.geometries.embedding import embedded
 from chemistry.geometries.rdkit_bridge import elements
+from chemistry.readers.files.smiles_pool import PoolEntry, draw_by_size, pool_entries
 from chemistry.readers.molecules import merge_molecules
-from chemistry.readers.smiles_pool import PoolEntry, draw_by_size, pool_entries
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.records.structure import Origin

@@ -23,10 +23,10 @@ from chemistry.engines.base import Resources
 from chemistry.engines.outcome import Outcome, attempt
 from chemistry.engines.pyscf import molecule, scf, states
 from chemistry.engines.pyscf.closed import refuse_settings
+from chemistry.engines.pyscf.correlated.lno import lno_is_installed
 from chemistry.engines.pyscf.dispersion import dispersion, refuse_dispersion
-from chemistry.engines.pyscf.functional import functional_of
-from chemistry.engines.pyscf.library import refuse_basis
-from chemistry.engines.pyscf.lno import lno_is_installed
+from chemistry.engines.pyscf.levels.functional import functional_of
+from chemistry.engines.pyscf.levels.library import refuse_basis
 from chemistry.engines.pyscf.parts import Parts
 from chemistry.engines.surroundings import Surroundings
 from chemistry.errors import InputError

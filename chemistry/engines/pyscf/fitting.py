@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from pyscf import df, lib
 
-from chemistry.engines.pyscf.library import functions
+from chemistry.engines.pyscf.levels.library import functions
 
 Purpose: TypeAlias = Literal["scf", "mp2", "coupled cluster"]
 

@@ -8,8 +8,8 @@ from ase.data import chemical_symbols
 from pyscf import gto
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.engines.pyscf.library import core_potential, functions, why_unusable
-from chemistry.engines.pyscf.six_d import with_sixth_d
+from chemistry.engines.pyscf.levels.library import core_potential, functions, why_unusable
+from chemistry.engines.pyscf.levels.six_d import with_sixth_d
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import Structure
 from chemistry.units import ANGSTROM_PER_BOHR

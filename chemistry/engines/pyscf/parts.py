@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.engines.pyscf import correlation, molecule, scf, states
-from chemistry.engines.pyscf.lno import lno_ccsd_t
+from chemistry.engines.pyscf import molecule, scf, states
+from chemistry.engines.pyscf.correlated import correlation
+from chemistry.engines.pyscf.correlated.lno import lno_ccsd_t
 from chemistry.records.recipe import Calculation, Component, LocalNaturalOrbitals
 from chemistry.records.structure import Structure
 from chemistry.units import EV_PER_HARTREE, KCAL_MOL_PER_EV

@@ -9,7 +9,7 @@ from pyscf import dft, gto, lib, scf
 from chemistry.engines.gap import smallest_gap_ev
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.fitting import built, fitting_basis
-from chemistry.engines.pyscf.functional import functional_of
+from chemistry.engines.pyscf.levels.functional import functional_of
 from chemistry.records.recipe import Calculation
 from chemistry.records.structure import FloatArray
 from chemistry.units import (

@@ -7,16 +7,16 @@ from typing import Final
 from chemistry.engines.outcome import NET_FORCE_LIMIT_EV_ANGSTROM
 from chemistry.errors import InputError
 from workflow.datasets.layouts.admission import require_admissible
-from workflow.datasets.layouts.ani1 import ANI1
-from workflow.datasets.layouts.ani1x import ANI1x
 from workflow.datasets.layouts.ase_db import ASEDatabase
 from workflow.datasets.layouts.base import FileLabel, Layout, Reading
 from workflow.datasets.layouts.deepmd import DeePMD
 from workflow.datasets.layouts.extxyz import ExtendedXYZ
 from workflow.datasets.layouts.hdf5 import HDF5
+from workflow.datasets.layouts.hdf5_groups.ani1 import ANI1
+from workflow.datasets.layouts.hdf5_groups.ani1x import ANI1x
+from workflow.datasets.layouts.hdf5_groups.spice import SPICE
 from workflow.datasets.layouts.parquet import Parquet
 from workflow.datasets.layouts.qcschema import QCSchema
-from workflow.datasets.layouts.spice import SPICE
 from workflow.datasets.layouts.torchani import TorchANI
 
 LAYOUTS: Final[tuple[Layout, ...]] = (

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from chemistry.errors import InputError
-from workflow.datasets.layouts.ani1 import ANI1
 from workflow.datasets.layouts.base import FileLabel, Labels, Reading
 from workflow.datasets.layouts.hdf5 import HDF5, SUFFIXES
+from workflow.datasets.layouts.hdf5_groups.ani1 import ANI1
 from workflow.datasets.layouts.label_list import read_label_list
 
 

@@ -11,6 +11,7 @@ from rdkit import Chem
 from chemistry.errors import InputError
 from chemistry.geometries.geometry import bonds_by_distance, check_geometry, sums_of_covalent_radii
 from chemistry.geometries.rdkit_bridge import require_electrons_fit
+from chemistry.readers.files.xyz_frames import XYZFrame, read_frames
 from chemistry.readers.given import Given
 from chemistry.readers.ground_states import has_open_inner_shell, settled_multiplicity
 from chemistry.readers.matching import KnownMolecule, graph_of, taken_in_order
@@ -20,7 +21,6 @@ from chemistry.readers.perception import (
     molecule_from_geometry,
     radicals,
 )
-from chemistry.readers.xyz_frames import XYZFrame, read_frames
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure, interatomic_distances
 from chemistry.units import ANGSTROM_PER_BOHR

@@ -17,10 +17,10 @@ from chemistry.geometries.rdkit_bridge import (
     sanitize,
     to_rdkit,
 )
-from chemistry.readers.flat import is_drawing
+from chemistry.readers.files.flat import is_drawing
+from chemistry.readers.files.sdf_radicals import multiplicity_of_radicals, set_old_radicals
 from chemistry.readers.given import Given
 from chemistry.readers.ground_states import multiplicity_of
-from chemistry.readers.sdf_radicals import multiplicity_of_radicals, set_old_radicals
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
 

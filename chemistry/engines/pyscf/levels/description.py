@@ -11,8 +11,12 @@ from chemistry.engines.description import (
     d_kind,
     general_facts,
 )
-from chemistry.engines.pyscf.functional import functional_of
-from chemistry.engines.pyscf.library import core_electrons, functions_by_momentum, why_unusable
+from chemistry.engines.pyscf.levels.functional import functional_of
+from chemistry.engines.pyscf.levels.library import (
+    core_electrons,
+    functions_by_momentum,
+    why_unusable,
+)
 from chemistry.records.recipe import Calculation
 
 _LETTERS = "spdfghi"

@@ -12,8 +12,8 @@ from pyscf.cc import ccsd, uccsd
 from pyscf.data.elements import chemcore
 
 from chemistry.engines.outcome import CalculationFailed
+from chemistry.engines.pyscf.correlated.mp2 import FittedMP2
 from chemistry.engines.pyscf.fitting import fitted_integrals
-from chemistry.engines.pyscf.mp2 import FittedMP2
 from chemistry.records.recipe import Calculation, FrozenNaturalOrbitals
 from chemistry.records.structure import FloatArray
 

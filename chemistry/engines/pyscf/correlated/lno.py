@@ -10,7 +10,7 @@ import numpy as np
 from pyscf.lo import PipekMezey
 
 from chemistry.engines.outcome import CalculationFailed
-from chemistry.engines.pyscf.correlation import (
+from chemistry.engines.pyscf.correlated.correlation import (
     CoupledCluster,
     core_orbitals,
     largest_t2,

@@ -1,0 +1,1 @@
+"""Correlation energies on a converged mean field."""

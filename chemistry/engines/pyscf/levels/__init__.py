@@ -1,0 +1,1 @@
+"""What a level means to PySCF: functionals, bases, and their description."""

@@ -1,0 +1,1 @@
+"""The files that molecules are read from, one kind each."""

@@ -1,0 +1,1 @@
+"""Groups of HDF5 files, in the layouts that others publish."""

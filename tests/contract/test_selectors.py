@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from store_examples import COST, SAMPLED
 
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.potential import Threshold
@@ -13,13 +14,10 @@ from workflow.planning.cost import PowerLaw
 from workflow.planning.records import Candidate
 from workflow.planning.selectors import SELECTORS
 from workflow.planning.selectors.base import Batch
-from workflow.run.store.records import SampleDetail
 from workflow.run.store.store import Store
-from workflow.work.results import Cost
 
 WATER, METHANOL = molecule_from_smiles("O"), molecule_from_smiles("CO")
 THRESHOLD = Threshold(rho_kcal_mol=0.2)
-NO_COST = Cost(worker="driver", started_at=0.0, finished_at=0.0, cpu_seconds=0.0)
 N_TRAINABLE = 60
 
 
@@ -48,22 +46,10 @@ CANDIDATES = waiting()
 TRAINABLE = {c.structure.structure_id for c in CANDIDATES[:N_TRAINABLE]}
 
 
-SAMPLED = SampleDetail(
-    purpose="initial",
-    rung=0,
-    version=0,
-    sweep=0,
-    judged=0,
-    over_threshold=0,
-    rejected={},
-    is_broken=False,
-)
-
-
 def pool_of(store: Store, candidates: list[Candidate]):
     store.molecules.add([(WATER, False), (METHANOL, False)])
     store.candidates.commit_sample(
-        "sample", 0, candidates, are_starts=False, threshold=THRESHOLD, detail=SAMPLED, cost=NO_COST
+        "sample", 0, candidates, are_starts=False, threshold=THRESHOLD, detail=SAMPLED, cost=COST
     )
     return store.candidates.waiting(0)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from listed_waiting import ListedWaiting
+from store_examples import COST, SAMPLED
 
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Threshold
@@ -14,25 +15,11 @@ from chemistry.records.structure import Structure
 from workflow.planning.records import Candidate
 from workflow.planning.selection import Choice
 from workflow.planning.state import Waiting
-from workflow.run.store.records import SampleDetail
 from workflow.run.store.store import Store
-from workflow.work.results import Cost
 
 THRESHOLD = Threshold(rho_kcal_mol=0.25, force_sigma_kcal_mol_angstrom=2.0)
 MOLECULES = ("a", "b", "c")
 NEWEST = 3
-COST = Cost(worker="here:1", started_at=0.0, finished_at=1.0, cpu_seconds=1.0)
-SAMPLED = SampleDetail(
-    purpose="initial",
-    rung=0,
-    version=0,
-    sweep=0,
-    judged=0,
-    over_threshold=0,
-    rejected={},
-    is_broken=False,
-)
-
 # Few values, so that many are equal, and some exactly at the threshold.
 judgements = st.none() | st.tuples(
     st.sampled_from([0.0, 0.1, 0.25, 0.26, 0.5, 1.0]),

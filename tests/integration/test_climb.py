@@ -38,34 +38,31 @@ train:
 """
 
 
+def rung(folder: Path, *arguments: str) -> str:
+    """Run the command in a folder and return what it says."""
+    done = subprocess.run(
+        [RUNG, *arguments],
+        cwd=folder,
+        env=os.environ | {"COLUMNS": "120"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
     (tmp_path / "climb.yaml").write_text(CAMPAIGN)
-    done = subprocess.run(
-        [RUNG, "launch", "climb.yaml"],
-        cwd=tmp_path,
-        env=os.environ | {"COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "compare ways of climbing: rung climb-report climb" in done.stdout
+    launched = rung(tmp_path, "launch", "climb.yaml")
+    assert "compare ways of climbing: rung climb-report climb" in launched
     # Nobody asked for it: a launch ends when its campaign does.
     assert not (tmp_path / "climb" / "climb-report.svg").exists()
-    done = subprocess.run(
-        [RUNG, "climb-report", "climb"],
-        cwd=tmp_path,
-        env=os.environ | {"COLUMNS": "120"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    compared = rung(tmp_path, "climb-report", "climb")
     for way in ("direct training", "all weights", "layers 1 and 3 frozen", "delta learning"):
-        assert way in done.stdout
+        assert way in compared
 
     run = tmp_path / "climb"
     with StoreReader.open(run / "store.sqlite") as store:

@@ -3,8 +3,10 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from multiprocessing import get_context
+from typing import Any, TypeAlias
 
 from chemistry.engines import find_engine
 from chemistry.errors import InputError, StoreError
@@ -24,7 +26,7 @@ from workflow.datasets.layouts.units import AS_RUNG, Units
 from workflow.planning.cost import n_electrons
 from workflow.work.compute import compute
 from workflow.work.orders import LabelOrder
-from workflow.work.system.isolate import Finished, Limits, run_isolated
+from workflow.work.system.isolate import Died, Finished, Limits, Raised, run_isolated
 
 _STRUCTURES = 3
 _BUDGET_SECONDS = 600.0
@@ -90,12 +92,14 @@ class Sample:
 def in_a_child(
     structure: Structure, level: LevelOfTheory, engine: str, seconds: float
 ) -> Label | LabelFailure:
-    """Label a structure in a process of its own, on all cores of this machine."""
-    find_engine(engine)  # a child starts in milliseconds if its caller has imported the program
+    """Label a structure in a process of its own, on all cores of this machine.
+
+    It is started afresh: the caller may have computed with OpenMP, whose threads survive no fork.
+    """
     order = LabelOrder(structure=structure, level=level, engine=engine)
-    threads = len(os.sched_getaffinity(0))
     limits = Limits(wall_seconds=seconds, memory_gb=_MEMORY_GB)
-    outcome = run_isolated(compute, order, threads, _MEMORY_GB, limits=limits)
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as fresh:
+        outcome = fresh.submit(_isolated, order, limits).result()
     if isinstance(outcome, Finished):
         if isinstance(outcome.value, StoreError):
             raise outcome.value
@@ -108,6 +112,14 @@ def in_a_child(
         kind="resource" if is_over else "infrastructure",
         message=getattr(outcome, "message", "") or getattr(outcome, "error", ""),
     )
+
+
+def _isolated(order: LabelOrder, limits: Limits) -> Finished[Any] | Raised | Died:
+    find_engine(
+        order.engine
+    )  # a child starts in milliseconds if its caller has imported the program
+    threads = len(os.sched_getaffinity(0))
+    return run_isolated(compute, order, threads, limits.memory_gb, limits=limits)
 
 
 def require_recomputed(

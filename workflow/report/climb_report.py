@@ -87,7 +87,8 @@ def climb_report(run: Path) -> ClimbReport:
         rungs = store.trainings.rungs()
         if not rungs or rungs[-1] == 0:
             raise InputError(
-                f"{run} has not climbed: give its campaign a second rung and launch it again"
+                f"{run} has not climbed: give its campaign a second rung, and `rung launch` "
+                "resumes it"
             )
         rung = rungs[-1]
         level = find_level(campaign.rungs[rung].level)

@@ -30,8 +30,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install
 	$(BIN)/rung launch runs/demo.yaml
 
+# Coverage is measured where tests and code are one process; workers and commands run in others.
 test: install system-deps lno
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit tests/contract --cov --cov-report=
+	$(BIN)/coverage report --skip-covered --sort=cover
+	$(BIN)/python -m pytest tests/regression tests/integration
 
 test-most: install system-deps lno
 	$(BIN)/python -m pytest -m "not slow"

@@ -16,7 +16,7 @@ def test_label_says_charge_and_multiplicity_and_asks_what_spin_means(tmp_path):
     assert "molecule  O2: charge 0, multiplicity 3, geometry read (1)" in done.stdout
     # The lowest of the triplet: the solution of the symmetry of O2 lies 0.04 eV above it, the
     # singlet 2.3 eV.
-    assert "-4017.3679" in done.stdout
+    assert "-4017.3678" in done.stdout
     done = rung(*label, "--charge=-1", "--multiplicity=2", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "O2: charge -1, multiplicity 2" in done.stdout

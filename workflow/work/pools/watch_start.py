@@ -31,22 +31,28 @@ def watch_start(
         elif time.monotonic() - silent_since > PATIENCE_SECONDS:
             report(
                 f"no worker of pool `{executor.label}` has answered for "
-                f"{PATIENCE_SECONDS:.0f} s: {_words(statuses, Path(executor.logdir))}"
+                f"{PATIENCE_SECONDS:.0f} s: {_words(executor, statuses)}"
             )
             return
 
 
-def _words(statuses: Iterable[JobStatus], logs: Path) -> str:
+def _words(executor: HighThroughputExecutor, statuses: Iterable[JobStatus]) -> str:
     """Return the last words of the newest start of workers, and where there are more."""
     for status in reversed(list(statuses)):
         words = (status.stderr_summary or status.message or "").split()
         if words:
             return f"the last start said: {' '.join(words)[-_WORDS:]}"
-    for log in sorted(logs.rglob("manager.log"), key=lambda path: -path.stat().st_mtime):
-        lines = [line for line in log.read_text("utf-8", "replace").splitlines() if line.strip()]
+    logs, scripts = Path(executor.logdir), Path(executor.provider.script_dir or executor.logdir)
+    # Of a start that still runs Parsl names no file: `.err` beside the script, `.stderr` of jobs.
+    for file in [*_newest_first(scripts, "*err"), *_newest_first(logs, "manager.log")]:
+        lines = [line for line in file.read_text("utf-8", "replace").splitlines() if line.strip()]
         if lines:
-            return f"it says: {lines[-1][-_WORDS:]} (more in {log})"
+            return f"the last start said: {lines[-1][-_WORDS:]} (more in {file})"
     return (
         f"what should start it has written nothing; see {logs}, and whether a firewall keeps "
         "processes of this machine from each other"
     )
+
+
+def _newest_first(folder: Path, pattern: str) -> list[Path]:
+    return sorted(folder.rglob(pattern), key=lambda path: -path.stat().st_mtime)

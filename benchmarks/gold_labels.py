@@ -42,9 +42,10 @@ MOLECULES = {
     "ethanol": "CCO",
     "glycolaldehyde": "OCC=O",
 }
-LEVELS = ("ccsd(t)*/cbs", "wb97x/6-31g*")
+GOLD = "ccsd(t)*/cbs"
+LEVELS = (GOLD, "wb97x/6-31g*")
 # Structures of each part; those of a test come from seeds of their own.
-HOT, ANCHORS = {"train": 24, "test": 12}, {"train": 16, "test": 12}
+HOT, ANCHORS = {"train": 16, "test": 8}, {"train": 12, "test": 8}
 ANGLES = {"train": (0.0, 45.0, 90.0, 135.0, 180.0), "test": (20.0, 65.0, 110.0, 155.0)}
 RELAXED_EV_PER_ANGSTROM = 0.005
 
@@ -69,7 +70,8 @@ def label_file(path: Path, name: str, level_name: str) -> None:
     level = find_level(level_name)
     engine = find_engine("pyscf")(level, Resources(threads=1, memory_gb=3.0))
     for row in rows:
-        if level_name in row["labels"]:
+        # What is tested is gold alone.
+        if level_name in row["labels"] or (row["part"] == "test" and level_name != GOLD):
             continue
         label = engine.label(structure_from_json(row["structure"]))
         row["labels"][level_name] = label_to_json(label)

@@ -43,6 +43,7 @@ class Ridge:
 
     Attributes
     ----------
+    strength : float
     coefficients : (n,) float64
         Of the kernel's rows: the part of a prediction at x is k(x) @ coefficients.
     free : (E,) float64
@@ -51,6 +52,7 @@ class Ridge:
         Prediction minus target of each datum by the fit to all others, exactly.
     """
 
+    strength: float
     coefficients: FloatArray
     free: FloatArray
     left_out_errors: FloatArray
@@ -78,10 +80,11 @@ def fit_ridge(kernel: FloatArray, columns: Columns, targets: FloatArray, strengt
     projected = inverse - seen @ inner @ seen.T
     coefficients = projected @ targets
     share = np.diag(projected)
-    alone = share * strength < _NO_PART_OF_COLUMNS
+    alone = share < _NO_PART_OF_COLUMNS * np.diag(inverse)
     with np.errstate(divide="ignore", invalid="ignore"):
         left_out = np.where(alone, np.nan, -coefficients / share)
     return Ridge(
+        strength=strength,
         coefficients=coefficients,
         free=columns.to_basis @ (inner @ (seen.T @ targets)),
         left_out_errors=left_out,

@@ -20,6 +20,7 @@ class Ani(Architecture):
     name = NAME
     settings = AniSettings
     ways: ClassVar[Mapping[str, str]] = {
+        "linear": "transfer, closed form",
         "scratch": "direct training",
         "full": "transfer, all weights",
         "freeze": "transfer, layers 1 and 3 frozen",

@@ -1,19 +1,27 @@
-"""The closed-form climb: ridge regression in the tangent features of the committee below.
+"""The climb by linearisation: ridge regression in the tangent features of the committee below.
 
-Each member is linearised about its weights; what its energies lack of the level above is fitted by
-a change of weights as small as can be, and by energies of elements that cost nothing. One linear
-system of as many unknowns as labels, no epochs, no learning rate; the strength of the ridge is the
-one whose exact leave-one-out errors are least. (The linear regime of fine-tuning: Jacot, Gabriel
-and Hongler, arXiv:1806.07572.)
+What the energies of a member lack of the level above is fitted by a change of its weights as small
+as can be, and by energies of elements that cost nothing: least is
+
+    sum of squared errors / strength + squared length of the change of weights.
+
+About given weights that is linear, with a closed form of as many unknowns as labels, exact
+leave-one-out errors and so a strength that needs no held-out set. It is solved again about the new
+weights, a few times: Gauss-Newton steps, cut where they overshoot. There are no epochs and no
+learning rate, and the result is an ordinary committee. (The features are those of the neural
+tangent kernel: Jacot, Gabriel and Hongler, arXiv:1806.07572.)
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from chemistry.records.structure import FloatArray
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.tangent import along_features, tangent_features
@@ -22,38 +30,18 @@ from model.protocol import TrainingRequest, TrainingResult
 from model.ridge import Columns, Ridge, fit_ridge
 from model.self_energies import element_counts
 
-STRENGTHS = tuple(float(10.0**exponent) for exponent in np.arange(-7.0, 1.0, 0.5))
+STRENGTHS = tuple(float(10.0**exponent) for exponent in np.arange(-8.0, 1.0, 0.5))
 """Ridge strengths that are tried, as shares of the kernel's mean diagonal."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Fit:
-    """The members' regressions with one strength.
-
-    Attributes
-    ----------
-    strength : float
-    members : tuple of Ridge
-    """
-
-    strength: float
-    members: tuple[Ridge, ...]
-
-    @property
-    def left_out_errors(self) -> FloatArray:
-        """Of the members' mean, (S,) eV; NaN where a structure alone has an element."""
-        return np.asarray(np.mean([fit.left_out_errors for fit in self.members], axis=0))
-
-    @property
-    def left_out_mae(self) -> float:
-        """Mean absolute error left out, eV; infinite where there is none to judge by."""
-        found = self.left_out_errors
-        known = found[np.isfinite(found)]
-        return float(np.abs(known).mean()) if len(known) else np.inf
+_STEPS = 12
+_HALVINGS = 5
+_WORTH_A_STEP = 0.02
+"""Share by which a step has to lower what is minimised, for another to follow."""
+_DIFFERENCE = 1e-3
+"""Of the change of weights, for the derivative of energies along it."""
 
 
 def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResult[AniCommittee]:
-    """Teach a committee energies of another level in closed form; forces are not looked at.
+    """Teach a committee energies of another level; forces are not looked at.
 
     Raises
     ------
@@ -64,23 +52,18 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
     check_rows(rows, request.level, below.elements)
     structures = [row.structure for row in rows]
-    energies = np.array([row.label.energy for row in rows])
-    known = np.stack([p.member_energies for p in below.predict(structures)], axis=1)  # (M, S)
-    features = tangent_features(below, structures)
-    fit, scales = _best_fit(
-        features.products(features),
-        element_counts(structures, below.elements),
-        energies - known,
+    climb = _Climb(
+        below=below.to(torch.float64),
+        structures=structures,
+        targets=np.array([row.label.energy for row in rows]),
+        columns=Columns.of(element_counts(structures, below.elements)),
     )
-    steps = along_features(
-        below,
-        structures,
-        np.array([r.coefficients / scale for r, scale in zip(fit.members, scales, strict=True)]),
-    )
-    committee = _moved(below, steps, np.array([r.free for r in fit.members]))
+    weights, strength, left_out = climb.run()
+    known = left_out[np.isfinite(left_out)]
+    error = f"{np.abs(known).mean() * KCAL_MOL_PER_EV:.3f}" if len(known) else "unknown"
     return TrainingResult(
         committee=replace(
-            committee,
+            climb.committee(weights).to(below.networks.weights.dtype),
             level_id=request.level.level_id,
             level_name=request.level.name,
             record={
@@ -94,45 +77,139 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
         members=(),
         n_structures=len(rows),
         n_with_forces=0,
-        notes=(
-            f"ridge strength {fit.strength:.0e}, mean error of energies left out "
-            f"{fit.left_out_mae * KCAL_MOL_PER_EV:.3f} kcal/mol",
-        ),
+        notes=(f"mean error of energies left out {error} kcal/mol, ridge strength {strength:.0e}",),
         seconds=time.perf_counter() - began,
     )
 
 
-def _best_fit(
-    kernels: FloatArray, counts: FloatArray, missing: FloatArray
-) -> tuple[_Fit, FloatArray]:
-    """Return the fit of least error left out, and what each member's kernel was divided by.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Climb:
+    """What is minimised, for every member by itself.
 
-    Parameters
+    Attributes
     ----------
-    kernels : (M, S, S) float64
-    counts : (S, E) float64
-    missing : (M, S) float64, eV
+    below : AniCommittee
+        In float64.
+    structures : sequence of Structure, S of them
+    targets : (S,) float64, eV
+    columns : Columns
+        The counts of elements.
     """
-    columns = Columns.of(counts)
-    scales = np.einsum("mss->m", kernels) / kernels.shape[1]
-    fits = (
-        _Fit(
-            strength=strength,
-            members=tuple(
-                fit_ridge(kernel / scale, columns, of_member, strength)
-                for kernel, scale, of_member in zip(kernels, scales, missing, strict=True)
-            ),
+
+    below: AniCommittee
+    structures: Sequence[Structure]
+    targets: FloatArray
+    columns: Columns
+
+    def run(self) -> tuple[Tensor, float, FloatArray]:
+        """Return weights (M, W), the strength, and the errors left out of the mean, (S,) eV."""
+        weights, energies = self._start, self._energies(self._start)
+        kernels = self._start_kernels / self._scales[:, None, None]
+        missing = self.targets - energies
+        fits = min((self._fit(kernels, missing, s) for s in STRENGTHS), key=_mean_left_out)
+        strength = fits[0].strength
+        for _ in range(_STEPS):
+            before = self._cost(weights, energies, strength)
+            weights, energies = self._step(weights, fits, before)
+            after = self._cost(weights, energies, strength)
+            if (after > (1.0 - _WORTH_A_STEP) * before).all():
+                break
+            fits = self._fit(*self._linearised(weights, energies), strength)
+        return weights, strength, _left_out(fits)
+
+    def committee(self, weights: Tensor) -> AniCommittee:
+        """Return the committee of weights, with the energies of elements that fit best."""
+        moved = self._at(weights)
+        free = self._free(self.targets - self._energies(weights))  # (M, E)
+        for layers, own in zip(moved.networks.layers, (free - free.mean(axis=0)).T, strict=True):
+            layers[-1].bias[:, 0, 0] += torch.from_numpy(own).to(weights.device)
+        return replace(moved, self_energies_ev=moved.self_energies_ev + free.mean(axis=0))
+
+    @property
+    def _start(self) -> Tensor:
+        return self.below.networks.weights
+
+    @cached_property
+    def _start_kernels(self) -> FloatArray:
+        return self._kernels(self._start)
+
+    @cached_property
+    def _scales(self) -> FloatArray:
+        """Mean of each member's kernel's diagonal below, (M,)."""
+        kernels = self._start_kernels
+        return np.asarray(np.einsum("mss->m", kernels) / kernels.shape[1])
+
+    def _at(self, weights: Tensor) -> AniCommittee:
+        return replace(self.below, networks=replace(self.below.networks, weights=weights.clone()))
+
+    def _energies(self, weights: Tensor) -> FloatArray:
+        predictions = self._at(weights).predict_mean(self.structures)
+        return np.stack([p.member_energies for p in predictions], axis=1)  # (M, S)
+
+    def _kernels(self, weights: Tensor) -> FloatArray:
+        features = tangent_features(self._at(weights), self.structures)
+        return features.products(features)
+
+    def _linearised(self, weights: Tensor, energies: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return kernels (M, S, S), scaled, and what a change from `below` has to yield, (M, S)."""
+        change = weights - self._start
+        ahead, behind = (
+            self._energies(weights + sign * _DIFFERENCE * change) for sign in (1.0, -1.0)
         )
-        for strength in STRENGTHS
-    )
-    return min(fits, key=lambda fit: fit.left_out_mae), scales
+        done = (ahead - behind) / (2.0 * _DIFFERENCE)
+        kernels = self._kernels(weights) / self._scales[:, None, None]
+        return kernels, self.targets - energies + done
+
+    def _fit(self, kernels: FloatArray, missing: FloatArray, strength: float) -> "_Fits":
+        return tuple(
+            fit_ridge(kernel, self.columns, of_member, strength)
+            for kernel, of_member in zip(kernels, missing, strict=True)
+        )
+
+    def _step(
+        self, weights: Tensor, fits: "_Fits", before: FloatArray
+    ) -> tuple[Tensor, FloatArray]:
+        """Return weights on the way to those of the fits, as far as each member gains by it."""
+        coefficients = np.array([fit.coefficients for fit in fits]) / self._scales[:, None]
+        goal = self._start + along_features(self._at(weights), self.structures, coefficients)
+        share = np.ones(len(fits))
+        for _ in range(_HALVINGS):
+            shares = torch.from_numpy(share)[:, None].to(weights.device)
+            there = torch.lerp(weights, goal, shares)
+            energies = self._energies(there)
+            worse = self._cost(there, energies, fits[0].strength) > before
+            if not worse.any():
+                break
+            share[worse] /= 2.0
+        else:
+            share[worse] = 0.0
+            there = torch.lerp(weights, goal, torch.from_numpy(share)[:, None].to(weights.device))
+            energies = self._energies(there)
+        return there, energies
+
+    def _cost(self, weights: Tensor, energies: FloatArray, strength: float) -> FloatArray:
+        """Return what is minimised, of each member, (M,)."""
+        errors = self.targets - energies
+        errors = errors - (errors @ self.columns.basis) @ self.columns.basis.T
+        length = ((weights - self._start) ** 2).sum(1).cpu().numpy()
+        return np.asarray((errors**2).sum(axis=1) / strength + length * self._scales)
+
+    def _free(self, errors: FloatArray) -> FloatArray:
+        """Return the energies of elements, (M, E) eV, that take most out of errors (M, S)."""
+        return np.asarray((errors @ self.columns.basis) @ self.columns.to_basis.T)
 
 
-def _moved(below: AniCommittee, steps: torch.Tensor, free: FloatArray) -> AniCommittee:
-    """Return a committee with a change of weights (M, W) and of the elements' energies (M, E)."""
-    networks = replace(below.networks, weights=below.networks.weights + steps)
-    for layers, own in zip(networks.layers, (free - free.mean(axis=0)).T, strict=True):
-        layers[-1].bias[:, 0, 0] += torch.from_numpy(own).to(networks.weights)
-    return replace(
-        below, networks=networks, self_energies_ev=below.self_energies_ev + free.mean(axis=0)
-    )
+_Fits = tuple[Ridge, ...]
+"""One a member, all of one strength."""
+
+
+def _left_out(fits: _Fits) -> FloatArray:
+    """Return errors left out of the members' mean, (S,) eV."""
+    return np.asarray(np.mean([fit.left_out_errors for fit in fits], axis=0))
+
+
+def _mean_left_out(fits: _Fits) -> float:
+    """Return the mean absolute error left out; infinite where there is none to judge by."""
+    found = _left_out(fits)
+    known = found[np.isfinite(found)]
+    return float(np.abs(known).mean()) if len(known) else np.inf

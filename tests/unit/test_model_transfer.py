@@ -139,7 +139,7 @@ def test_a_linear_climb_finds_a_small_change_of_weights_again(below):
         for n in (10, 40)
     )
     assert many.energy_mae_kcal_mol < few.energy_mae_kcal_mol
-    assert many.energy_mae_kcal_mol < 0.1 * shift.energy_mae_kcal_mol
+    assert many.energy_mae_kcal_mol < 0.25 * shift.energy_mae_kcal_mol
 
 
 def test_a_linear_climb_does_not_depend_on_the_order_of_labels_and_says_its_error(below):

@@ -16,6 +16,7 @@ from chemistry.records.potential import Prediction, Replicas
 from chemistry.records.structure import FloatArray, Structure
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
+from model.forecast import Forecast
 from model.history import MemberHistory
 from model.settings import TrainingSettings
 
@@ -142,6 +143,8 @@ class TrainingResult(Generic[CommitteeT]):
         What a person should know, in sentences.
     seconds : float
         Wall time.
+    forecast : Forecast or None
+        What more labels would bring, where the way of learning knows.
     """
 
     committee: CommitteeT
@@ -150,6 +153,7 @@ class TrainingResult(Generic[CommitteeT]):
     n_with_forces: int
     notes: tuple[str, ...]
     seconds: float
+    forecast: Forecast | None = None
 
 
 class Architecture(ABC):

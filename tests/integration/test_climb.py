@@ -79,5 +79,12 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
     assert (run / "climb-report.svg").read_text().count("<svg") == 1
 
     report = climb_report(run)
-    assert [way.name for way in report.ways] == ["below", "linear", "scratch", "full", "freeze", "delta"]
+    assert [way.name for way in report.ways] == [
+        "below",
+        "linear",
+        "scratch",
+        "full",
+        "freeze",
+        "delta",
+    ]
     assert (report.n_labels, report.n_held_out) == (12, 6)

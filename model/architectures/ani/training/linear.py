@@ -26,6 +26,7 @@ from chemistry.units import KCAL_MOL_PER_EV
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.tangent import along_features, tangent_features
 from model.architectures.ani.training.rows import check_rows, data_hash
+from model.forecast import Forecast
 from model.protocol import TrainingRequest, TrainingResult
 from model.ridge import Columns, Ridge, fit_ridge
 from model.self_energies import element_counts
@@ -36,6 +37,8 @@ _STEPS = 12
 _HALVINGS = 5
 _WORTH_A_STEP = 0.02
 """Share by which a step has to lower what is minimised, for another to follow."""
+_FEWER, _DRAWS, _FEWEST = (0.25, 0.5, 0.75), 3, 8
+"""Shares of the labels that are fitted alone, how often, and how many they are at least."""
 _DIFFERENCE = 1e-3
 """Of the change of weights, for the derivative of energies along it."""
 
@@ -56,14 +59,12 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
         below=below.to(torch.float64),
         structures=structures,
         targets=np.array([row.label.energy for row in rows]),
-        columns=Columns.of(element_counts(structures, below.elements)),
+        counts=element_counts(structures, below.elements),
     )
-    weights, strength, left_out = climb.run()
-    known = left_out[np.isfinite(left_out)]
-    error = f"{np.abs(known).mean() * KCAL_MOL_PER_EV:.3f}" if len(known) else "unknown"
+    climbed = climb.run(request.seed)
     return TrainingResult(
         committee=replace(
-            climb.committee(weights).to(below.networks.weights.dtype),
+            climb.committee(climbed.weights).to(below.networks.weights.dtype),
             level_id=request.level.level_id,
             level_name=request.level.name,
             record={
@@ -77,9 +78,19 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
         members=(),
         n_structures=len(rows),
         n_with_forces=0,
-        notes=(f"mean error of energies left out {error} kcal/mol, ridge strength {strength:.0e}",),
+        notes=(f"ridge strength {climbed.strength:.0e}",),
+        forecast=climbed.forecast,
         seconds=time.perf_counter() - began,
     )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Climbed:
+    """Where a climb ended: weights (M, W), the ridge's strength, what more labels would bring."""
+
+    weights: Tensor
+    strength: float
+    forecast: Forecast | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,21 +103,23 @@ class _Climb:
         In float64.
     structures : sequence of Structure, S of them
     targets : (S,) float64, eV
-    columns : Columns
-        The counts of elements.
+    counts : (S, E) float64
+        How many atoms of each element the structures have.
     """
 
     below: AniCommittee
     structures: Sequence[Structure]
     targets: FloatArray
-    columns: Columns
+    counts: FloatArray
 
-    def run(self) -> tuple[Tensor, float, FloatArray]:
-        """Return weights (M, W), the strength, and the errors left out of the mean, (S,) eV."""
+    def run(self, seed: int) -> "_Climbed":
+        """Return weights, and what the fits say of labels left out."""
         weights, energies = self._start, self._energies(self._start)
         kernels = self._start_kernels / self._scales[:, None, None]
         missing = self.targets - energies
-        fits = min((self._fit(kernels, missing, s) for s in STRENGTHS), key=_mean_left_out)
+        fits = min(
+            (_fit(kernels, self._columns, missing, s) for s in STRENGTHS), key=_mean_left_out
+        )
         strength = fits[0].strength
         for _ in range(_STEPS):
             before = self._cost(weights, energies, strength)
@@ -114,8 +127,11 @@ class _Climb:
             after = self._cost(weights, energies, strength)
             if (after > (1.0 - _WORTH_A_STEP) * before).all():
                 break
-            fits = self._fit(*self._linearised(weights, energies), strength)
-        return weights, strength, _left_out(fits)
+            there = self._linearised(weights, energies)
+            fits = _fit(there[0], self._columns, there[1], strength)
+        fewer = self._errors_of_fewer(kernels, missing, strength, seed)
+        now = len(self.targets), _mean_left_out(fits) * KCAL_MOL_PER_EV
+        return _Climbed(weights=weights, strength=strength, forecast=Forecast.of([*fewer, now]))
 
     def committee(self, weights: Tensor) -> AniCommittee:
         """Return the committee of weights, with the energies of elements that fit best."""
@@ -128,6 +144,10 @@ class _Climb:
     @property
     def _start(self) -> Tensor:
         return self.below.networks.weights
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns.of(self.counts)
 
     @cached_property
     def _start_kernels(self) -> FloatArray:
@@ -160,11 +180,22 @@ class _Climb:
         kernels = self._kernels(weights) / self._scales[:, None, None]
         return kernels, self.targets - energies + done
 
-    def _fit(self, kernels: FloatArray, missing: FloatArray, strength: float) -> "_Fits":
-        return tuple(
-            fit_ridge(kernel, self.columns, of_member, strength)
-            for kernel, of_member in zip(kernels, missing, strict=True)
-        )
+    def _errors_of_fewer(
+        self, kernels: FloatArray, missing: FloatArray, strength: float, seed: int
+    ) -> list[tuple[int, float]]:
+        """Return numbers of labels, and errors left out of fits to so many, kcal/mol."""
+        generator, n_all = np.random.default_rng(seed), len(self.targets)
+        found = []
+        for share in _FEWER:
+            n = round(share * n_all)
+            errors = []
+            for _ in range(_DRAWS):
+                drawn = np.sort(generator.permutation(n_all)[:n])
+                columns = Columns.of(self.counts[drawn])
+                some = kernels[:, drawn][:, :, drawn]
+                errors.append(_mean_left_out(_fit(some, columns, missing[:, drawn], strength)))
+            found.append((n, float(np.mean(errors)) * KCAL_MOL_PER_EV))
+        return [(n, error) for n, error in found if n >= _FEWEST]
 
     def _step(
         self, weights: Tensor, fits: "_Fits", before: FloatArray
@@ -190,26 +221,31 @@ class _Climb:
     def _cost(self, weights: Tensor, energies: FloatArray, strength: float) -> FloatArray:
         """Return what is minimised, of each member, (M,)."""
         errors = self.targets - energies
-        errors = errors - (errors @ self.columns.basis) @ self.columns.basis.T
+        errors = errors - (errors @ self._columns.basis) @ self._columns.basis.T
         length = ((weights - self._start) ** 2).sum(1).cpu().numpy()
         return np.asarray((errors**2).sum(axis=1) / strength + length * self._scales)
 
     def _free(self, errors: FloatArray) -> FloatArray:
         """Return the energies of elements, (M, E) eV, that take most out of errors (M, S)."""
-        return np.asarray((errors @ self.columns.basis) @ self.columns.to_basis.T)
+        return np.asarray((errors @ self._columns.basis) @ self._columns.to_basis.T)
 
 
 _Fits = tuple[Ridge, ...]
 """One a member, all of one strength."""
 
 
-def _left_out(fits: _Fits) -> FloatArray:
-    """Return errors left out of the members' mean, (S,) eV."""
-    return np.asarray(np.mean([fit.left_out_errors for fit in fits], axis=0))
+def _fit(kernels: FloatArray, columns: Columns, missing: FloatArray, strength: float) -> _Fits:
+    return tuple(
+        fit_ridge(kernel, columns, of_member, strength)
+        for kernel, of_member in zip(kernels, missing, strict=True)
+    )
 
 
 def _mean_left_out(fits: _Fits) -> float:
-    """Return the mean absolute error left out; infinite where there is none to judge by."""
-    found = _left_out(fits)
+    """Return the mean absolute error left out, of the members' mean, eV.
+
+    Infinite where there is none to judge by.
+    """
+    found = np.mean([fit.left_out_errors for fit in fits], axis=0)
     known = found[np.isfinite(found)]
     return float(np.abs(known).mean()) if len(known) else np.inf

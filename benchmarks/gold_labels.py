@@ -10,7 +10,6 @@ that are kept, compressed, in benchmarks/data/gold.
 
 import argparse
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,7 @@ def keep(path: Path, rows: list[dict[str, Any]]) -> None:
     """Replace the file at once, so that an interruption loses nothing."""
     new = path.with_suffix(".new")
     new.write_text("\n".join(map(json.dumps, rows)) + "\n")
-    os.replace(new, path)
+    new.replace(path)
 
 
 def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:

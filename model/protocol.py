@@ -168,7 +168,9 @@ class Architecture(ABC):
     ways : mapping of str to str
         Ways to climb from one level of theory to the next, and what people call them.
     default_way : str
-        Of a rung that names none.
+        Of a rung that names none and whose level gives energies alone.
+    default_way_with_forces : str
+        Of a rung that names none and whose level gives forces, too.
     devices : tuple of str
         Where its committees can compute; only cpu is tested.
     """
@@ -177,6 +179,7 @@ class Architecture(ABC):
     settings: ClassVar[type[TrainingSettings]]
     ways: ClassVar[Mapping[str, str]]
     default_way: ClassVar[str]
+    default_way_with_forces: ClassVar[str]
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     @abstractmethod

@@ -142,7 +142,9 @@ def test_a_linear_climb_finds_a_small_change_of_weights_again(below):
     assert many.energy_mae_kcal_mol < 0.25 * shift.energy_mae_kcal_mol
 
 
-def test_a_linear_climb_does_not_depend_on_the_order_of_labels_and_says_what_more_would_bring(below):
+def test_a_linear_climb_does_not_depend_on_the_order_of_labels_and_says_what_more_would_bring(
+    below,
+):
     data = gold(12, seed=5)
     one, other = (taught(below, "linear", rows).result for rows in (data, data[::-1]))
     assert torch.equal(one.committee.networks.weights, other.committee.networks.weights)

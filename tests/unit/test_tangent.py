@@ -11,7 +11,7 @@ from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import differentiable_energies
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape
-from model.architectures.ani.tangent import along_features, tangent_features
+from model.architectures.ani.tangent import StillStructures
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,10 @@ def explicit_features(committee, structures):
 
 def test_products_are_those_of_derivatives_by_all_weights(committee, structures):
     explicit = explicit_features(committee, structures)
-    some, others = (tangent_features(committee, s) for s in (structures[:2], structures[1:]))
+    some, others = (
+        StillStructures.of(committee, part).features(committee.networks)
+        for part in (structures[:2], structures[1:])
+    )
     np.testing.assert_allclose(
         some.products(others), explicit[:, :2] @ explicit[:, 1:].transpose(0, 2, 1), rtol=1e-10
     )
@@ -57,7 +60,9 @@ def test_a_change_of_weights_along_features_is_their_sum(committee, structures):
     coefficients = np.random.default_rng(0).normal(size=(2, 5))
     explicit = explicit_features(committee, structures)
     np.testing.assert_allclose(
-        along_features(committee, structures, coefficients).numpy(),
+        StillStructures.of(committee, structures)
+        .along_features(committee.networks, coefficients)
+        .numpy(),
         np.einsum("ms,msw->mw", coefficients, explicit),
         atol=1e-10,
     )

@@ -17,10 +17,75 @@ from torch import Tensor
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee, chunks
 from model.architectures.ani.descriptor.batch import AtomBatch
-from model.architectures.ani.descriptor.environments import environments
+from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.forces import by_element, differentiable_energies, evaluate_elements
+from model.architectures.ani.network import StackedNetworks
 
 _ATOMS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StillStructures:
+    """Structures that stay where they are while weights change: descriptors are computed once.
+
+    Attributes
+    ----------
+    n_structures : int
+    batches : tuple of (AtomBatch, Environments)
+        In order, so many atoms at a time.
+    """
+
+    n_structures: int
+    batches: tuple[tuple[AtomBatch, Environments], ...]
+
+    @classmethod
+    def of(cls, committee: AniCommittee, structures: Sequence[Structure]) -> "StillStructures":
+        """Describe structures as the networks of a committee want them, in their precision."""
+        batches = []
+        for chunk in chunks(structures, _ATOMS_AT_ONCE):
+            batch = AtomBatch.of(chunk, committee.elements, committee.networks.device)
+            with torch.no_grad():
+                found = environments(batch, committee.shape, committee.networks.weights.dtype)
+            batches.append((batch, found))
+        return cls(n_structures=len(structures), batches=tuple(batches))
+
+    def energies(self, networks: StackedNetworks) -> FloatArray:
+        """Return energies without self-energies, (M, S) eV."""
+        with torch.no_grad():
+            parts = [evaluate_elements(networks, *pair)[0] for pair in self.batches]
+        return np.asarray(torch.cat(parts, dim=1).cpu().numpy())
+
+    def features(self, networks: StackedNetworks) -> "TangentFeatures":
+        """Return the tangent features of all members."""
+        parts, first = [], 0
+        for batch, found in self.batches:
+            with torch.no_grad():
+                _, passes = evaluate_elements(networks, batch, found)
+            owners = by_element(batch, batch.owner + first, dim=0)
+            parts.append(
+                tuple(
+                    _Atoms(owner=owner, inputs=done.inputs, deltas=done.deltas)
+                    for owner, done in zip(owners, passes, strict=True)
+                )
+            )
+            first += len(batch.sizes)
+        return TangentFeatures(
+            n_members=networks.n_members,
+            n_structures=self.n_structures,
+            elements=tuple(_joined(of_element) for of_element in zip(*parts, strict=True)),
+        )
+
+    def along_features(self, networks: StackedNetworks, coefficients: FloatArray) -> Tensor:
+        """Return the sum of coefficient (M, S) times feature over structures: (M, W)."""
+        total, first = torch.zeros_like(networks.weights), 0
+        for batch, found in self.batches:
+            weights = networks.weights.detach().clone().requires_grad_()
+            moving = StackedNetworks(shape=networks.shape, weights=weights)
+            energies = differentiable_energies(moving, batch, found)
+            own = torch.from_numpy(coefficients[:, first : first + len(batch.sizes)])
+            total += torch.autograd.grad((energies * own.to(total.device)).sum(), weights)[0]
+            first += len(batch.sizes)
+        return total
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -64,49 +129,6 @@ class TangentFeatures:
                 columns.index_add_(1, theirs.owner, rows)
                 found[member] += columns.cpu().numpy()
         return found
-
-
-def tangent_features(committee: AniCommittee, structures: Sequence[Structure]) -> TangentFeatures:
-    """Return the tangent features of structures that the committee knows the elements of."""
-    parts: list[tuple[_Atoms, ...]] = []
-    first = 0
-    for chunk in chunks(structures, _ATOMS_AT_ONCE):
-        batch = AtomBatch.of(chunk, committee.elements, committee.networks.device)
-        with torch.no_grad():
-            surroundings = environments(batch, committee.shape, committee.networks.weights.dtype)
-            _, passes = evaluate_elements(committee.networks, batch, surroundings)
-        owners = by_element(batch, batch.owner + first, dim=0)
-        parts.append(
-            tuple(
-                _Atoms(owner=owner, inputs=done.inputs, deltas=done.deltas)
-                for owner, done in zip(owners, passes, strict=True)
-            )
-        )
-        first += len(chunk)
-    return TangentFeatures(
-        n_members=committee.n_members,
-        n_structures=len(structures),
-        elements=tuple(_joined(of_element) for of_element in zip(*parts, strict=True)),
-    )
-
-
-def along_features(
-    committee: AniCommittee, structures: Sequence[Structure], coefficients: FloatArray
-) -> Tensor:
-    """Return the sum over structures of coefficient (M, S) times feature: a change of weights."""
-    total = torch.zeros_like(committee.networks.weights)
-    first = 0
-    for chunk in chunks(structures, _ATOMS_AT_ONCE):
-        batch = AtomBatch.of(chunk, committee.elements, total.device)
-        with torch.no_grad():
-            surroundings = environments(batch, committee.shape, total.dtype)
-        weights = committee.networks.weights.detach().clone().requires_grad_()
-        networks = type(committee.networks)(shape=committee.shape, weights=weights)
-        energies = differentiable_energies(networks, batch, surroundings)
-        own = torch.from_numpy(coefficients[:, first : first + len(chunk)]).to(total.device)
-        total += torch.autograd.grad((energies * own).sum(), weights)[0]
-        first += len(chunk)
-    return total
 
 
 def _pair_products(mine: _Atoms, theirs: _Atoms, member: int) -> Tensor:

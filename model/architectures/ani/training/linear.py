@@ -21,18 +21,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chemistry.records.structure import FloatArray, Structure
+from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 from model.architectures.ani.committee import AniCommittee
-from model.architectures.ani.tangent import along_features, tangent_features
+from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.tangent import StillStructures
 from model.architectures.ani.training.rows import check_rows, data_hash
 from model.forecast import Forecast
 from model.protocol import TrainingRequest, TrainingResult
 from model.ridge import Columns, Ridge, fit_ridge
 from model.self_energies import element_counts
 
-STRENGTHS = tuple(float(10.0**exponent) for exponent in np.arange(-8.0, 1.0, 0.5))
+STRENGTHS = tuple(float(10.0**exponent) for exponent in np.arange(-7.0, 1.0, 0.5))
 """Ridge strengths that are tried, as shares of the kernel's mean diagonal."""
+_AS_GOOD = 1.02
+"""Of the least error left out: the strongest ridge that is as good is taken."""
 _STEPS = 12
 _HALVINGS = 5
 _WORTH_A_STEP = 0.02
@@ -55,16 +58,20 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
     check_rows(rows, request.level, below.elements)
     structures = [row.structure for row in rows]
+    precise, counts = below.to(torch.float64), element_counts(structures, below.elements)
+    energies = np.array([row.label.energy for row in rows])
     climb = _Climb(
-        below=below.to(torch.float64),
-        structures=structures,
-        targets=np.array([row.label.energy for row in rows]),
-        counts=element_counts(structures, below.elements),
+        below=precise.networks,
+        structures=StillStructures.of(precise, structures),
+        targets=energies - counts @ below.self_energies_ev,
+        counts=counts,
     )
     climbed = climb.run(request.seed)
     return TrainingResult(
         committee=replace(
-            climb.committee(climbed.weights).to(below.networks.weights.dtype),
+            below,
+            networks=climbed.networks.to(below.networks.weights.dtype),
+            self_energies_ev=below.self_energies_ev + climbed.shift,
             level_id=request.level.level_id,
             level_name=request.level.name,
             record={
@@ -86,9 +93,20 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Climbed:
-    """Where a climb ended: weights (M, W), the ridge's strength, what more labels would bring."""
+    """Where a climb ended.
 
-    weights: Tensor
+    Attributes
+    ----------
+    networks : StackedNetworks
+    shift : (E,) float64, eV
+        Of the energies of elements.
+    strength : float
+        Of the ridge.
+    forecast : Forecast or None
+    """
+
+    networks: StackedNetworks
+    shift: FloatArray
     strength: float
     forecast: Forecast | None
 
@@ -99,22 +117,23 @@ class _Climb:
 
     Attributes
     ----------
-    below : AniCommittee
+    below : StackedNetworks
         In float64.
-    structures : sequence of Structure, S of them
+    structures : StillStructures, S of them
     targets : (S,) float64, eV
+        Energies without self-energies.
     counts : (S, E) float64
         How many atoms of each element the structures have.
     """
 
-    below: AniCommittee
-    structures: Sequence[Structure]
+    below: StackedNetworks
+    structures: StillStructures
     targets: FloatArray
     counts: FloatArray
 
     def run(self, seed: int) -> "_Climbed":
-        """Return weights, and what the fits say of labels left out."""
-        weights, energies = self._start, self._energies(self._start)
+        """Return where the climb ends, and what the fits say of labels left out."""
+        weights, energies = self._start, self.structures.energies(self.below)
         kernels = self._start_kernels / self._scales[:, None, None]
         missing = self.targets - energies
         fits = min(
@@ -131,19 +150,27 @@ class _Climb:
             fits = _fit(there[0], self._columns, there[1], strength)
         fewer = self._errors_of_fewer(kernels, missing, strength, seed)
         now = len(self.targets), _mean_left_out(fits) * KCAL_MOL_PER_EV
-        return _Climbed(weights=weights, strength=strength, forecast=Forecast.of([*fewer, now]))
+        networks, shift = self._balanced(weights, energies)
+        return _Climbed(
+            networks=networks,
+            shift=shift,
+            strength=strength,
+            forecast=Forecast.of([*fewer, now]),
+        )
 
-    def committee(self, weights: Tensor) -> AniCommittee:
-        """Return the committee of weights, with the energies of elements that fit best."""
-        moved = self._at(weights)
-        free = self._free(self.targets - self._energies(weights))  # (M, E)
-        for layers, own in zip(moved.networks.layers, (free - free.mean(axis=0)).T, strict=True):
+    def _balanced(
+        self, weights: Tensor, energies: FloatArray
+    ) -> tuple[StackedNetworks, FloatArray]:
+        """Return networks whose elements' energies fit best, and what of it all members share."""
+        free = self._free(self.targets - energies)  # (M, E)
+        networks, shift = self._at(weights.clone()), free.mean(axis=0)
+        for layers, own in zip(networks.layers, (free - shift).T, strict=True):
             layers[-1].bias[:, 0, 0] += torch.from_numpy(own).to(weights.device)
-        return replace(moved, self_energies_ev=moved.self_energies_ev + free.mean(axis=0))
+        return networks, shift
 
     @property
     def _start(self) -> Tensor:
-        return self.below.networks.weights
+        return self.below.weights
 
     @cached_property
     def _columns(self) -> Columns:
@@ -159,22 +186,19 @@ class _Climb:
         kernels = self._start_kernels
         return np.asarray(np.einsum("mss->m", kernels) / kernels.shape[1])
 
-    def _at(self, weights: Tensor) -> AniCommittee:
-        return replace(self.below, networks=replace(self.below.networks, weights=weights.clone()))
-
-    def _energies(self, weights: Tensor) -> FloatArray:
-        predictions = self._at(weights).predict_mean(self.structures)
-        return np.stack([p.member_energies for p in predictions], axis=1)  # (M, S)
+    def _at(self, weights: Tensor) -> StackedNetworks:
+        return replace(self.below, weights=weights)
 
     def _kernels(self, weights: Tensor) -> FloatArray:
-        features = tangent_features(self._at(weights), self.structures)
+        features = self.structures.features(self._at(weights))
         return features.products(features)
 
     def _linearised(self, weights: Tensor, energies: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return kernels (M, S, S), scaled, and what a change from `below` has to yield, (M, S)."""
         change = weights - self._start
         ahead, behind = (
-            self._energies(weights + sign * _DIFFERENCE * change) for sign in (1.0, -1.0)
+            self.structures.energies(self._at(weights + sign * _DIFFERENCE * change))
+            for sign in (1.0, -1.0)
         )
         done = (ahead - behind) / (2.0 * _DIFFERENCE)
         kernels = self._kernels(weights) / self._scales[:, None, None]
@@ -202,12 +226,12 @@ class _Climb:
     ) -> tuple[Tensor, FloatArray]:
         """Return weights on the way to those of the fits, as far as each member gains by it."""
         coefficients = np.array([fit.coefficients for fit in fits]) / self._scales[:, None]
-        goal = self._start + along_features(self._at(weights), self.structures, coefficients)
+        goal = self._start + self.structures.along_features(self._at(weights), coefficients)
         share = np.ones(len(fits))
         for _ in range(_HALVINGS):
             shares = torch.from_numpy(share)[:, None].to(weights.device)
             there = torch.lerp(weights, goal, shares)
-            energies = self._energies(there)
+            energies = self.structures.energies(self._at(there))
             worse = self._cost(there, energies, fits[0].strength) > before
             if not worse.any():
                 break
@@ -215,7 +239,7 @@ class _Climb:
         else:
             share[worse] = 0.0
             there = torch.lerp(weights, goal, torch.from_numpy(share)[:, None].to(weights.device))
-            energies = self._energies(there)
+            energies = self.structures.energies(self._at(there))
         return there, energies
 
     def _cost(self, weights: Tensor, energies: FloatArray, strength: float) -> FloatArray:
@@ -239,6 +263,13 @@ def _fit(kernels: FloatArray, columns: Columns, missing: FloatArray, strength: f
         fit_ridge(kernel, columns, of_member, strength)
         for kernel, of_member in zip(kernels, missing, strict=True)
     )
+
+
+def _strongest_of_the_best(tried: Sequence[_Fits]) -> _Fits:
+    """Return the last of those whose error left out is as good as the least: they grow stronger."""
+    errors = [_mean_left_out(fits) for fits in tried]
+    good = [fits for fits, e in zip(tried, errors, strict=True) if e <= _AS_GOOD * min(errors)]
+    return good[-1]
 
 
 def _mean_left_out(fits: _Fits) -> float:

@@ -74,7 +74,7 @@ def main() -> None:
             print_row(mode, n, errors[mode, n])
     save_plot(errors, sizes, arguments.plot)
     target = errors["scratch", len(data)][:, 0].mean()
-    for mode in ("full", "freeze", "delta"):
+    for mode in ("linear", "full", "freeze", "delta"):
         enough = [n for n in sizes if errors[mode, n][:, 0].mean() <= target]
         share = enough[0] / len(data) if enough else float("inf")
         verdict = "met" if share <= 0.20 else "missed"

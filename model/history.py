@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from model.forecast import Forecast
+
 
 @dataclass(frozen=True, kw_only=True)
 class MemberHistory:
@@ -42,6 +44,8 @@ class TrainingHistory:
         How it climbed from another level of theory; None where it did not.
     tried : mapping of str to float
         Error of each way of climbing that was compared, kcal/mol; empty where none was.
+    forecast : Forecast or None
+        What more labels would bring; None where the way of learning does not know.
     """
 
     members: tuple[MemberHistory, ...] = ()
@@ -50,19 +54,22 @@ class TrainingHistory:
     seconds: float = 0.0
     transfer: str | None = None
     tried: Mapping[str, float] = field(default_factory=dict)
+    forecast: Forecast | None = None
 
 
 def history_to_json(history: TrainingHistory) -> dict[str, Any]:
     """Return a document that `json.dumps` takes and `history_from_json` reads back exactly."""
-    document = {
+    document: dict[str, Any] = {
         "members": [asdict(member) for member in history.members],
         "n_with_forces": history.n_with_forces,
         "notes": list(history.notes),
         "seconds": history.seconds,
     }
-    if history.transfer is None:
-        return document
-    return {**document, "transfer": history.transfer, "tried": dict(history.tried)}
+    if history.transfer is not None:
+        document |= {"transfer": history.transfer, "tried": dict(history.tried)}
+    if history.forecast is not None:
+        document["forecast"] = asdict(history.forecast)
+    return document
 
 
 def history_from_json(document: Any) -> TrainingHistory:
@@ -77,6 +84,12 @@ def history_from_json(document: Any) -> TrainingHistory:
         MemberHistory(**{**member, "validation_loss": tuple(member["validation_loss"])})
         for member in document.get("members", ())
     )
+    forecast = document.get("forecast")
     return TrainingHistory(
-        **{**document, "members": members, "notes": tuple(document.get("notes", ()))}
+        **{
+            **document,
+            "members": members,
+            "notes": tuple(document.get("notes", ())),
+            "forecast": None if forecast is None else Forecast(**forecast),
+        }
     )

@@ -16,6 +16,7 @@ from chemistry.records.potential import Prediction, Replicas
 from chemistry.records.structure import FloatArray, Structure
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint
+from model.forecast import Forecast
 from model.history import MemberHistory
 from model.settings import TrainingSettings
 
@@ -142,6 +143,8 @@ class TrainingResult(Generic[CommitteeT]):
         What a person should know, in sentences.
     seconds : float
         Wall time.
+    forecast : Forecast or None
+        What more labels would bring, where the way of learning knows.
     """
 
     committee: CommitteeT
@@ -150,6 +153,7 @@ class TrainingResult(Generic[CommitteeT]):
     n_with_forces: int
     notes: tuple[str, ...]
     seconds: float
+    forecast: Forecast | None = None
 
 
 class Architecture(ABC):
@@ -164,7 +168,9 @@ class Architecture(ABC):
     ways : mapping of str to str
         Ways to climb from one level of theory to the next, and what people call them.
     default_way : str
-        Of a rung that names none.
+        Of a rung that names none and whose level gives energies alone.
+    default_way_with_forces : str
+        Of a rung that names none and whose level gives forces, too.
     devices : tuple of str
         Where its committees can compute; only cpu is tested.
     """
@@ -173,6 +179,7 @@ class Architecture(ABC):
     settings: ClassVar[type[TrainingSettings]]
     ways: ClassVar[Mapping[str, str]]
     default_way: ClassVar[str]
+    default_way_with_forces: ClassVar[str]
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
     @abstractmethod

@@ -136,6 +136,7 @@ class Springs(Architecture):
         "correct": "springs for the difference",
     }
     default_way = "correct"
+    default_way_with_forces = "correct"
 
     def train(
         self, request: TrainingRequest, start: Committee | None = None

@@ -80,6 +80,7 @@ def test_it_says_what_it_knows(trained):
     assert json.loads(json.dumps(dict(committee.record))) == committee.record
     architecture: Any = find_architecture(trained.name)
     assert architecture.default_way in architecture.ways
+    assert architecture.default_way_with_forces in architecture.ways
     assert "cpu" in architecture.devices
     assert architecture.settings().architecture == trained.name
 

@@ -74,10 +74,17 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
         kept = [training.history.transfer for training in store.trainings.all(1)]
     assert len(above) == 12
     assert above < below
-    assert all(set(t) == {"scratch", "full", "freeze", "delta"} for t in tried)
+    assert all(set(t) == {"linear", "scratch", "full", "freeze", "delta"} for t in tried)
     assert kept == [min(t, key=t.get) for t in tried]
     assert (run / "climb-report.svg").read_text().count("<svg") == 1
 
     report = climb_report(run)
-    assert [way.name for way in report.ways] == ["below", "scratch", "full", "freeze", "delta"]
+    assert [way.name for way in report.ways] == [
+        "below",
+        "linear",
+        "scratch",
+        "full",
+        "freeze",
+        "delta",
+    ]
     assert (report.n_labels, report.n_held_out) == (12, 6)

@@ -83,7 +83,7 @@ def test_the_sum_of_two_committees_predicts_their_sum(below):
         )
 
 
-@pytest.mark.parametrize("way", ["full", "freeze", "delta"])
+@pytest.mark.parametrize("way", ["linear", "full", "freeze", "delta"])
 def test_what_is_known_below_pays(below, way):
     data, held_out = gold(25, seed=5), gold(40, seed=6)
     direct = held_out_errors(taught(below, "scratch", data).result.committee, held_out)
@@ -94,7 +94,7 @@ def test_what_is_known_below_pays(below, way):
 def test_auto_keeps_the_way_with_the_least_error_and_says_what_it_tried(below):
     data, held_out = gold(25, seed=5), gold(40, seed=6)
     climbed = taught(below, "auto", data, held_out)
-    assert set(climbed.tried) == {"scratch", "full", "freeze", "delta"}
+    assert set(climbed.tried) == {"linear", "scratch", "full", "freeze", "delta"}
     assert climbed.way == min(climbed.tried, key=climbed.tried.get)
     errors = held_out_errors(climbed.result.committee, held_out)
     assert errors.energy_mae_kcal_mol == pytest.approx(climbed.tried[climbed.way])
@@ -112,3 +112,46 @@ def test_the_shift_takes_out_what_atoms_alone_explain(below):
     assert torch.equal(committee.networks.weights, below.networks.weights)
     raw = held_out_errors(below, data).energy_mae_kcal_mol
     assert held_out_errors(committee, data).energy_mae_kcal_mol < 0.1 * raw
+
+
+def test_a_linear_climb_finds_a_small_change_of_weights_again(below):
+    double = below.to(torch.float64)
+    generator = torch.Generator().manual_seed(4)
+    change = 2e-2 * torch.randn(double.networks.weights.shape[1], generator=generator).double()
+    above = replace(
+        double, networks=replace(double.networks, weights=double.networks.weights + change)
+    )
+
+    def labelled(count, seed):
+        rows = toy_data(count, seed=seed)
+        predictions = above.predict([row.structure for row in rows])
+        return [
+            replace(
+                row, label=replace(row.label, energy=p.energy, forces=None, level_id=GOLD.level_id)
+            )
+            for row, p in zip(rows, predictions, strict=True)
+        ]
+
+    held_out = labelled(30, seed=6)
+    shift = held_out_errors(shifted(below, labelled(40, seed=5), GOLD), held_out)
+    few, many = (
+        held_out_errors(taught(below, "linear", labelled(n, seed=5)).result.committee, held_out)
+        for n in (10, 40)
+    )
+    assert many.energy_mae_kcal_mol < few.energy_mae_kcal_mol
+    assert many.energy_mae_kcal_mol < 0.25 * shift.energy_mae_kcal_mol
+
+
+def test_a_linear_climb_does_not_depend_on_the_order_of_labels_and_says_what_more_would_bring(
+    below,
+):
+    data = gold(12, seed=5)
+    one, other = (taught(below, "linear", rows).result for rows in (data, data[::-1]))
+    assert torch.equal(one.committee.networks.weights, other.committee.networks.weights)
+    assert one.forecast.n_labels == 12
+    assert one.members == ()
+
+
+def test_a_linear_climb_from_one_label_moves_elements_alone(below):
+    climbed = taught(below, "linear", gold(1, seed=5)).result
+    assert climbed.forecast is None

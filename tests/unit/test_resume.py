@@ -47,12 +47,17 @@ def test_what_the_file_says_now_or_said_then_is_compared():
 
 
 def test_a_default_way_to_climb_may_be_spelled_out_later():
-    stored, now = campaign(), campaign(rung={"transfer": "freeze"})
-    assert stored.rungs[0].transfer == "freeze"
+    stored, now = campaign(), campaign(rung={"transfer": "full"})
+    assert stored.rungs[0].transfer == "full"
     assert json.loads(given(stored))["rungs"] == [{"level": "hf/sto-3g"}]
     assert differences(stored, resumed(now, stored, stored)) == []
-    other = resumed(campaign(rung={"transfer": "full"}), stored, stored)
-    assert differences(stored, other) == ["rungs.0.transfer: freeze -> full"]
+    other = resumed(campaign(rung={"transfer": "freeze"}), stored, stored)
+    assert differences(stored, other) == ["rungs.0.transfer: full -> freeze"]
+
+
+@pytest.mark.parametrize(("level", "way"), [("hf/sto-3g", "full"), ("ccsd(t)*/cbs", "linear")])
+def test_the_default_way_to_climb_goes_by_what_the_level_gives(level, way):
+    assert campaign(rung={"level": level}).rungs[0].transfer == way
 
 
 def test_settings_of_another_architecture_are_not_mixed(monkeypatch):

@@ -26,6 +26,8 @@ STAGE_NAMES = {
 }
 
 
+_GAIN = 0.75
+"""The error that is forecast, as a share of the one that is."""
 _ERROR_HEADINGS = (
     "energy MAE\nkcal/mol",
     "energy RMSE\nkcal/mol",
@@ -44,6 +46,7 @@ def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
                 _trainings_table(rung),
                 *_molecules_table(summary, rung),
                 *_reliability_table(rung),
+                *_forecast_line(rung),
             ]
     parts += [Text(), _cost_table(summary), *_diary(summary), _paths(summary, folder)]
     return Group(*parts)
@@ -125,6 +128,21 @@ def _labels_line(rung: RungSummary) -> Text:
         f"  labels made: {rung.labels.total()}" + (f" ({made})" if made else ""),
         f"; failed: {failed}{why}; under way: {rung.to_label}; waiting: {rung.waiting}",
     )
+
+
+def _forecast_line(rung: RungSummary) -> list[RenderableType]:
+    """Return what more labels would bring, where the newest training knows."""
+    forecast = rung.trainings[-1].history.forecast
+    if forecast is None:
+        return []
+    said = f"labels left out: {forecast.error_kcal_mol:.2f} kcal/mol"
+    target = _GAIN * forecast.error_kcal_mol
+    more = forecast.more_labels(target)
+    if more is None:
+        return [Text(f"{said}; more labels of this kind do not seem to lower it")]
+    made = rung.labels.total() + rung.failures.total()
+    seconds = 3600.0 * rung.label_cpu_hours * more / made if made else 0.0
+    return [Text(f"{said}; {target:.2f} with about {more} more, {duration(seconds)} of CPU time")]
 
 
 def _trainings_table(rung: RungSummary) -> RenderableType:

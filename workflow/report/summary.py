@@ -45,6 +45,8 @@ class RungSummary:
         Candidates that nobody chose yet.
     to_label : int
         Chosen, not yet labelled.
+    label_cpu_hours : float
+        Of all labels of the rung, failed ones included.
     """
 
     level: LevelOfTheory
@@ -55,6 +57,7 @@ class RungSummary:
     sweeps: tuple[Sweep, ...]
     waiting: int
     to_label: int
+    label_cpu_hours: float
 
     def first_sweep(self, version: int) -> Sweep | None:
         """Return the first complete sweep with a committee: comparable from one to the next."""
@@ -137,6 +140,7 @@ def _rung(store: StoreReader, campaign: Campaign, index: int) -> RungSummary:
         sweeps=state.sweeps,
         waiting=state.n_waiting,
         to_label=state.n_unanswered,
+        label_cpu_hours=state.label_cpu_hours,
     )
 
 

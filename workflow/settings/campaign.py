@@ -16,10 +16,12 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from chemistry.errors import InputError
 from chemistry.gates import Gates
 from chemistry.names import nearest
 from chemistry.plugin_fields import ByName
 from chemistry.readers.electrons import SpinMeans
+from chemistry.records.level import find_level
 from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
 from chemistry.sampling.clusters import Contact
 from model.architectures import ARCHITECTURES, find_architecture
@@ -110,7 +112,8 @@ def _name_ways(schema: dict[str, JsonValue]) -> None:
         ways = [f"{way}: {title}" for way, title in architecture.ways.items()]
         schema["description"] = (
             f"{schema['description']} Ways of {architecture.name} are {'; '.join(ways)}; its own "
-            f"is {architecture.default_way}."
+            f"is {architecture.default_way}, and {architecture.default_way_with_forces} where the "
+            "level gives forces."
         )
         examples += [way for way in architecture.ways if way not in examples]
     schema["examples"] = examples
@@ -148,6 +151,13 @@ class Rung(StrictModel):
                 f"({self.budget.labels}), which includes them: lower the one or raise the other"
             )
         return self
+
+
+def _gives_forces(level: str) -> bool:
+    try:
+        return find_level(level).gives_forces
+    except InputError:
+        return False  # the check of a campaign says what is wrong with it
 
 
 def _by_default(rung: Rung, way: str) -> Rung:
@@ -295,7 +305,15 @@ class Campaign(StrictModel):
                     type=refused, loc=("rungs", index, "transfer"), input=rung.transfer
                 )
                 raise ValidationError.from_exception_data(type(self).__name__, [line])
-        rungs = tuple(_by_default(rung, architecture.default_way) for rung in self.rungs)
+        rungs = tuple(
+            _by_default(
+                rung,
+                architecture.default_way_with_forces
+                if _gives_forces(rung.level)
+                else architecture.default_way,
+            )
+            for rung in self.rungs
+        )
         return self.model_copy(update={"rungs": rungs})
 
     def held_out_structures(self, rung: int) -> int:

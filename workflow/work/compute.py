@@ -233,6 +233,7 @@ def _train(order: TrainOrder) -> Trained:
             seconds=result.seconds,
             transfer=transfer,
             tried=tried,
+            forecast=result.forecast,
         ),
     )
 

@@ -20,12 +20,14 @@ class Ani(Architecture):
     name = NAME
     settings = AniSettings
     ways: ClassVar[Mapping[str, str]] = {
+        "linear": "transfer, linearised",
         "scratch": "direct training",
         "full": "transfer, all weights",
         "freeze": "transfer, layers 1 and 3 frozen",
         "delta": "delta learning",
     }
-    default_way = "freeze"
+    default_way = "linear"
+    default_way_with_forces = "full"
     devices = ("cpu", "cuda")
 
     def train(

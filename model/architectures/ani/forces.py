@@ -44,7 +44,7 @@ def energies_and_forces(
 
     In eV and eV/Å, atoms in the order of the batch; outside autograd.
     """
-    energies, passes = _evaluate(networks, batch, surroundings)
+    energies, passes = evaluate_elements(networks, batch, surroundings)
     return energies, _forces(networks, passes, surroundings)
 
 
@@ -52,7 +52,7 @@ def energies_and_mean_forces(
     networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
 ) -> tuple[Tensor, Tensor]:
     """Return what `energies_and_forces` does, with the members' mean forces alone, (1, A, 3)."""
-    energies, passes = _evaluate(networks, batch, surroundings)
+    energies, passes = evaluate_elements(networks, batch, surroundings)
     gradients = [
         done.mean_gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
     ]
@@ -70,12 +70,12 @@ def energies_and_weighted_forces(
     `weigh` turns energies (M, B) into the weight of each member's forces, (M, B): the derivative of
     a function of the energies gives the forces of that function, at the price of the mean's.
     """
-    energies, passes = _evaluate(networks, batch, surroundings)
+    energies, passes = evaluate_elements(networks, batch, surroundings)
     weights = weigh(energies).to(networks.weights.dtype)[:, batch.owner]  # (M, A)
     gradients = [
         done.weighted_gradient(layers[0], of_element)
         for done, layers, of_element in zip(
-            passes, networks.layers, _by_element(batch, weights, dim=1), strict=True
+            passes, networks.layers, by_element(batch, weights, dim=1), strict=True
         )
     ]
     return energies, surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
@@ -101,14 +101,15 @@ def differentiable_energies(
     return energies
 
 
-def _evaluate(
+def evaluate_elements(
     networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
 ) -> tuple[Tensor, list[Pass]]:
+    """Return energies (M, B) as `energies_and_forces` does, and each element's pass."""
     alpha = networks.shape.celu_alpha
     passes = [
         evaluate(layers, features, alpha)
         for layers, features in zip(
-            networks.layers, _by_element(batch, surroundings.features, dim=0), strict=True
+            networks.layers, by_element(batch, surroundings.features, dim=0), strict=True
         )
     ]
     atomic = torch.cat([done.energies for done in passes], dim=1)
@@ -136,7 +137,7 @@ class _EnergiesAndForces(torch.autograd.Function):
         surroundings: FixedEnvironments,
     ) -> tuple[Tensor, Tensor]:
         networks = StackedNetworks(shape=shape, weights=weights)
-        energies, passes = _evaluate(networks, batch, surroundings)
+        energies, passes = evaluate_elements(networks, batch, surroundings)
         forces = _forces(networks, passes, surroundings)
         ctx.save_for_backward(weights)
         ctx.context = shape, batch, surroundings, passes
@@ -148,7 +149,7 @@ class _EnergiesAndForces(torch.autograd.Function):
         shape, batch, surroundings, passes = ctx.context
         [weights] = ctx.saved_tensors
         by_gradient = surroundings.by_gradient(by_forces.transpose(0, 1).contiguous())
-        by_slopes = _by_element(batch, by_gradient, dim=1)
+        by_slopes = by_element(batch, by_gradient, dim=1)
         by_weights = _by_weights(weights, shape, batch, passes, by_energies, by_slopes)
         return by_weights, None, None, None
 
@@ -163,7 +164,7 @@ class _Energies(torch.autograd.Function):
         surroundings: Surroundings,
     ) -> Tensor:
         networks = StackedNetworks(shape=shape, weights=weights)
-        energies, passes = _evaluate(networks, batch, surroundings)
+        energies, passes = evaluate_elements(networks, batch, surroundings)
         ctx.save_for_backward(weights)
         ctx.context = shape, batch, passes
         return energies
@@ -197,7 +198,7 @@ def _by_weights(
         split_layers(shape, weights),
         split_layers(shape, by_weights),
         passes,
-        _by_element(batch, by_atomic, dim=1),
+        by_element(batch, by_atomic, dim=1),
         by_slopes,
         strict=True,
     ):
@@ -205,6 +206,6 @@ def _by_weights(
     return by_weights
 
 
-def _by_element(batch: AtomBatch, values: Tensor, dim: int) -> Sequence[Tensor]:
+def by_element(batch: AtomBatch, values: Tensor, dim: int) -> Sequence[Tensor]:
     """Cut a tensor that has one entry an atom into the slices of each element."""
     return torch.tensor_split(values, batch.element_ends[:-1], dim=dim)

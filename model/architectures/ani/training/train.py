@@ -1,7 +1,5 @@
 """One loop that trains all members of a committee at once."""
 
-import hashlib
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +10,6 @@ from ase.data import atomic_numbers, chemical_symbols
 
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
-from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.device import require_device
@@ -22,11 +19,11 @@ from model.architectures.ani.settings import AniSettings, PretrainedSettings
 from model.architectures.ani.shape import AniShape
 from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
 from model.architectures.ani.training.offsets import refit_offsets
+from model.architectures.ani.training.rows import check_rows, data_hash
 from model.architectures.ani.training.trainer import Trainer
 from model.folds import Folds, assign_folds
 from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import element_counts, fit_self_energies
-from model.structures import check_structures
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,7 +83,7 @@ def train_committee(
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
     networks = _first_networks(settings, request.elements, request.seed, start).to(device)
     elements = networks.shape.elements
-    _check(rows, request.level, elements)
+    check_rows(rows, request.level, elements)
     structures = [row.structure for row in rows]
     folds = assign_folds(
         structures, members=settings.members, folds=settings.folds, seed=request.seed
@@ -127,7 +124,7 @@ def train_committee(
         record={
             "seed": request.seed,
             "settings": settings.model_dump(mode="json"),
-            "data_hash": _hash(rows),
+            "data_hash": data_hash(rows),
             "n_structures": len(rows),
             "started_from_data_hash": start and start.record.get("data_hash"),
         },
@@ -150,14 +147,6 @@ def settings_of(request: TrainingRequest) -> AniSettings:
     if not isinstance(request.settings, AniSettings):
         raise InputError(f"settings of architecture {request.settings.architecture} do not fit ani")
     return request.settings
-
-
-def _hash(rows: Sequence[LabelledStructure]) -> str:
-    """Return a hash of what was learned: which structures at which level."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(f"{row.structure.structure_id}/{row.label.level_id}/".encode())
-    return digest.hexdigest()[:20]
 
 
 def _self_energies(
@@ -212,25 +201,6 @@ def _published(settings: PretrainedSettings, members: int) -> AniCommittee:
             f"{settings.path} has {committee.n_members} members: set train.members to as many"
         )
     return committee.first(members)
-
-
-def _check(
-    rows: Sequence[LabelledStructure], level: LevelOfTheory, elements: Sequence[int]
-) -> None:
-    if not rows:
-        raise InputError("there is nothing to train on: label some structures first")
-    for row in rows:
-        if row.label.level_id != level.level_id:
-            raise InputError(
-                f"the label of structure {row.label.structure_id} is of level "
-                f"{row.label.level_id}, not of {level.name} ({level.level_id})"
-            )
-        forces = row.label.forces
-        if not math.isfinite(row.label.energy) or (
-            forces is not None and not np.isfinite(forces).all()
-        ):
-            raise InputError(f"the label of structure {row.label.structure_id} is not finite")
-    check_structures([row.structure for row in rows], elements)
 
 
 def _first_networks(

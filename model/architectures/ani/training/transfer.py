@@ -1,8 +1,9 @@
 """From one level of theory to the next: transfer learning.
 
 ANI-1ccx (Smith et al., doi:10.1038/s41467-019-10827-4) took ANI-1x networks, kept the first and
-the third layer of each as they were and taught the others coupled cluster. Four ways are here:
+the third layer of each as they were and taught the others coupled cluster. Five ways are here:
 
+linear     the committee below is linearised and fitted in closed form (`training.linear`)
 scratch    new networks learn the few labels directly
 full       the committee below learns further, all its weights
 freeze     the same, but the first and the third layer of each network stay
@@ -23,6 +24,7 @@ from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.device import require_device
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.training.linear import climb_linear
 from model.architectures.ani.training.train import TransferPlan, settings_of, train_committee
 from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import fit_self_energies
@@ -44,6 +46,8 @@ def climb(request: TrainingRequest, below: AniCommittee, way: str) -> TrainingRe
     asked = replace(request, elements=below.elements)
     below = below.to(require_device(request.device))
     match way:
+        case "linear":
+            return climb_linear(asked, below)
         case "scratch":
             return train_committee(asked)
         case "full" | "freeze":

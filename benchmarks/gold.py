@@ -1,0 +1,284 @@
+"""What a gold rung costs and reaches: today's ladder beside others, from labels that are kept.
+
+    OMP_NUM_THREADS=1 python benchmarks/gold.py [--seeds 3] [--labels FOLDER]
+
+Molecules of two and three heavy atoms that no demo has, with structures at rest and hot ones
+(gold_labels.py made and labelled them). A ladder learns a lower rung, climbs to CCSD(T)*/CBS, and
+is tested on gold labels that it has not seen: energies above each molecule's lowest tested one. CPU
+time of the labels that a ladder uses is what it costs.
+"""
+
+import argparse
+import gzip
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from figures import print_figure
+from scipy.stats import spearmanr
+
+from chemistry.records.label import Label, LabelledStructure
+from chemistry.records.level import find_level
+from chemistry.records.record_json import label_from_json, structure_from_json
+from chemistry.records.structure import Structure
+from chemistry.units import KCAL_MOL_PER_EV
+from model import Committee, TrainingRequest, climb, train_committee
+from model.architectures.ani.settings import AniSettings
+
+LABELS = Path(__file__).parent / "data" / "gold"
+GOLD = "ccsd(t)*/cbs"
+DFT = "wb97x/6-31g*"
+MIDDLE = "ccsd*/cc-pvtz"
+ELEMENTS = (1, 6, 7, 8)
+SETTINGS = AniSettings(members=4, folds=4)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Row:
+    """A structure, the part that it plays, and its labels by level."""
+
+    molecule: str
+    part: str
+    kind: str
+    structure: Structure
+    labels: dict[str, Label]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ladder:
+    """How a potential comes about.
+
+    Attributes
+    ----------
+    name : str
+    below : str
+        Level that is learned directly.
+    way : str
+        How it climbs to gold.
+    kinds : tuple of str
+        Which structures it learns: "hot", "anchor".
+    """
+
+    name: str
+    below: str
+    way: str
+    kinds: tuple[str, ...] = ("hot", "anchor")
+
+
+LADDERS = (
+    Ladder(name="today", below=DFT, way="freeze", kinds=("hot",)),
+    Ladder(name="today, with anchors", below=DFT, way="freeze"),
+    Ladder(name="DFT, all weights", below=DFT, way="full"),
+    Ladder(name="DFT, delta", below=DFT, way="delta"),
+    Ladder(name="DFT, linear", below=DFT, way="linear"),
+    Ladder(name="middle, all weights", below=MIDDLE, way="full"),
+    Ladder(name="middle, linear", below=MIDDLE, way="linear"),
+)
+GOLD_SHARES = (0.33, 0.6, 1.0)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--labels", type=Path, default=LABELS)
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = read_rows(chosen.labels)
+    tested = [row for row in rows if row.part == "test"]
+    molecules = sorted({row.molecule for row in rows})
+    print(f"{len(rows)} structures of {', '.join(molecules)}; errors above the lowest, kcal/mol")
+    print(f"{'ladder':<22}{'gold':>6}{'CPU min':>9}{'MAE':>8}{'worst':>8}{'rank':>6}{'climb s':>9}")
+    found: dict[tuple[str, float], list[Outcome]] = {}
+    for seed in range(chosen.seeds):
+        below: dict[tuple[str, tuple[str, ...]], Committee] = {}
+        for ladder in LADDERS:
+            learned = [r for r in rows if r.part == "train" and r.kind in ladder.kinds]
+            key = ladder.below, ladder.kinds
+            if key not in below:
+                below[key] = taught(learned, ladder.below, seed)
+            for share in GOLD_SHARES:
+                outcome = climbed(below[key], ladder, learned, tested, share, seed)
+                found.setdefault((ladder.name, share), []).append(outcome)
+                print_row(f"{ladder.name} {seed}", [outcome])
+    print("mean of the seeds")
+    for (name, _), outcomes in found.items():
+        print_row(name, outcomes)
+    print_figures(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a ladder cost and reached.
+
+    Attributes
+    ----------
+    n_gold : int
+    cpu_minutes : float
+        Of the labels of both rungs.
+    mae : mapping of str to float
+        By molecule: mean absolute error of energies above its lowest tested one, kcal/mol.
+    rank_correlation : float
+        Of the committee's disagreement on these energies and their errors.
+    climb_seconds : float
+        CPU time of the climb.
+    """
+
+    n_gold: int
+    cpu_minutes: float
+    mae: dict[str, float]
+    rank_correlation: float
+    climb_seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Mean over molecules."""
+        return float(np.mean(list(self.mae.values())))
+
+    @property
+    def worst(self) -> float:
+        """Of the molecule with the largest."""
+        return max(self.mae.values())
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Read the files of gold_labels.py, compressed or not; labels that failed are left out."""
+    rows = []
+    for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.gz")]):
+        opened = gzip.open if path.suffix == ".gz" else open
+        with opened(path, "rt") as lines:
+            for line in lines:
+                document = json.loads(line)
+                answers = {k: label_from_json(v) for k, v in document["labels"].items()}
+                labels = {k: v for k, v in answers.items() if isinstance(v, Label)}
+                if GOLD in labels:
+                    rows.append(
+                        Row(
+                            molecule=path.name.partition(".")[0],
+                            part=document["part"],
+                            kind=document["kind"],
+                            structure=structure_from_json(document["structure"]),
+                            labels=labels,
+                        )
+                    )
+    return rows
+
+
+def labelled(rows: Sequence[Row], level_name: str) -> list[LabelledStructure]:
+    return [
+        LabelledStructure(structure=row.structure, label=row.labels[level_name])
+        for row in rows
+        if level_name in row.labels
+    ]
+
+
+def cpu_minutes(rows: Sequence[Row], level_name: str) -> float:
+    seconds = [
+        row.labels[level_name].provenance.cpu_seconds for row in rows if level_name in row.labels
+    ]
+    return sum(seconds) / 60.0
+
+
+def taught(rows: Sequence[Row], level_name: str, seed: int) -> Committee:
+    """Return a committee that has learned the labels of a level from nothing."""
+    return train_committee(
+        labelled(rows, level_name),
+        SETTINGS,
+        elements=ELEMENTS,
+        level=find_level(level_name),
+        seed=seed,
+    ).committee
+
+
+def climbed(
+    below: Committee,
+    ladder: Ladder,
+    learned: Sequence[Row],
+    tested: Sequence[Row],
+    share: float,
+    seed: int,
+) -> Outcome:
+    """Climb with a share of the gold labels, the same number of each molecule, and test."""
+    order = np.random.default_rng(seed).permutation(len(learned))
+    gold: list[Row] = []
+    for molecule in sorted({row.molecule for row in learned}):
+        own = [learned[i] for i in order if learned[i].molecule == molecule]
+        gold += own[: round(share * len(own))]
+    request = TrainingRequest(
+        data=labelled(gold, GOLD),
+        settings=SETTINGS,
+        elements=ELEMENTS,
+        level=find_level(GOLD),
+        seed=seed,
+    )
+    began = time.process_time()
+    committee = climb(request, below, ladder.way).result.committee
+    seconds = time.process_time() - began
+    mae, errors, disagreements = {}, [], []
+    for molecule in sorted({row.molecule for row in tested}):
+        own = [row for row in tested if row.molecule == molecule]
+        truth = np.array([row.labels[GOLD].energy for row in own])
+        members = np.array(
+            [p.member_energies for p in committee.predict([row.structure for row in own])]
+        )
+        lowest = int(truth.argmin())
+        said = members - members[lowest]
+        error = np.delete(said.mean(axis=1) - (truth - truth[lowest]), lowest) * KCAL_MOL_PER_EV
+        mae[molecule] = float(np.abs(error).mean())
+        errors.append(np.abs(error))
+        disagreements.append(np.delete(said.std(axis=1, ddof=1), lowest))
+    return Outcome(
+        n_gold=len(gold),
+        cpu_minutes=cpu_minutes(learned, ladder.below) + cpu_minutes(gold, GOLD),
+        mae=mae,
+        rank_correlation=float(
+            spearmanr(np.concatenate(disagreements), np.concatenate(errors)).statistic
+        ),
+        climb_seconds=seconds,
+    )
+
+
+def print_row(name: str, outcomes: Sequence[Outcome]) -> None:
+    def mean(values: Sequence[float]) -> float:
+        return float(np.mean(values))
+
+    print(
+        f"{name:<22}{outcomes[0].n_gold:>6}{mean([o.cpu_minutes for o in outcomes]):>9.1f}"
+        f"{mean([o.mean for o in outcomes]):>8.3f}{mean([o.worst for o in outcomes]):>8.3f}"
+        f"{mean([o.rank_correlation for o in outcomes]):>6.2f}"
+        f"{mean([o.climb_seconds for o in outcomes]):>9.1f}",
+        flush=True,
+    )
+
+
+def print_figures(found: dict[tuple[str, float], list[Outcome]]) -> None:
+    """Print the figures of the best ladder beside today's."""
+    today = found["today", 1.0]
+    best = found["middle, linear", 1.0]
+    few = found["middle, linear", GOLD_SHARES[0]]
+    error_today = float(np.mean([o.mean for o in today]))
+    print_figure(
+        "gold_mae_of_todays",
+        float(np.mean([o.mean for o in best])) / error_today,
+        digits=3,
+        at_most=0.25,
+    )
+    print_figure("gold_worst_molecule_kcal_mol", max(o.worst for o in best), digits=3, at_most=0.2)
+    print_figure(
+        "gold_cpu_of_todays",
+        float(np.mean([o.cpu_minutes for o in best]) / np.mean([o.cpu_minutes for o in today])),
+        at_most=1.0,
+    )
+    print_figure(
+        "gold_mae_of_todays_with_a_third",
+        float(np.mean([o.mean for o in few])) / error_today,
+        digits=3,
+        at_most=1.0,
+    )
+
+
+if __name__ == "__main__":
+    main()

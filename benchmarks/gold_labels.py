@@ -1,0 +1,172 @@
+"""Make the structures of gold.py and label them; what is labelled already is not computed again.
+
+    OMP_NUM_THREADS=1 python benchmarks/gold_labels.py FOLDER [--levels LEVEL ...] [--only NAME ...]
+
+One file a molecule, a line a structure: the structure, the part that it plays, its labels by level.
+Structures come from GFN2-xTB alone: hot ones from normal modes and dynamics, and anchors, which are
+relaxed conformers, relaxed scans of every torsion, and dynamics at 300 K. gold.py reads the files
+that are kept, compressed, in benchmarks/data/gold.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.constraints import FixInternals
+from ase.optimize import BFGS
+from tblite.ase import TBLite
+
+from chemistry.engines import find_engine
+from chemistry.engines.base import Resources
+from chemistry.engines.potential import EnginePotential
+from chemistry.engines.tblite import TBLiteEngine
+from chemistry.geometries.torsions import rotatable_torsions, turned
+from chemistry.readers.molecules import molecule_from_smiles
+from chemistry.records.label import Label
+from chemistry.records.level import find_level
+from chemistry.records.molecule import Molecule
+from chemistry.records.record_json import label_to_json, structure_from_json, structure_to_json
+from chemistry.records.structure import Origin, Structure
+from chemistry.sampling import Conformers, LangevinDynamics, NormalModes
+
+MOLECULES = {
+    "hydrogen peroxide": "OO",
+    "methylamine": "CN",
+    "formic acid": "OC=O",
+    "formamide": "NC=O",
+    "ethanol": "CCO",
+    "glycolaldehyde": "OCC=O",
+}
+GOLD = "ccsd(t)*/cbs"
+LEVELS = (GOLD, "wb97x/6-31g*")
+# Structures of each part; those of a test come from seeds of their own.
+HOT, ANCHORS = {"train": 16, "test": 8}, {"train": 12, "test": 8}
+ANGLES = {"train": (0.0, 45.0, 90.0, 135.0, 180.0), "test": (20.0, 65.0, 110.0, 155.0)}
+RELAXED_EV_PER_ANGSTROM = 0.005
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--levels", nargs="+", default=list(LEVELS))
+    parser.add_argument("--only", nargs="+", default=list(MOLECULES))
+    chosen = parser.parse_args()
+    for level_name in chosen.levels:
+        for name in chosen.only:
+            label_file(chosen.folder / f"{name.replace(' ', '-')}.jsonl", name, level_name)
+
+
+def label_file(path: Path, name: str, level_name: str) -> None:
+    """Add a level's labels to a file, which is made with its structures if it is not there."""
+    if path.exists():
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    else:
+        rows = list(unlabelled(molecule_from_smiles(MOLECULES[name])))
+    level = find_level(level_name)
+    engine = find_engine("pyscf")(level, Resources(threads=1, memory_gb=3.0))
+    for row in rows:
+        # What is tested is gold alone.
+        if level_name in row["labels"] or (row["part"] == "test" and level_name != GOLD):
+            continue
+        label = engine.label(structure_from_json(row["structure"]))
+        row["labels"][level_name] = label_to_json(label)
+        said = f"{label.energy:.4f} eV" if isinstance(label, Label) else label.message
+        print(f"{name}, {level_name}, {row['part']} {row['kind']}: {said}", flush=True)
+        keep(path, rows)
+
+
+def keep(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Replace the file at once, so that an interruption loses nothing."""
+    new = path.with_suffix(".new")
+    new.write_text("\n".join(map(json.dumps, rows)) + "\n")
+    new.replace(path)
+
+
+def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
+    """Yield a row for each structure, without labels."""
+    potential = EnginePotential(TBLiteEngine(find_level("gfn2-xtb"), Resources(threads=1)))
+    offers = Conformers().sample(molecule, (), potential, seed=1).offers
+    starts = [relaxed(offer.structure, "relaxed") for offer in offers]
+    for part, seed in (("train", 1), ("test", 1001)):
+        anchors = list(starts) if part == "train" else []
+        anchors += scans(molecule, starts[0], part)
+        anchors += cold(molecule, starts, potential, seed, ANCHORS[part] - len(anchors))
+        for kind, structures in (
+            ("anchor", anchors[: ANCHORS[part]]),
+            ("hot", hot(molecule, starts, potential, seed, HOT[part])),
+        ):
+            for structure in structures:
+                yield {
+                    "part": part,
+                    "kind": kind,
+                    "structure": structure_to_json(structure),
+                    "labels": {},
+                }
+
+
+def relaxed(
+    structure: Structure, sampler: str, torsion: tuple[float, list[int]] | None = None
+) -> Structure:
+    """Return a structure at rest on GFN2-xTB, its torsion held at an angle if one is given."""
+    atoms = Atoms(numbers=structure.atomic_numbers, positions=structure.positions)
+    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    if torsion is not None:
+        atoms.set_constraint(FixInternals(dihedrals_deg=[list(torsion)]))
+    BFGS(atoms, logfile=None).run(fmax=RELAXED_EV_PER_ANGSTROM, steps=200)
+    return structure.moved_to(atoms.positions, Origin(sampler=sampler))
+
+
+def scans(molecule: Molecule, start: Structure, part: str) -> list[Structure]:
+    """Return relaxed points of a scan of every torsion."""
+    found = []
+    for torsion in rotatable_torsions(molecule):
+        angles = np.array(ANGLES[part])
+        made = turned(molecule, start.positions, torsion, angles, relaxation_steps=200)
+        for angle, positions in zip(angles, made, strict=True):
+            turned_to = start.moved_to(positions, start.origin)
+            held = (float(angle), [int(atom) for atom in torsion])
+            found.append(relaxed(turned_to, "relaxed_torsion", held))
+    return found
+
+
+def cold(
+    molecule: Molecule,
+    starts: list[Structure],
+    potential: EnginePotential,
+    seed: int,
+    n: int,
+) -> list[Structure]:
+    """Return frames of dynamics at 300 K."""
+    if n <= 0:
+        return []
+    sampler = LangevinDynamics(temperature_k=(300.0, 300.0), steps=300, trajectories=n, frames=1)
+    offers = sampler.sample(molecule, starts, potential, seed=seed).offers
+    return [offer.structure for offer in offers][:n]
+
+
+def hot(
+    molecule: Molecule,
+    starts: list[Structure],
+    potential: EnginePotential,
+    seed: int,
+    n: int,
+) -> list[Structure]:
+    """Return normal modes at 600 K and dynamics from 300 to 1000 K, half and half."""
+    modes = NormalModes(temperature_k=600.0, made_per_start=n)
+    dynamics = LangevinDynamics(
+        temperature_k=(300.0, 1000.0), steps=400, trajectories=max(n // 4, 6), frames=2
+    )
+    found = []
+    for sampler in (modes, dynamics):
+        offers = sampler.sample(molecule, starts, potential, seed=seed).offers
+        picked = np.random.default_rng(seed).permutation(len(offers))[: n // 2]
+        found += [offers[i].structure for i in picked]
+    return found
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
-"""MP2 from density-fitted integrals: energies, and natural orbitals for coupled cluster."""
+"""MP2 from density-fitted integrals: energies, densities, natural orbitals for coupled cluster."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,27 @@ _BLOCK = 80
 """Auxiliary functions that are transformed at a time."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Densities:
+    """What MP2 adds to the densities of one set of orbitals, before the orbitals relax.
+
+    Attributes
+    ----------
+    occupied : (O, O) float64
+        Of the correlated orbitals, negative definite.
+    virtual : (V, V) float64
+    pairs : (O, P, V) float64
+        Sum over j and b of the amplitudes of ia and jb, spins summed, times B_jPb.
+    auxiliary : (P, P) float64
+        Sum over i and a of `pairs` and B.
+    """
+
+    occupied: FloatArray
+    virtual: FloatArray
+    pairs: FloatArray
+    auxiliary: FloatArray
+
+
 class FittedMP2:
     """Density-fitted MP2 on a converged mean field, restricted or unrestricted.
 
@@ -19,6 +41,10 @@ class FittedMP2:
 
     Attributes
     ----------
+    integrals : pyscf.df.DF
+        Those over basis functions.
+    core : int
+        Orbitals that are not correlated.
     occupied, virtual : tuple of (O,) and of (V,) arrays, hartree
         Orbital energies of the one spatial, or the two spin, sets of orbitals.
     """
@@ -28,11 +54,12 @@ class FittedMP2:
         coefficients = np.asarray(mf.mo_coeff).reshape(sets, mf.mol.nao, -1)
         energies = np.asarray(mf.mo_energy).reshape(sets, -1)
         filled = [int(np.count_nonzero(n)) for n in np.asarray(mf.mo_occ).reshape(sets, -1)]
+        self.core = core
         self.occupied = tuple(e[core:n] for e, n in zip(energies, filled, strict=True))
         self.virtual = tuple(e[n:] for e, n in zip(energies, filled, strict=True))
-        integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
+        self.integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
         self._b = [
-            _transformed(integrals, c[:, core:n], c[:, n:])
+            _transformed(self.integrals, c[:, core:n], c[:, n:])
             for c, n in zip(coefficients, filled, strict=True)
         ]
 
@@ -48,6 +75,41 @@ class FittedMP2:
         density = np.zeros((len(self.virtual[0]), len(self.virtual[0])))
         self._restricted(density)
         return density
+
+    def densities(self) -> list[Densities]:
+        """Return the densities of each set of orbitals; of a closed shell those of one spin.
+
+        Half the trace of `auxiliary` is the correlation energy of the spin.
+        """
+        if len(self._b) == 1:
+            return [self._densities(0, {0: (2.0, 1.0)})]
+        return [
+            self._densities(spin, {spin: (1.0, 1.0), 1 - spin: (1.0, 0.0)}) for spin in range(2)
+        ]
+
+    def _densities(self, spin: int, partners: dict[int, tuple[float, float]]) -> Densities:
+        """Sum over partners: spin -> weights of the amplitudes and of their exchange."""
+        b = self._b[spin]
+        n_occupied, n_auxiliary, n_virtual = b.shape
+        occupied, virtual = np.zeros((n_occupied, n_occupied)), np.zeros((n_virtual, n_virtual))
+        pairs = np.zeros_like(b)
+        for partner, (direct, exchange) in partners.items():
+            others = self._b[partner]
+            for j, b_j in enumerate(others):
+                k = np.matmul(b.transpose(0, 2, 1), b_j)  # (O, V, V') of this j
+                gaps = self.virtual[spin][:, None] + self.virtual[partner][None, :]
+                sums = self.occupied[spin] + self.occupied[partner][j]
+                t = k / (sums[:, None, None] - gaps)
+                weighted = direct * t
+                if exchange:
+                    weighted -= exchange * t.transpose(0, 2, 1)
+                rows = t.reshape(n_occupied, -1)
+                occupied -= rows @ weighted.reshape(n_occupied, -1).T
+                columns = [x.transpose(1, 0, 2).reshape(n_virtual, -1) for x in (t, weighted)]
+                virtual += columns[0] @ columns[1].T
+                pairs += np.matmul(b_j, weighted.transpose(0, 2, 1))
+        auxiliary = np.tensordot(pairs, b, axes=([0, 2], [0, 2]))
+        return Densities(occupied=occupied, virtual=virtual, pairs=pairs, auxiliary=auxiliary)
 
     def _restricted(self, density: FloatArray | None) -> float:
         energy = 0.0

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pyscf.ao2mo import _ao2mo
 
+from chemistry.engines.pyscf.correlated.orbitals import orbital_sets
 from chemistry.engines.pyscf.fitting import fitted_integrals
 from chemistry.records.structure import FloatArray
 
@@ -43,25 +44,15 @@ class FittedMP2:
     ----------
     integrals : pyscf.df.DF
         Those over basis functions.
-    core : int
-        Orbitals that are not correlated.
-    occupied, virtual : tuple of (O,) and of (V,) arrays, hartree
-        Orbital energies of the one spatial, or the two spin, sets of orbitals.
+    sets : tuple of OrbitalSet
     """
 
     def __init__(self, mf: Any, basis: str, core: int, memory_mb: float) -> None:
-        sets = 1 if np.ndim(mf.mo_occ) == 1 else 2
-        coefficients = np.asarray(mf.mo_coeff).reshape(sets, mf.mol.nao, -1)
-        energies = np.asarray(mf.mo_energy).reshape(sets, -1)
-        filled = [int(np.count_nonzero(n)) for n in np.asarray(mf.mo_occ).reshape(sets, -1)]
-        self.core = core
-        self.occupied = tuple(e[core:n] for e, n in zip(energies, filled, strict=True))
-        self.virtual = tuple(e[n:] for e, n in zip(energies, filled, strict=True))
+        self.sets = orbital_sets(mf, core)
         self.integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
-        self._b = [
-            _transformed(self.integrals, c[:, core:n], c[:, n:])
-            for c, n in zip(coefficients, filled, strict=True)
-        ]
+        self._b = [_transformed(self.integrals, o.correlated, o.virtual) for o in self.sets]
+        self._occupied = [o.energies[core : o.filled] for o in self.sets]
+        self._virtual = [o.energies[o.filled :] for o in self.sets]
 
     def energy(self) -> float:
         """Return the correlation energy, hartree."""
@@ -72,7 +63,7 @@ class FittedMP2:
 
     def virtual_density(self) -> FloatArray:
         """Return the (V, V) virtual block of the unrelaxed density of a closed shell."""
-        density = np.zeros((len(self.virtual[0]), len(self.virtual[0])))
+        density = np.zeros((len(self._virtual[0]), len(self._virtual[0])))
         self._restricted(density)
         return density
 
@@ -97,8 +88,8 @@ class FittedMP2:
             others = self._b[partner]
             for j, b_j in enumerate(others):
                 k = np.matmul(b.transpose(0, 2, 1), b_j)  # (O, V, V') of this j
-                gaps = self.virtual[spin][:, None] + self.virtual[partner][None, :]
-                sums = self.occupied[spin] + self.occupied[partner][j]
+                gaps = self._virtual[spin][:, None] + self._virtual[partner][None, :]
+                sums = self._occupied[spin] + self._occupied[partner][j]
                 t = k / (sums[:, None, None] - gaps)
                 weighted = direct * t
                 if exchange:
@@ -113,7 +104,7 @@ class FittedMP2:
 
     def _restricted(self, density: FloatArray | None) -> float:
         energy = 0.0
-        for i in range(len(self.occupied[0])):
+        for i in range(len(self._occupied[0])):
             for j in range(i + 1):
                 k, t = self._pair(0, i, 0, j)
                 contravariant = 2.0 * t - t.T
@@ -126,7 +117,7 @@ class FittedMP2:
 
     def _same_spin(self, spin: int) -> float:
         energy = 0.0
-        for i in range(len(self.occupied[spin])):
+        for i in range(len(self._occupied[spin])):
             for j in range(i):
                 k, t = self._pair(spin, i, spin, j)
                 energy += 0.5 * float(((k - k.T) * (t - t.T)).sum())
@@ -134,8 +125,8 @@ class FittedMP2:
 
     def _opposite_spin(self) -> float:
         energy = 0.0
-        for i in range(len(self.occupied[0])):
-            for j in range(len(self.occupied[1])):
+        for i in range(len(self._occupied[0])):
+            for j in range(len(self._occupied[1])):
                 k, t = self._pair(0, i, 1, j)
                 energy += float((k * t).sum())
         return energy
@@ -143,8 +134,8 @@ class FittedMP2:
     def _pair(self, spin_i: int, i: int, spin_j: int, j: int) -> tuple[FloatArray, FloatArray]:
         """Return (ia|jb) and the first-order amplitudes, both (V, V)."""
         k = self._b[spin_i][i].T @ self._b[spin_j][j]
-        gaps = self.virtual[spin_i][:, None] + self.virtual[spin_j][None, :]
-        return k, k / (self.occupied[spin_i][i] + self.occupied[spin_j][j] - gaps)
+        gaps = self._virtual[spin_i][:, None] + self._virtual[spin_j][None, :]
+        return k, k / (self._occupied[spin_i][i] + self._occupied[spin_j][j] - gaps)
 
 
 def _transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> FloatArray:

@@ -1,38 +1,17 @@
 """MP2 from density-fitted integrals: energies, densities, natural orbitals for coupled cluster."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from pyscf.ao2mo import _ao2mo
 
+from chemistry.engines.pyscf.correlated.densities import Densities
 from chemistry.engines.pyscf.correlated.orbitals import orbital_sets
 from chemistry.engines.pyscf.fitting import fitted_integrals
 from chemistry.records.structure import FloatArray
 
 _BLOCK = 80
 """Auxiliary functions that are transformed at a time."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Densities:
-    """What MP2 adds to the densities of one set of orbitals, before the orbitals relax.
-
-    Attributes
-    ----------
-    occupied : (O, O) float64
-        Of the correlated orbitals, negative definite.
-    virtual : (V, V) float64
-    pairs : (O, P, V) float64
-        Sum over j and b of the amplitudes of ia and jb, spins summed, times B_jPb.
-    auxiliary : (P, P) float64
-        Sum over i and a of `pairs` and B.
-    """
-
-    occupied: FloatArray
-    virtual: FloatArray
-    pairs: FloatArray
-    auxiliary: FloatArray
 
 
 class FittedMP2:
@@ -50,7 +29,7 @@ class FittedMP2:
     def __init__(self, mf: Any, basis: str, core: int, memory_mb: float) -> None:
         self.sets = orbital_sets(mf, core)
         self.integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
-        self._b = [_transformed(self.integrals, o.correlated, o.virtual) for o in self.sets]
+        self._b = [transformed(self.integrals, o.correlated, o.virtual) for o in self.sets]
         self._occupied = [o.energies[core : o.filled] for o in self.sets]
         self._virtual = [o.energies[o.filled :] for o in self.sets]
 
@@ -70,7 +49,7 @@ class FittedMP2:
     def densities(self) -> list[Densities]:
         """Return the densities of each set of orbitals; of a closed shell those of one spin.
 
-        Half the trace of `auxiliary` is the correlation energy of the spin.
+        A quarter of the trace of `auxiliary` is the correlation energy of the spin.
         """
         if len(self._b) == 1:
             return [self._densities(0, {0: (2.0, 1.0)})]
@@ -99,8 +78,18 @@ class FittedMP2:
                 columns = [x.transpose(1, 0, 2).reshape(n_virtual, -1) for x in (t, weighted)]
                 virtual += columns[0] @ columns[1].T
                 pairs += np.matmul(b_j, weighted.transpose(0, 2, 1))
-        auxiliary = np.tensordot(pairs, b, axes=([0, 2], [0, 2]))
-        return Densities(occupied=occupied, virtual=virtual, pairs=pairs, auxiliary=auxiliary)
+        o, pairs = self.sets[spin], 2.0 * pairs
+        one = np.zeros((len(o.energies), len(o.energies)))
+        one[o.core : o.filled, o.core : o.filled] = occupied
+        one[o.filled :, o.filled :] = virtual
+        return Densities(
+            orbitals=o,
+            one=one,
+            left=slice(o.core, o.filled),
+            right=slice(o.filled, None),
+            pairs=pairs,
+            auxiliary=np.tensordot(pairs, b, axes=([0, 2], [0, 2])),
+        )
 
     def _restricted(self, density: FloatArray | None) -> float:
         energy = 0.0
@@ -138,7 +127,7 @@ class FittedMP2:
         return k, k / (self._occupied[spin_i][i] + self._occupied[spin_j][j] - gaps)
 
 
-def _transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> FloatArray:
+def transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> FloatArray:
     """Return B, (O, P, V), from fitted integrals over basis functions."""
     n_occupied, n_virtual = occupied.shape[1], virtual.shape[1]
     b = np.empty((n_occupied, integrals.get_naoaux(), n_virtual))

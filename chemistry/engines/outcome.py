@@ -38,6 +38,7 @@ class Outcome:
     forces: FloatArray | None = None
     dipole: FloatArray | None = None
     components: Mapping[str, float] = field(default_factory=dict)
+    force_components: Mapping[str, FloatArray] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -83,6 +84,7 @@ def attempt(
         forces=outcome.forces,
         dipole=outcome.dipole,
         components=outcome.components,
+        force_components=outcome.force_components,
         diagnostics=outcome.diagnostics,
         provenance=Provenance(
             program=program[0],

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from pyscf import lib
+from scipy.sparse.linalg import LinearOperator, gmres
 
 from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.correlated.orbitals import OrbitalSet
 from chemistry.engines.pyscf.fitting import unpacked
 from chemistry.records.structure import FloatArray
 
-_TOLERANCE = 1e-9
+_TOLERANCE = 1e-8
 _CYCLES = 60
-_LARGEST_RESIDUAL = 1e-6
 
 
 class FittedResponse:
@@ -84,16 +83,14 @@ class FittedResponse:
             )
 
         start = scaled(right)
-        solution = lib.krylov(
-            lambda vectors: np.array([product(v) for v in np.atleast_2d(vectors)]),
+        solution, unsolved = gmres(
+            LinearOperator((start.size, start.size), matvec=lambda v: v + product(v)),
             start,
-            tol=_TOLERANCE,
-            max_cycle=_CYCLES,
-            verbose=0,
-        ).ravel()
-        # PySCF does not say whether it has converged.
-        residual = np.abs(solution + product(solution) - start).max(initial=0.0)
-        if not residual < _LARGEST_RESIDUAL:
+            rtol=_TOLERANCE,
+            restart=_CYCLES,
+            maxiter=1,
+        )
+        if unsolved:
             raise CalculationFailed(
                 "convergence", "the orbital response is not converged; try another geometry"
             )

@@ -7,7 +7,6 @@ from pyscf.ao2mo import _ao2mo
 
 from chemistry.engines.pyscf.correlated.densities import Densities
 from chemistry.engines.pyscf.correlated.orbitals import orbital_sets
-from chemistry.engines.pyscf.fitting import fitted_integrals
 from chemistry.records.structure import FloatArray
 
 _BLOCK = 80
@@ -26,9 +25,9 @@ class FittedMP2:
     sets : tuple of OrbitalSet
     """
 
-    def __init__(self, mf: Any, basis: str, core: int, memory_mb: float) -> None:
+    def __init__(self, mf: Any, integrals: Any, core: int) -> None:
         self.sets = orbital_sets(mf, core)
-        self.integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
+        self.integrals = integrals
         self._b = [transformed(self.integrals, o.correlated, o.virtual) for o in self.sets]
         self._occupied = [o.energies[core : o.filled] for o in self.sets]
         self._virtual = [o.energies[o.filled :] for o in self.sets]

@@ -63,7 +63,7 @@ class Label:
     components : mapping of str to float, eV
         Parts of a composite energy, by name; empty for a plain level.
     force_components : mapping of str to (N, 3) float64, eV/Å
-        The forces of components, where `forces` are put together from them.
+        The forces of components, by name; empty where a program gives only their sum.
     diagnostics : mapping of str to float
         For example s2, t1, gap_ev, scf_cycles.
     provenance : Provenance

@@ -284,7 +284,7 @@ class Composite:
 
     def forces(self, forces: Mapping[str, FloatArray]) -> FloatArray:
         """Return the composite's forces from forces by component name (any unit)."""
-        return np.sum([term.weight * term.value(forces) for term in self.terms], axis=0)
+        return np.asarray(sum(term.weight * term.value(forces) for term in self.terms))
 
 
 @dataclass(frozen=True, kw_only=True)

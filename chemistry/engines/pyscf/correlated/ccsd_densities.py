@@ -36,9 +36,7 @@ def ccsd_densities(solver: Any, eris: Any, integrals: Any, core: int) -> list[De
     """
     solver.solve_lambda(solver.t1, solver.t2, solver.t1, solver.t2, eris=eris)
     if not solver.converged_lambda:
-        raise CalculationFailed(
-            "convergence", "Lambda of CCSD not converged; try another geometry"
-        )
+        raise CalculationFailed("convergence", "Lambda of CCSD not converged; try another geometry")
     sets = orbital_sets(solver._scf, core)
     active = [slice(core, None) for _ in sets]
     b = [transformed(integrals, o.coefficients[:, core:], o.coefficients[:, core:]) for o in sets]

@@ -54,9 +54,7 @@ class FittedResponse:
                 charges += 2.0 * o.spins * np.tensordot(part, x, axes=2)
                 k += np.tensordot(block @ x, part, axes=([0, 2], [0, 2]))
             coulomb += np.tensordot(charges, block, axes=1)
-        return [
-            o.in_orbitals(coulomb - k - k.T) for o, k in zip(self._sets, exchange, strict=True)
-        ]
+        return [o.in_orbitals(coulomb - k - k.T) for o, k in zip(self._sets, exchange, strict=True)]
 
     def solve(self, right: Sequence[FloatArray]) -> list[FloatArray]:
         """Solve the Z-vector equation gaps z + G(z) = right, (V, core + O) of each set.

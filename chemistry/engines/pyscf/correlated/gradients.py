@@ -87,13 +87,13 @@ def _relaxed(
     rotations = response.solve(right)
     moved = response.of_rotation(rotations)
     weighted = []
-    for d, p, z, s, *g in zip(
+    for d, p, z, s, g, change in zip(
         found, densities, rotations, slopes, potentials, moved, strict=True
     ):
         filled = d.orbitals.filled
         p[filled:, :filled], p[:filled, filled:] = z, z.T
         a = s + 2.0 * d.orbitals.energies[:, None] * p
-        a[:, :filled] += 2.0 * (g[0] + g[1])[:, :filled]
+        a[:, :filled] += 2.0 * (g + change)[:, :filled]
         weighted.append(0.5 * (a + a.T))
     return densities, weighted
 
@@ -184,9 +184,7 @@ def _charges(integrals: Any, root: FloatArray, density: FloatArray) -> FloatArra
     return raised(root, np.concatenate(fitted))
 
 
-def _pair_parts(
-    mol: Any, integrals: Any, methods: Sequence[Sequence[Densities]]
-) -> FloatArray:
+def _pair_parts(mol: Any, integrals: Any, methods: Sequence[Sequence[Densities]]) -> FloatArray:
     """Return Gamma^P_pq d(pq|P) - Gamma^P_pq C^Q_pq d(P|Q) / 2, (E, N, 3)."""
     root = metric_root(integrals)
     three: list[Callable[[int, int], FloatArray]] = []

@@ -59,7 +59,7 @@ class FittedMP2:
     def _densities(self, spin: int, partners: dict[int, tuple[float, float]]) -> Densities:
         """Sum over partners: spin -> weights of the amplitudes and of their exchange."""
         b = self._b[spin]
-        n_occupied, n_auxiliary, n_virtual = b.shape
+        n_occupied, _, n_virtual = b.shape
         occupied, virtual = np.zeros((n_occupied, n_occupied)), np.zeros((n_virtual, n_virtual))
         pairs = np.zeros_like(b)
         for partner, (direct, exchange) in partners.items():

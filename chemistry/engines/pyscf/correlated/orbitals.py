@@ -80,4 +80,4 @@ def orbital_sets(mf: Any, core: int) -> tuple[OrbitalSet, ...]:
 
 def total(sets: Sequence[OrbitalSet], matrices: Sequence[FloatArray]) -> FloatArray:
     """Return the sum over both spins of a matrix of each set."""
-    return np.sum([o.spins * m for o, m in zip(sets, matrices, strict=True)], axis=0)
+    return np.asarray(sum(o.spins * m for o, m in zip(sets, matrices, strict=True)))

@@ -53,11 +53,23 @@ class LevelOfTheory:
 
     def recipe_for(self, structure: Structure) -> Calculation | Composite:
         """Return what is computed for this structure."""
+        return self._recipe_of(structure.heavy_atoms)
+
+    def _recipe_of(self, heavy_atoms: int) -> Calculation | Composite:
         if not isinstance(self.recipe, BySize):
             return self.recipe
-        heavy_atoms = int((structure.atomic_numbers > 1).sum())
         few = heavy_atoms <= self.recipe.heavy_atoms
         return self.recipe.small if few else self.recipe.large
+
+    def refuse_shell(self, *, multiplicity: int, heavy_atoms: int) -> str | None:
+        """Say in one sentence why the level is not for a molecule's electrons; None if it is."""
+        if multiplicity == 1 or not self._recipe_of(heavy_atoms).closed_shells_only:
+            return None
+        size = f" of {heavy_atoms} heavy atoms" if isinstance(self.recipe, BySize) else ""
+        return (
+            f"{self.name} is for closed shells, and multiplicity {multiplicity}{size} is an open "
+            "one: take a canonical level such as ccsd(t)/cc-pvdz"
+        )
 
     @property
     def calculations(self) -> tuple[Calculation, ...]:

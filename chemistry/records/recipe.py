@@ -278,6 +278,11 @@ class Composite:
         """Whether all its calculations give forces."""
         return all(calculation.gives_forces for calculation in self.calculations)
 
+    @property
+    def closed_shells_only(self) -> bool:
+        """Whether one of its calculations is refused for open shells."""
+        return any(calculation.closed_shells_only for calculation in self.calculations)
+
     def energy(self, energies: Mapping[str, float]) -> float:
         """Return the composite energy from energies by component name (any unit)."""
         return sum(term.weight * term.value(energies) for term in self.terms)

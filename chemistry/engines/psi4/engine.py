@@ -134,7 +134,7 @@ class Psi4Engine:
     def _run(self, structure: Structure, steps: list[str], guess: _Keywords) -> Outcome:
         recipe = self._level.recipe_for(structure)
         calculations = (recipe,) if isinstance(recipe, Calculation) else recipe.calculations
-        self._check_input(calculations, structure)
+        self._check_input(structure)
         if isinstance(recipe, Composite):
             components, diagnostics = self._components(calculations, structure, steps, guess)
             diagnostics |= self._instability(calculations, components, structure, steps)
@@ -179,14 +179,10 @@ class Psi4Engine:
             diagnostics=diagnostics,
         )
 
-    def _check_input(self, calculations: Iterable[Calculation], structure: Structure) -> None:
+    def _check_input(self, structure: Structure) -> None:
         missing = self.unsupported_elements(self._level, structure.atomic_numbers)
         if missing:
             raise CalculationFailed("input", f"the basis has no functions for {symbol(missing[0])}")
-        if structure.multiplicity > 1 and any(c.truncation is not None for c in calculations):
-            raise CalculationFailed(
-                "input", "truncated coupled cluster is for closed shells; take canonical ccsd(t)"
-            )
 
     def _components(
         self,

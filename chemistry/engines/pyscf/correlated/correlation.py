@@ -196,12 +196,8 @@ def with_integrals(mf: Any, calculation: Calculation, memory_mb: float) -> Any:
 def _natural_orbitals(
     mf: Any, calculation: Calculation, memory_mb: float
 ) -> tuple[FloatArray, list[int]]:
-    """Return orbitals whose virtuals are semicanonical MP2 natural orbitals, and which to drop."""
+    """Return a closed shell's orbitals, virtuals semicanonical natural ones, and which to drop."""
     assert isinstance(calculation.truncation, FrozenNaturalOrbitals)
-    if mf.mol.spin != 0:
-        raise CalculationFailed(
-            "input", "frozen natural orbitals are for closed shells; take canonical ccsd(t)"
-        )
     occupied = int(np.count_nonzero(mf.mo_occ))
     density = fitted_mp2(mf, calculation, memory_mb).virtual_density()
     virtual = mf.mo_coeff[:, occupied:]

@@ -175,6 +175,28 @@ def test_correlated_methods_are_spelled_out_like_others(spec: str, gives_forces:
     assert level.gives_forces is gives_forces
 
 
+@pytest.mark.parametrize(
+    ("level", "heavy_atoms", "is_refused"),
+    [
+        ("ccsd(t)*/cbs", 8, False),
+        ("ccsd(t)*/cbs", 9, True),
+        ("fno-ccsd(t)/cc-pvtz", 1, True),
+        ("lno-ccsd(t)*/cbs", 1, True),
+        ("dlpno-ccsd(t)*/cbs", 1, True),
+        ("ccsd*/cc-pvtz", 9, False),
+        ("mp2/cc-pvtz", 9, False),
+    ],
+)
+def test_truncated_coupled_cluster_is_for_closed_shells(
+    level: str, heavy_atoms: int, is_refused: bool
+) -> None:
+    found = find_level(level)
+    assert found.refuse_shell(multiplicity=1, heavy_atoms=heavy_atoms) is None
+    reason = found.refuse_shell(multiplicity=2, heavy_atoms=heavy_atoms)
+    assert (reason is not None) is is_refused
+    assert reason is None or reason.startswith(f"{level} is for closed shells")
+
+
 def test_forces_combine_as_energies_do() -> None:
     """A composite is linear in its parts, extrapolated ones too: one number at a time."""
     recipe = gold_standard("cc-pvdz")

@@ -14,6 +14,8 @@ from chemistry.engines.pyscf.correlated.mp2 import transformed
 from chemistry.engines.pyscf.correlated.orbitals import OrbitalSet, orbital_sets
 from chemistry.records.structure import FloatArray
 
+_CYCLES = 100
+
 
 def ccsd_densities(solver: Any, eris: Any, integrals: Any, core: int) -> list[Densities]:
     """Solve for Lambda and return the densities of each set of orbitals.
@@ -34,6 +36,7 @@ def ccsd_densities(solver: Any, eris: Any, integrals: Any, core: int) -> list[De
     CalculationFailed
         Lambda does not converge.
     """
+    solver.max_cycle = _CYCLES
     solver.solve_lambda(solver.t1, solver.t2, solver.t1, solver.t2, eris=eris)
     if not solver.converged_lambda:
         raise CalculationFailed("convergence", "Lambda of CCSD not converged; try another geometry")

@@ -75,7 +75,7 @@ def general_facts(calculation: Calculation) -> dict[str, str]:
         facts["dispersion"] = calculation.dispersion
     if calculation.basis is None:
         return facts
-    facts["open shells"] = "unrestricted"
+    facts["open shells"] = "refused" if calculation.closed_shells_only else "unrestricted"
     facts["integrals"] = "density-fitted" if calculation.density_fitting else "exact"
     if calculation.correlated:
         facts["core orbitals"] = "frozen" if calculation.frozen_core else "correlated"
@@ -90,6 +90,15 @@ def d_kind(calculation: Calculation) -> str:
     if calculation.basis is None:
         return ""
     return "six Cartesian" if calculation.cartesian else "five spherical"
+
+
+def open_shells(level: LevelOfTheory) -> str:
+    """Return for which molecules with unpaired electrons there are labels."""
+    if not any(calculation.closed_shells_only for calculation in level.calculations):
+        return "all"
+    if not isinstance(level.recipe, BySize) or level.recipe.small.closed_shells_only:
+        return "none"
+    return f"those of up to {level.recipe.heavy_atoms} heavy atoms"
 
 
 def formula(level: LevelOfTheory) -> list[str]:

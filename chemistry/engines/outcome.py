@@ -38,6 +38,7 @@ class Outcome:
     forces: FloatArray | None = None
     dipole: FloatArray | None = None
     components: Mapping[str, float] = field(default_factory=dict)
+    force_components: Mapping[str, FloatArray] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -66,6 +67,7 @@ def attempt(
     ids = {"structure_id": structure.structure_id, "level_id": level.level_id}
     try:
         _check_input(structure)
+        _check_shell(structure, level)
         outcome = compute(attempts)
         _check_outcome(outcome)
     except (CalculationFailed, MemoryError, OSError) as error:
@@ -83,6 +85,7 @@ def attempt(
         forces=outcome.forces,
         dipole=outcome.dipole,
         components=outcome.components,
+        force_components=outcome.force_components,
         diagnostics=outcome.diagnostics,
         provenance=Provenance(
             program=program[0],
@@ -130,6 +133,14 @@ def _check_input(structure: Structure) -> None:
             f"multiplicity {structure.multiplicity}",
         )
     _check_overlap(structure)
+
+
+def _check_shell(structure: Structure, level: LevelOfTheory) -> None:
+    refusal = level.refuse_shell(
+        multiplicity=structure.multiplicity, heavy_atoms=structure.heavy_atoms
+    )
+    if refusal is not None:
+        raise CalculationFailed("input", refusal)
 
 
 def _check_overlap(structure: Structure) -> None:

@@ -167,6 +167,13 @@ def elements(molecule: Molecule) -> frozenset[int]:
     return frozenset(atomic_numbers_of(to_rdkit(molecule)).tolist())
 
 
+def heavy_atoms(molecule: Molecule) -> int:
+    """Return how many atoms of a molecule are not hydrogen."""
+    if molecule.mol_block is None:
+        return molecule.geometries[0].heavy_atoms
+    return int((atomic_numbers_of(to_rdkit(molecule)) > 1).sum())
+
+
 def bonds_of(mol: Any) -> IntArray:
     """Return the bonds of an RDKit Mol as pairs of atom indices, (B, 2)."""
     pairs = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in mol.GetBonds()]

@@ -62,6 +62,8 @@ class Label:
     dipole : (3,) float64, e Å, or None
     components : mapping of str to float, eV
         Parts of a composite energy, by name; empty for a plain level.
+    force_components : mapping of str to (N, 3) float64, eV/Å
+        The forces of components, by name; empty where a program gives only their sum.
     diagnostics : mapping of str to float
         For example s2, t1, gap_ev, scf_cycles.
     provenance : Provenance
@@ -73,6 +75,7 @@ class Label:
     forces: FloatArray | None
     dipole: FloatArray | None = None
     components: Mapping[str, float] = field(default_factory=dict)
+    force_components: Mapping[str, FloatArray] = field(default_factory=dict)
     diagnostics: Mapping[str, float] = field(default_factory=dict)
     provenance: Provenance
 

@@ -53,11 +53,23 @@ class LevelOfTheory:
 
     def recipe_for(self, structure: Structure) -> Calculation | Composite:
         """Return what is computed for this structure."""
+        return self._recipe_of(structure.heavy_atoms)
+
+    def _recipe_of(self, heavy_atoms: int) -> Calculation | Composite:
         if not isinstance(self.recipe, BySize):
             return self.recipe
-        heavy_atoms = int((structure.atomic_numbers > 1).sum())
         few = heavy_atoms <= self.recipe.heavy_atoms
         return self.recipe.small if few else self.recipe.large
+
+    def refuse_shell(self, *, multiplicity: int, heavy_atoms: int) -> str | None:
+        """Say in one sentence why the level is not for a molecule's electrons; None if it is."""
+        if multiplicity == 1 or not self._recipe_of(heavy_atoms).closed_shells_only:
+            return None
+        size = f" of {heavy_atoms} heavy atoms" if isinstance(self.recipe, BySize) else ""
+        return (
+            f"{self.name} is for closed shells, and multiplicity {multiplicity}{size} is an open "
+            "one: take a canonical level such as ccsd(t)/cc-pvdz"
+        )
 
     @property
     def calculations(self) -> tuple[Calculation, ...]:
@@ -76,8 +88,8 @@ class LevelOfTheory:
 
     @property
     def gives_forces(self) -> bool:
-        """Whether labels hold forces; of correlated methods and composites only energies."""
-        return isinstance(self.recipe, Calculation) and not self.recipe.correlated
+        """Whether labels hold forces: derived from the recipe."""
+        return self.recipe.gives_forces
 
     @cached_property
     def level_id(self) -> str:
@@ -150,6 +162,22 @@ def gold_standard(basis: str, truncation: Truncation | None = None) -> Composite
     )
 
 
+def middle_rung(basis: str, smaller: str) -> Composite:
+    """Return [HF + MP2]/basis + [CCSD - MP2]/smaller, frozen core, with forces.
+
+    What CCSD(T)*/CBS adds to it, triples and the basis set limit of MP2, depends little on the
+    geometry.
+    """
+    hartree_fock = Calculation(method="hf", basis=basis)
+    parts = (
+        (1.0, Component(calculation=hartree_fock, quantity="total")),
+        (1.0, _correlation("mp2", basis)),
+        (1.0, _correlation("ccsd", smaller)),
+        (-1.0, _correlation("mp2", smaller)),
+    )
+    return Composite(terms=tuple(Term(weight=w, components=(part,)) for w, part in parts))
+
+
 def _ani_1ccx() -> Composite:
     """Return CCSD(T)*/CBS with the authors' own DLPNO terms, tight minus normal in cc-pVDZ."""
     normal = PairNaturalOrbitals()
@@ -171,7 +199,7 @@ def _spelled(method: str, basis: str, truncation: Truncation | None = None) -> L
         method=method,
         basis=basis,
         cartesian=_CARTESIAN_BASES.match(basis) is not None,
-        frozen_core=method in ("mp2", "ccsd(t)"),
+        frozen_core=method in ("mp2", "ccsd", "ccsd(t)"),
         # Canonical CCSD(T) is what others are measured by: no approximation in its integrals.
         density_fitting=method != "ccsd(t)" or truncation is not None,
         truncation=truncation,
@@ -191,6 +219,8 @@ LEVELS: dict[str, LevelOfTheory] = {
         _spelled("wb97x", "6-31g*"),
         _spelled("hf", "cc-pvtz"),
         _spelled("mp2", "cc-pvtz"),
+        _spelled("ccsd", "cc-pvdz"),
+        LevelOfTheory(name="ccsd*/cc-pvtz", recipe=middle_rung("cc-pvtz", "cc-pvdz")),
         _spelled("ccsd(t)", "cc-pvdz"),
         _spelled("ccsd(t)", "cc-pvdz", _LNO),
         _spelled("ccsd(t)", "cc-pvtz", _FNO),
@@ -226,13 +256,15 @@ canonical in the same basis). It stays in one basis for molecules of every size,
 different molecules compare; FNO is not used in it, because in cc-pVDZ it was off by 0.45 kcal/mol
 for a pair of conformers. `ccsd(t)*/cbs(tz)` is the form of ANI-1ccx itself, about thirty times as
 expensive, and `dlpno-ccsd(t)*/cbs` that with its DLPNO terms, for Psi4 from 1.11.
+
+`ccsd*/cc-pvtz` is [HF + MP2]/cc-pVTZ + [CCSD - MP2]/cc-pVDZ and gives forces: the rung below gold.
 """
 
 
 def find_level(spec: str) -> LevelOfTheory:
     """Return the level of this name, or the one spelled out as `method/basis`.
 
-    The method is a density functional, hf, mp2, ccsd(t), or the latter with fno-, lno- or
+    The method is a density functional, hf, mp2, ccsd, ccsd(t), or the latter with fno-, lno- or
     dlpno- before it. Whether a program knows functional and basis is for `Engine.refuse` to say.
 
     Raises

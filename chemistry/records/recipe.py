@@ -9,11 +9,16 @@ complete basis set, or `BySize`: one of two such recipes, chosen by the number o
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
+
+import numpy as np
 
 from chemistry.records.spelling import split_dispersion
+from chemistry.records.structure import FloatArray
 
-MethodKind: TypeAlias = Literal["semiempirical", "hf", "dft", "mp2", "ccsd(t)"]
+MethodKind: TypeAlias = Literal["semiempirical", "hf", "dft", "mp2", "ccsd", "ccsd(t)"]
+ValueT = TypeVar("ValueT", float, FloatArray)
+"""An energy, or the forces that belong to it: both combine alike."""
 
 SEMIEMPIRICAL_METHODS = ("gfn2-xtb", "gfn1-xtb")
 
@@ -84,13 +89,13 @@ Truncation: TypeAlias = FrozenNaturalOrbitals | LocalNaturalOrbitals | PairNatur
 
 @dataclass(frozen=True, kw_only=True)
 class Calculation:
-    """One method in one basis. Open shells are unrestricted (UHF, UKS, UMP2, UCCSD(T)).
+    """One method in one basis. Open shells are unrestricted (UHF, UKS, UMP2, UCCSD, UCCSD(T)).
 
     Attributes
     ----------
     method : str
-        Lower case: "gfn2-xtb", "hf", "mp2", "ccsd(t)" or the name of a density functional; "hf" and
-        functionals may bear a dispersion correction, "b3lyp-d3bj".
+        Lower case: "gfn2-xtb", "hf", "mp2", "ccsd", "ccsd(t)" or the name of a density functional;
+        "hf" and functionals may bear a dispersion correction, "b3lyp-d3bj".
     basis : str or None
         Lower case; None for a semiempirical method.
     cartesian : bool
@@ -121,7 +126,7 @@ class Calculation:
         """Family of the method; whatever is not known by name is a density functional."""
         if self.method in SEMIEMPIRICAL_METHODS:
             return "semiempirical"
-        if self.method in ("mp2", "ccsd(t)"):
+        if self.method in ("mp2", "ccsd", "ccsd(t)"):
             return self.method  # type: ignore[return-value]
         return "hf" if self.functional == "hf" else "dft"
 
@@ -138,7 +143,27 @@ class Calculation:
     @property
     def correlated(self) -> bool:
         """Whether there is a correlation energy on top of Hartree-Fock."""
-        return self.kind in ("mp2", "ccsd(t)")
+        return self.kind in ("mp2", "ccsd", "ccsd(t)")
+
+    @property
+    def coupled_cluster(self) -> bool:
+        """Whether CCSD amplitudes are solved for."""
+        return self.kind in ("ccsd", "ccsd(t)")
+
+    @property
+    def gives_forces(self) -> bool:
+        """Whether engines compute forces: of correlated methods for MP2 and CCSD, fitted.
+
+        Never for CCSD(T): PySCF's gradient of it is wrong where the core is frozen (methanol,
+        cc-pVDZ: -0.00350 hartree/bohr, where differences of the energy give -0.00388) and costs as
+        much as a dozen energies.
+        """
+        return not self.correlated or (self.kind != "ccsd(t)" and self.density_fitting)
+
+    @property
+    def closed_shells_only(self) -> bool:
+        """Whether it is refused for open shells: truncated coupled cluster is."""
+        return self.truncation is not None
 
     @property
     def name(self) -> str:
@@ -195,7 +220,7 @@ class Extrapolation:
             return math.pow(cardinal, -self.exponent)
         return math.exp(-self.exponent * math.sqrt(cardinal))
 
-    def limit(self, smaller: float, larger: float) -> float:
+    def limit(self, smaller: ValueT, larger: ValueT) -> ValueT:
         """Return E(CBS), in the unit of the energies in the smaller and the larger basis."""
         f_smaller, f_larger = (self.decay(cardinal) for cardinal in self.cardinals)
         return (larger * f_smaller - smaller * f_larger) / (f_smaller - f_larger)
@@ -221,9 +246,9 @@ class Term:
         if len(self.components) != (1 if self.extrapolation is None else 2):
             raise ValueError("a term has two components to extrapolate, or one as it is")
 
-    def value(self, energies: Mapping[str, float]) -> float:
-        """Return the term without its weight, from energies by component name (any unit)."""
-        values = [energies[component.name] for component in self.components]
+    def value(self, parts: Mapping[str, ValueT]) -> ValueT:
+        """Return the term without its weight, from energies or forces by component name."""
+        values = [parts[component.name] for component in self.components]
         return values[0] if self.extrapolation is None else self.extrapolation.limit(*values)
 
 
@@ -248,9 +273,23 @@ class Composite:
         """Every calculation once, in the order of the terms."""
         return tuple(dict.fromkeys(component.calculation for component in self.components))
 
+    @property
+    def gives_forces(self) -> bool:
+        """Whether all its calculations give forces."""
+        return all(calculation.gives_forces for calculation in self.calculations)
+
+    @property
+    def closed_shells_only(self) -> bool:
+        """Whether one of its calculations is refused for open shells."""
+        return any(calculation.closed_shells_only for calculation in self.calculations)
+
     def energy(self, energies: Mapping[str, float]) -> float:
         """Return the composite energy from energies by component name (any unit)."""
         return sum(term.weight * term.value(energies) for term in self.terms)
+
+    def forces(self, forces: Mapping[str, FloatArray]) -> FloatArray:
+        """Return the composite's forces from forces by component name (any unit)."""
+        return np.asarray(sum(term.weight * term.value(forces) for term in self.terms))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +308,11 @@ class BySize:
     heavy_atoms: int
     small: Calculation | Composite
     large: Calculation | Composite
+
+    @property
+    def gives_forces(self) -> bool:
+        """Whether labels of molecules of every size have forces."""
+        return self.small.gives_forces and self.large.gives_forces
 
 
 Recipe: TypeAlias = Calculation | Composite | BySize

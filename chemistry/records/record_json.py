@@ -110,6 +110,9 @@ def label_to_json(record: Label | LabelFailure) -> dict[str, Any]:
         "forces_ev_angstrom": _to_list(record.forces),
         "dipole_e_angstrom": _to_list(record.dipole),
         "components_ev": _floats(record.components),
+        "force_components_ev_angstrom": {
+            name: _to_list(forces) for name, forces in record.force_components.items()
+        },
         "diagnostics": _floats(record.diagnostics),
         "provenance": {
             "program": provenance.program,
@@ -162,6 +165,10 @@ def label_from_json(document: Any) -> Label | LabelFailure:
         forces=_to_array(document["forces_ev_angstrom"]),
         dipole=_to_array(document["dipole_e_angstrom"]),
         components=_floats(document["components_ev"]),
+        force_components={
+            name: np.array(forces, dtype=np.float64).reshape(-1, 3)
+            for name, forces in document.get("force_components_ev_angstrom", {}).items()
+        },
         diagnostics=_floats(document["diagnostics"]),
         provenance=Provenance(
             program=provenance["program"],

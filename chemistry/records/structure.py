@@ -83,6 +83,11 @@ class Structure:
         return len(self.atomic_numbers)
 
     @property
+    def heavy_atoms(self) -> int:
+        """How many atoms are not hydrogen."""
+        return int((self.atomic_numbers > 1).sum())
+
+    @property
     def masses(self) -> FloatArray:
         """Standard atomic masses, (N,) Da."""
         return np.asarray(atomic_masses[self.atomic_numbers], dtype=np.float64)

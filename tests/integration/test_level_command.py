@@ -20,6 +20,9 @@ from chemistry.records.level import find_level
         (["hf/ccecp-cc-pvdz"], ["core potential for 2 electrons"]),
         (["pbe0/def2-svp", "--molecule", "CI"], ["I: 4s 4p 2d", "for 28 electrons", "s for CI"]),
         (["ccsd(t)*/cbs"], ["energies only", "basis set limit", "1 frozen", "beyond 8 heavy"]),
+        (["ccsd(t)*/cbs"], ["open shells: those of up to 8 heavy atoms"]),
+        (["fno-ccsd(t)/cc-pvtz"], ["open shells: none", "open shells: refused"]),
+        (["ccsd*/cc-pvtz"], ["energies and forces", "-1 mp2/cc-pvdz correlation"]),
         (["gfn2-xtb"], ["tblite", "2daa696c629d"]),
     ],
 )
@@ -38,6 +41,7 @@ def test_level_as_json(tmp_path: Path) -> None:
     assert document["name"] == "pbe0-d4/def2-svp"
     assert document["level_id"] == find_level("pbe0-d4/def2-svp").level_id
     assert document["gives_forces"] is True
+    assert document["open_shells"] == "all"
     (calculation,) = document["calculations"]
     assert calculation["facts"]["dispersion"] == "d4"
     assert calculation["elements"]["C"]["functions"] == 14

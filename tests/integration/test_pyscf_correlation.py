@@ -235,6 +235,7 @@ def test_open_shells_are_unrestricted_and_truncated_levels_refuse_them() -> None
     assert label.diagnostics["s2"] == pytest.approx(0.76, abs=0.02)
     failure = failure_of(aminyl, "fno-ccsd(t)*/cbs", "input")
     assert "closed shells" in failure.message
+    assert failure.attempts == ()  # not even the SCF has run
 
 
 @pytest.mark.parametrize(

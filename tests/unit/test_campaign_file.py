@@ -115,6 +115,15 @@ def test_an_element_that_the_level_lacks_is_refused():
     check_levels(campaign(rungs=[{"level": "gfn2-xtb"}]), [gold])
 
 
+def test_an_open_shell_is_refused_where_the_level_takes_none():
+    hydroxyl, water = molecule_from_smiles("[OH]"), molecule_from_smiles("O")
+    truncated = campaign(rungs=[{"level": "fno-ccsd(t)*/cbs"}])
+    check_levels(truncated, [water])
+    with pytest.raises(InputError, match=r"\[OH\]: fno-ccsd\(t\)\*/cbs is for closed shells, and"):
+        check_levels(truncated, [water, hydroxyl])
+    check_levels(campaign(rungs=[{"level": "ccsd(t)*/cbs"}]), [hydroxyl])
+
+
 def test_a_molecule_without_bonds_is_checked_too():
     atom = Structure(atomic_numbers=np.array([79]), positions=np.zeros((1, 3)), charge=1)
     ion = Molecule(

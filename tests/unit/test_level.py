@@ -118,6 +118,8 @@ def test_composite_is_the_signed_sum_of_its_terms() -> None:
     level = LevelOfTheory(name="x", recipe=composite)
     assert level.calculations == (big, small, better)
     assert not level.gives_forces
+    two = LevelOfTheory(name="y", recipe=Composite(terms=terms[:2]))
+    assert two.gives_forces
 
 
 def test_extrapolation_needs_two_components() -> None:
@@ -156,10 +158,69 @@ def test_recipe_by_size_is_chosen_by_heavy_atoms_and_says_so_in_its_components()
     assert {c.name for c in level.calculations} >= {"ccsd(t)/cc-pvdz", "lno-ccsd(t)/cc-pvdz"}
 
 
-@pytest.mark.parametrize("spec", ["mp2/cc-pvqz", "ccsd(t)/cc-pvtz", "fno-ccsd(t)/cc-pvqz"])
-def test_correlated_methods_are_spelled_out_like_others(spec: str) -> None:
+@pytest.mark.parametrize(
+    ("spec", "gives_forces"),
+    [
+        ("mp2/cc-pvqz", True),
+        ("ccsd/cc-pvtz", True),
+        ("ccsd(t)/cc-pvtz", False),
+        ("fno-ccsd(t)/cc-pvqz", False),
+    ],
+)
+def test_correlated_methods_are_spelled_out_like_others(spec: str, gives_forces: bool) -> None:
     level = find_level(spec)
     assert level.name == spec
     assert isinstance(level.recipe, Calculation)
     assert level.recipe.frozen_core
-    assert not level.gives_forces
+    assert level.gives_forces is gives_forces
+
+
+@pytest.mark.parametrize(
+    ("level", "heavy_atoms", "is_refused"),
+    [
+        ("ccsd(t)*/cbs", 8, False),
+        ("ccsd(t)*/cbs", 9, True),
+        ("fno-ccsd(t)/cc-pvtz", 1, True),
+        ("lno-ccsd(t)*/cbs", 1, True),
+        ("dlpno-ccsd(t)*/cbs", 1, True),
+        ("ccsd*/cc-pvtz", 9, False),
+        ("mp2/cc-pvtz", 9, False),
+    ],
+)
+def test_truncated_coupled_cluster_is_for_closed_shells(
+    level: str, heavy_atoms: int, is_refused: bool
+) -> None:
+    found = find_level(level)
+    assert found.refuse_shell(multiplicity=1, heavy_atoms=heavy_atoms) is None
+    reason = found.refuse_shell(multiplicity=2, heavy_atoms=heavy_atoms)
+    assert (reason is not None) is is_refused
+    assert reason is None or reason.startswith(f"{level} is for closed shells")
+
+
+def test_forces_combine_as_energies_do() -> None:
+    """A composite is linear in its parts, extrapolated ones too: one number at a time."""
+    recipe = gold_standard("cc-pvdz")
+    rng = np.random.default_rng(5)
+    forces = {component.name: rng.normal(size=(3, 3)) for component in recipe.components}
+    combined = recipe.forces(forces)
+    for atom, axis in np.ndindex(3, 3):
+        energies = {name: float(f[atom, axis]) for name, f in forces.items()}
+        assert combined[atom, axis] == pytest.approx(recipe.energy(energies), abs=1e-12)
+
+
+def test_levels_that_give_forces() -> None:
+    energies_only = {name for name, level in LEVELS.items() if not level.gives_forces}
+    assert energies_only == {name for name in LEVELS if "(t)" in name}
+
+
+def test_middle_rung_is_mp2_and_what_ccsd_adds_in_the_smaller_basis() -> None:
+    recipe = LEVELS["ccsd*/cc-pvtz"].recipe
+    assert isinstance(recipe, Composite)
+    energies = {
+        "hf/cc-pvtz": -76.0,
+        "mp2/cc-pvtz correlation": -0.3,
+        "mp2/cc-pvdz correlation": -0.2,
+        "ccsd/cc-pvdz correlation": -0.21,
+    }
+    assert recipe.energy(energies) == pytest.approx(-76.0 - 0.3 - 0.21 + 0.2, abs=1e-12)
+    assert all(c.frozen_core for c in recipe.calculations if c.correlated)

@@ -32,6 +32,7 @@ def _label(energy: float = -2079.123456789012345) -> Label:
         forces=forces,
         dipole=np.array([1.0, -1 / 3, 2e-17]),
         components={"hf": -1.1, "mp2": 0.1 + 0.2},
+        force_components={"hf": forces / 3},
         diagnostics={"s2": 0.75},
         provenance=Provenance(
             program="pyscf",
@@ -88,9 +89,19 @@ def test_a_label_comes_back_from_json_bit_for_bit() -> None:
     assert back.dipole.tobytes() == label.dipole.tobytes()
     assert back.energy == label.energy
     assert dict(back.components) == dict(label.components)
+    assert list(back.force_components) == ["hf"]
+    assert back.force_components["hf"].tobytes() == label.force_components["hf"].tobytes()
     assert dict(back.diagnostics) == dict(label.diagnostics)
     assert back.provenance == label.provenance
     assert label_from_json(json.loads(json.dumps(label_to_json(_FAILURE)))) == _FAILURE
+
+
+def test_a_label_of_an_older_version_has_no_forces_of_parts() -> None:
+    document = label_to_json(_label())
+    del document["force_components_ev_angstrom"]
+    back = label_from_json(document)
+    assert isinstance(back, Label)
+    assert back.force_components == {}
 
 
 def test_what_was_not_computed_stays_none() -> None:

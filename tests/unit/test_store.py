@@ -131,17 +131,33 @@ def dump(path: Path) -> list[str]:
     dipole=st.none() | arrays(np.float64, (3,), elements=finite),
     energy=finite.map(lambda x: x + 0.0),  # SQLite has no -0.0; nor has an energy
     components=st.dictionaries(st.text(max_size=5), finite, max_size=2),
+    force_components=st.dictionaries(
+        st.text(max_size=5), arrays(np.float64, (3, 3), elements=finite), max_size=2
+    ),
     seed=st.none() | st.integers(0, 2**32 - 1),
     charge=st.integers(-3, 3),
 )
 def test_structures_and_labels_come_back_bit_for_bit(
-    tmp_path_factory, positions, forces, dipole, energy, components, seed, charge
+    tmp_path_factory,
+    positions,
+    forces,
+    dipole,
+    energy,
+    components,
+    force_components,
+    seed,
+    charge,
 ):
     structure = water(
         positions, charge=charge, origin=Origin(sampler="modes", parent_id="p", seed=seed)
     )
     given_label = label(
-        structure, forces=forces, dipole=dipole, energy=energy, components=components
+        structure,
+        forces=forces,
+        dipole=dipole,
+        energy=energy,
+        components=components,
+        force_components=force_components,
     )
     path = tmp_path_factory.mktemp("store") / "store.sqlite"
     with new_store(path) as store:
@@ -159,6 +175,9 @@ def test_structures_and_labels_come_back_bit_for_bit(
         assert (read is None) == (written is None)
         assert read is None or bits(read) == bits(written)
     assert row.label.components == components
+    assert row.label.force_components.keys() == force_components.keys()
+    for name, part in force_components.items():
+        assert bits(row.label.force_components[name]) == bits(part)
     assert row.label.diagnostics == given_label.diagnostics
     assert row.label.provenance == given_label.provenance
 

@@ -19,7 +19,7 @@ from workflow.datasets.export.formats.extxyz import ExtendedXYZ
 from workflow.datasets.label_now import label_now
 from workflow.run.store.records import ExportRow
 from workflow.settings.backend import Backend
-from workflow.settings.molecules import described, one_geometry, require_elements
+from workflow.settings.molecules import described, one_geometry, require_computable
 from workflow.work.pools.workers import start_workers
 from workflow.work.system.disk import disk_errors_explained, own_folder
 
@@ -63,7 +63,7 @@ def label_file(
         console.print(f"skipped  {error}", markup=False)
     for line in described(molecules):
         console.print(f"molecule  {line}", markup=False, highlight=False)
-    require_elements(level, engine, molecules)
+    require_computable(level, engine, molecules)
     structures = _structures(molecules)
     names = {molecule.molecule_id: molecule.name for molecule in molecules}
     output = output or file.with_suffix(".labels.extxyz")

@@ -7,7 +7,7 @@ from typing import Any
 from ase.data import chemical_symbols
 
 from chemistry.engines import default_engine, find_engine
-from chemistry.engines.description import CalculationDescription, describe, formula
+from chemistry.engines.description import CalculationDescription, describe, formula, open_shells
 from chemistry.errors import InputError
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import LevelOfTheory, find_level
@@ -53,6 +53,7 @@ class LevelReport:
             "engine": self.engine,
             "engine_version": self.engine_version,
             "gives_forces": self.level.gives_forces,
+            "open_shells": open_shells(self.level),
             "formula": self.formula,
             "calculations": [asdict(calculation) for calculation in self.calculations],
             "expected_cpu_seconds": self.cpu_seconds,
@@ -65,6 +66,7 @@ class LevelReport:
         gives = "energies and forces" if level.gives_forces else "energies only"
         yield f"{level.name}  (level_id {level.level_id})"
         yield f"  {self.engine} {self.engine_version} computes {gives}"
+        yield f"  open shells: {open_shells(level)}"
         yield from (f"  {line}" for line in self.formula)
         for calculation in self.calculations:
             yield from _calculation_lines(calculation)

@@ -11,7 +11,7 @@ from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.geometries.embedding import embedded
-from chemistry.geometries.rdkit_bridge import elements
+from chemistry.geometries.rdkit_bridge import elements, heavy_atoms
 from chemistry.names import nearest
 from chemistry.readers.files.smiles_pool import pool_entries
 from chemistry.readers.molecules import (
@@ -177,7 +177,7 @@ def _said_of(field: str) -> Iterator[None]:
 
 
 def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
-    """Refuse a rung whose engine lacks the level, whose level lacks an element, or two of a level.
+    """Refuse a rung whose engine lacks the level, whose level a molecule, or two of a level.
 
     Raises
     ------
@@ -193,7 +193,7 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
                 f"rungs.{index}.level: {level.name} is the level of rungs.{first}, too: raise "
                 "that rung's budget instead"
             )
-        require_elements(level, engine, molecules)
+        require_computable(level, engine, molecules)
         to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
         if lacking := engine.unsupported_elements(level, to_come):
             raise InputError(
@@ -202,10 +202,10 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
             )
 
 
-def require_elements(
+def require_computable(
     level: LevelOfTheory, engine: type[Engine], molecules: Iterable[Molecule]
 ) -> None:
-    """Refuse molecules with elements that a level's method or basis lacks.
+    """Refuse molecules with elements that a level lacks, and open shells where it takes none.
 
     Raises
     ------
@@ -218,6 +218,11 @@ def require_elements(
                 f"{level.name} has no {_symbols(lacking)}, which molecule {molecule.name} contains"
                 ": take another basis set or leave the molecule out"
             )
+        refusal = level.refuse_shell(
+            multiplicity=molecule.multiplicity, heavy_atoms=heavy_atoms(molecule)
+        )
+        if refusal is not None:
+            raise InputError(f"molecule {molecule.name}: {refusal}, or leave the molecule out")
 
 
 def _symbols(numbers: Iterable[int]) -> str:

@@ -80,6 +80,10 @@ class Psi4Engine:
     def refuse(cls, level: LevelOfTheory) -> str | None:
         """Say why Psi4 cannot compute the level; raise EngineNotInstalled without Psi4."""
         psi4 = find_psi4()
+        if level.gives_forces and (
+            not isinstance(level.recipe, Calculation) or level.recipe.coupled_cluster
+        ):
+            return f"Psi4 gives no forces of {level.name}; take engine pyscf"
         for calculation in level.calculations:
             reason = _refuse(psi4, calculation)
             if reason:
@@ -113,7 +117,7 @@ class Psi4Engine:
         )
 
     def label(self, structure: Structure, *, is_second: bool = False) -> Label | LabelFailure:
-        """Compute energy and, at mean-field levels, forces and dipole."""
+        """Compute energy, forces of mean fields and MP2, and the dipole of mean fields."""
         program = (self.name, self.version())
         guess = _OTHER_GUESS if is_second else {}
         return attempt(
@@ -130,48 +134,55 @@ class Psi4Engine:
     def _run(self, structure: Structure, steps: list[str], guess: _Keywords) -> Outcome:
         recipe = self._level.recipe_for(structure)
         calculations = (recipe,) if isinstance(recipe, Calculation) else recipe.calculations
-        self._check_input(calculations, structure)
+        self._check_input(structure)
         if isinstance(recipe, Composite):
             components, diagnostics = self._components(calculations, structure, steps, guess)
             diagnostics |= self._instability(calculations, components, structure, steps)
             return Outcome(
                 energy=recipe.energy(components), components=components, diagnostics=diagnostics
             )
-        if recipe.correlated:
-            components, diagnostics = self._components(calculations, structure, steps, guess)
-            diagnostics |= self._instability(calculations, components, structure, steps)
-            correlation = Component(calculation=recipe, quantity="correlation").name
-            return Outcome(
-                energy=components[f"hf/{recipe.basis}"] + components[correlation],
-                components=components,
-                diagnostics=diagnostics,
-            )
-        answer = self._call(recipe, "gradient", structure, steps, guess)
-        variables = answer["extras"]["qcvars"]
-        if not _is_of_the_mean_field(variables):
-            raise CalculationFailed("input", f"{recipe.method} is more than a mean field in Psi4")
-        gradient = np.asarray(answer["return_result"], dtype=np.float64).reshape(-1, 3)
-        energy = float(variables["SCF TOTAL ENERGY"]) * EV_PER_HARTREE
-        diagnostics = _diagnostics(answer, structure)
-        if recipe.kind == "hf":
-            diagnostics |= self._instability(
-                calculations, {f"hf/{recipe.basis}": energy}, structure, steps
-            )
+        if recipe.gives_forces:
+            return self._with_forces(recipe, structure, steps, guess)
+        components, diagnostics = self._components(calculations, structure, steps, guess)
+        diagnostics |= self._instability(calculations, components, structure, steps)
         return Outcome(
-            energy=energy,
-            forces=-gradient * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
-            dipole=_dipole(variables),
+            energy=_correlated_energy(recipe, components),
+            components=components,
             diagnostics=diagnostics,
         )
 
-    def _check_input(self, calculations: Iterable[Calculation], structure: Structure) -> None:
+    def _with_forces(
+        self, calculation: Calculation, structure: Structure, steps: list[str], guess: _Keywords
+    ) -> Outcome:
+        """Compute a mean field or MP2, whose gradient brings the energies too."""
+        answer = self._call(calculation, "gradient", structure, steps, guess)
+        variables = answer["extras"]["qcvars"]
+        if not calculation.correlated and not _is_of_the_mean_field(variables):
+            raise CalculationFailed(
+                "input", f"{calculation.method} is more than a mean field in Psi4"
+            )
+        energy = float(variables["SCF TOTAL ENERGY"]) * EV_PER_HARTREE
+        components = {f"hf/{calculation.basis}": energy}
+        if calculation.correlated:
+            correlation = Component(calculation=calculation, quantity="correlation").name
+            components[correlation] = float(variables["MP2 CORRELATION ENERGY"]) * EV_PER_HARTREE
+            energy = _correlated_energy(calculation, components)
+        diagnostics = _diagnostics(answer, structure)
+        if calculation.kind != "dft":
+            diagnostics |= self._instability([calculation], components, structure, steps)
+        gradient = np.asarray(answer["return_result"], dtype=np.float64).reshape(-1, 3)
+        return Outcome(
+            energy=energy,
+            forces=-gradient * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+            dipole=None if calculation.correlated else _dipole(variables),
+            components=components if calculation.correlated else {},
+            diagnostics=diagnostics,
+        )
+
+    def _check_input(self, structure: Structure) -> None:
         missing = self.unsupported_elements(self._level, structure.atomic_numbers)
         if missing:
             raise CalculationFailed("input", f"the basis has no functions for {symbol(missing[0])}")
-        if structure.multiplicity > 1 and any(c.truncation is not None for c in calculations):
-            raise CalculationFailed(
-                "input", "truncated coupled cluster is for closed shells; take canonical ccsd(t)"
-            )
 
     def _components(
         self,
@@ -250,6 +261,11 @@ class Psi4Engine:
             if not scf_failed:
                 break
         raise CalculationFailed(kind, message)
+
+
+def _correlated_energy(calculation: Calculation, components: Mapping[str, float]) -> float:
+    correlation = Component(calculation=calculation, quantity="correlation").name
+    return components[f"hf/{calculation.basis}"] + components[correlation]
 
 
 def _failure(answer: Mapping[str, Any]) -> tuple[FailureKind, str, bool]:

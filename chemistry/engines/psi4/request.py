@@ -62,24 +62,25 @@ def _keywords(calculation: Calculation, structure: Structure) -> dict[str, Any]:
         keywords["occ_percentage"] = 100 * calculation.truncation.occupation
     if isinstance(calculation.truncation, PairNaturalOrbitals):
         keywords["pno_convergence"] = calculation.truncation.thresholds
-    exact = calculation.kind == "dft" or (calculation.kind == "ccsd(t)" and open_shell)
+    exact = calculation.kind == "dft" or (calculation.coupled_cluster and open_shell)
     return keywords | (
         {"scf_type": "pk", "mp2_type": "conv", "cc_type": "conv"}
         if exact or not calculation.density_fitting
-        else _fitting(str(calculation.basis))
+        else _fitting(calculation)
     )
 
 
-def _fitting(basis: str) -> dict[str, Any]:
+def _fitting(calculation: Calculation) -> dict[str, Any]:
     """Return the auxiliary bases where Psi4's own choice is another than the PySCF engine's."""
     keywords = {"scf_type": "df", "mp2_type": "df", "cc_type": "df"}
-    cardinal = re.fullmatch(r"(aug-)?cc-pv([dtq5])z", basis)
+    cardinal = re.fullmatch(r"(aug-)?cc-pv([dtq5])z", str(calculation.basis))
     if cardinal is None:
         return keywords | {"df_basis_scf": "cc-pvtz-jkfit"}
     diffuse, x = cardinal[1] or "", cardinal[2]
     if x == "d":
         keywords["df_basis_scf"] = f"{diffuse}cc-pvtz-jkfit"
-    following = {"d": "t", "t": "q"}.get(x, "5")
+    # MP2 of open shells with forces is of the coupled-cluster module, with the basis of that.
+    following = {"d": "t", "t": "q"}.get(x, "5") if calculation.coupled_cluster else x
     return keywords | {"df_basis_cc": f"{diffuse}cc-pv{following}z-ri"}
 
 

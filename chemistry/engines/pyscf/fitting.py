@@ -1,16 +1,23 @@
 """Density fitting: which auxiliary basis, and how its integrals are made."""
 
 import re
+from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+import scipy.linalg
 from pyscf import df, lib
 
+from chemistry.engines.outcome import CalculationFailed
 from chemistry.engines.pyscf.levels.library import functions
+from chemistry.records.structure import FloatArray
 
 Purpose: TypeAlias = Literal["scf", "mp2", "coupled cluster"]
 
 _CARDINAL = re.compile(r"(?:aug-)?cc-pv([dtq5])z")
 _BUFFER_MB = 100.0
+_UNPACKED = 80
+"""Auxiliary functions that are unpacked at a time."""
 
 
 def fitting_basis(basis: str, mol: Any, purpose: Purpose) -> dict[str, list[Any]] | None:
@@ -59,3 +66,35 @@ def built(integrals: Any, memory_mb: float) -> Any:
     integrals.build()
     integrals.max_memory = memory_mb
     return integrals
+
+
+def unpacked(integrals: Any) -> Iterator[tuple[int, int, FloatArray]]:
+    """Yield blocks of fitted integrals: first and last (excluded) function, (p, nao, nao)."""
+    start = 0
+    for block in integrals.loop(_UNPACKED):
+        yield start, start + len(block), lib.unpack_tril(block)
+        start += len(block)
+
+
+def metric_root(integrals: Any) -> FloatArray:
+    """Return L of (P|Q) = L L^T; fitted integrals are L^-1 (P|mn).
+
+    Raises
+    ------
+    CalculationFailed
+        The auxiliary basis is linearly dependent; then PySCF fits in a part of it.
+    """
+    try:
+        root = scipy.linalg.cholesky(integrals.auxmol.intor("int2c2e"), lower=True)
+    except np.linalg.LinAlgError as error:
+        raise CalculationFailed(
+            "input", "the auxiliary basis is linearly dependent here; take another geometry"
+        ) from error
+    return np.asarray(root, dtype=np.float64)
+
+
+def raised(root: FloatArray, values: FloatArray) -> FloatArray:
+    """Return L^-T times values whose first index is the auxiliary function."""
+    flat = values.reshape(len(values), -1)
+    found = scipy.linalg.solve_triangular(root, flat, trans="T", lower=True)
+    return np.asarray(found, dtype=np.float64).reshape(values.shape)

@@ -86,7 +86,7 @@ def label_row(label: Label) -> tuple[Any, ...]:
         label.energy,
         blob(label.forces),
         blob(label.dipole),
-        json.dumps(dict(label.components)),
+        _components_text(label),
         json.dumps(dict(label.diagnostics)),
         json.dumps(vars(label.provenance)),
         label.provenance.cpu_seconds,
@@ -95,16 +95,42 @@ def label_row(label: Label) -> tuple[Any, ...]:
 
 def label_from(row: sqlite3.Row) -> Label:
     """Return the label of a row that holds the columns of the table `labels`."""
+    components, force_components = _components_from(row["components"])
     return Label(
         structure_id=row["structure_id"],
         level_id=row["level_id"],
         energy=row["energy"],
         forces=None if row["forces"] is None else _floats(row["forces"], (-1, 3)),
         dipole=None if row["dipole"] is None else _floats(row["dipole"], (3,)),
-        components=json.loads(row["components"]),
+        components=components,
+        force_components=force_components,
         diagnostics=json.loads(row["diagnostics"]),
         provenance=provenance_from(row["provenance"]),
     )
+
+
+def _components_text(label: Label) -> str:
+    """Return the components of a label as JSON: a number, or energy and forces where it has them.
+
+    So rows of labels without them are as they have always been.
+    """
+    document: dict[str, Any] = dict(label.components)
+    for name, forces in label.force_components.items():
+        document[name] = {"energy": document.get(name), "forces": forces.tolist()}
+    return json.dumps(document)
+
+
+def _components_from(text: str) -> tuple[dict[str, float], dict[str, FloatArray]]:
+    energies: dict[str, float] = {}
+    forces: dict[str, FloatArray] = {}
+    for name, value in json.loads(text).items():
+        if not isinstance(value, dict):
+            energies[name] = value
+            continue
+        if value["energy"] is not None:
+            energies[name] = value["energy"]
+        forces[name] = np.array(value["forces"], dtype=np.float64).reshape(-1, 3)
+    return energies, forces
 
 
 def provenance_from(text: str) -> Provenance:

@@ -71,7 +71,7 @@ CREATE TABLE labels (
     energy       REAL NOT NULL,
     forces       BLOB,                         -- (N, 3) float64, minus the gradient; NULL: not computed
     dipole       BLOB,                         -- (3,) float64
-    components   TEXT NOT NULL,                -- JSON {name: eV}
+    components   TEXT NOT NULL,                -- JSON {name: eV or {"energy": eV, "forces": [[eV/Å]]}}
     diagnostics  TEXT NOT NULL,                -- JSON {name: number}
     provenance   TEXT NOT NULL,                -- JSON
     cpu_seconds  REAL NOT NULL,

@@ -1,4 +1,4 @@
-"""MP2, CCSD(T) and its frozen-natural-orbital form on a converged Hartree-Fock solution.
+"""MP2, CCSD, CCSD(T) and its frozen-natural-orbital form on a converged Hartree-Fock solution.
 
 Energies here are in hartree.
 """
@@ -12,6 +12,8 @@ from pyscf.cc import ccsd, uccsd
 from pyscf.data.elements import chemcore
 
 from chemistry.engines.outcome import CalculationFailed
+from chemistry.engines.pyscf.correlated.ccsd_densities import ccsd_densities
+from chemistry.engines.pyscf.correlated.densities import Densities
 from chemistry.engines.pyscf.correlated.mp2 import FittedMP2
 from chemistry.engines.pyscf.fitting import fitted_integrals
 from chemistry.records.recipe import Calculation, FrozenNaturalOrbitals
@@ -29,13 +31,17 @@ class CoupledCluster:
     Attributes
     ----------
     mp2, ccsd, triples : float
-        `triples` is (T) alone.
+        `triples` is (T) alone; 0 of CCSD.
     t1 : float
         T1 diagnostic (doi:10.1002/qua.560360824).
     t2_max : float
         The largest double amplitude.
     virtuals : int
         Virtual orbitals that were correlated.
+    densities : list of Densities or None
+        For the gradient of CCSD; None where it was not asked for.
+    integrals : pyscf.df.DF or None
+        Fitted ones over basis functions; None where they are exact.
     """
 
     mp2: float
@@ -44,6 +50,8 @@ class CoupledCluster:
     t1: float
     t2_max: float
     virtuals: int
+    densities: list[Densities] | None = None
+    integrals: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,43 +84,68 @@ def has_pairs(mol: Any, calculation: Calculation) -> bool:
 
 def mp2_energy(mf: Any, calculation: Calculation, memory_mb: float) -> float:
     """Return the MP2 correlation energy of a calculation on its mean field."""
-    core = core_orbitals(mf.mol, calculation)
     if calculation.density_fitting:
-        return FittedMP2(mf, str(calculation.basis), core, memory_mb).energy()
+        return fitted_mp2(mf, calculation, memory_mb).energy()
+    core = core_orbitals(mf.mol, calculation)
     solver = (mp.ump2.UMP2 if mf.mol.spin != 0 else mp.mp2.RMP2)(mf, frozen=core)
     solver.max_memory = memory_mb
     return float(solver.kernel(with_t2=False)[0])
 
 
+def fitted_mp2(
+    mf: Any, calculation: Calculation, memory_mb: float, integrals: Any = None
+) -> FittedMP2:
+    """Return the MP2 of a calculation on its mean field, with its own or with given integrals."""
+    if integrals is None:
+        integrals = fitted_integrals(mf.mol, str(calculation.basis), "mp2", memory_mb)
+    return FittedMP2(mf, integrals, core_orbitals(mf.mol, calculation))
+
+
 def coupled_cluster(
-    mf: Any, calculation: Calculation, attempts: list[str], memory_mb: float
+    mf: Any,
+    calculation: Calculation,
+    attempts: list[str],
+    memory_mb: float,
+    *,
+    with_densities: bool = False,
 ) -> CoupledCluster:
-    """Return canonical CCSD(T), or that in frozen natural orbitals.
+    """Return canonical CCSD or CCSD(T), or the latter in frozen natural orbitals.
 
     With frozen natural orbitals `mp2` is the part of MP2 in those that are kept.
 
     Raises
     ------
     CalculationFailed
-        CCSD does not converge, or the memory is too small.
+        CCSD does not converge, or the memory is too small; there are no densities.
     """
     orbitals, frozen = mf.mo_coeff, list(range(core_orbitals(mf.mol, calculation)))
     if isinstance(calculation.truncation, FrozenNaturalOrbitals):
         orbitals, dropped = _natural_orbitals(mf, calculation, memory_mb)
         frozen += dropped
-    open_shell = mf.mol.spin != 0
-    solver = (uccsd.UCCSD if open_shell else ccsd.CCSD)(
-        with_integrals(mf, calculation, memory_mb), frozen=frozen or None, mo_coeff=orbitals
+    reference = with_integrals(mf, calculation, memory_mb)
+    solver = (uccsd.UCCSD if mf.mol.spin != 0 else ccsd.CCSD)(
+        reference, frozen=frozen or None, mo_coeff=orbitals
     )
     limit_and_tolerances(solver, memory_mb)
     virtual = np.subtract(solver.nmo, solver.nocc)
     _refuse_too_large(mf.mol, calculation, solver.nocc, virtual, memory_mb)
-    integrals = solver.ao2mo(orbitals)
-    mp2 = _solve(solver, integrals, attempts)
+    eris = solver.ao2mo(orbitals)
+    mp2 = _solve(solver, eris, attempts)
+    integrals = getattr(reference, "with_df", None)
+    densities = None
+    if with_densities:
+        core = core_orbitals(mf.mol, calculation)
+        if min(mf.mol.nelec) == core:
+            raise CalculationFailed(
+                "input", "there are no forces of CCSD for electrons of one spin; take mp2"
+            )
+        densities = ccsd_densities(solver, eris, integrals, core)
     return CoupledCluster(
         mp2=mp2,
         ccsd=float(solver.e_corr),
-        triples=float(solver.ccsd_t(eris=integrals)),
+        triples=float(solver.ccsd_t(eris=eris)) if calculation.kind == "ccsd(t)" else 0.0,
+        densities=densities,
+        integrals=integrals,
         t1=t1_diagnostic(solver),
         t2_max=largest_t2(solver),
         virtuals=int(np.max(virtual)),
@@ -163,15 +196,10 @@ def with_integrals(mf: Any, calculation: Calculation, memory_mb: float) -> Any:
 def _natural_orbitals(
     mf: Any, calculation: Calculation, memory_mb: float
 ) -> tuple[FloatArray, list[int]]:
-    """Return orbitals whose virtuals are semicanonical MP2 natural orbitals, and which to drop."""
+    """Return a closed shell's orbitals, virtuals semicanonical natural ones, and which to drop."""
     assert isinstance(calculation.truncation, FrozenNaturalOrbitals)
-    if mf.mol.spin != 0:
-        raise CalculationFailed(
-            "input", "frozen natural orbitals are for closed shells; take canonical ccsd(t)"
-        )
     occupied = int(np.count_nonzero(mf.mo_occ))
-    core = core_orbitals(mf.mol, calculation)
-    density = FittedMP2(mf, str(calculation.basis), core, memory_mb).virtual_density()
+    density = fitted_mp2(mf, calculation, memory_mb).virtual_density()
     virtual = mf.mo_coeff[:, occupied:]
     occupations, natural = np.linalg.eigh(density)
     share = np.cumsum(occupations[::-1]) / occupations.sum()
@@ -206,7 +234,7 @@ def forecast_memory(mol: Any, calculation: Calculation, memory_mb: float) -> Non
     ------
     CalculationFailed
     """
-    if calculation.kind == "ccsd(t)" and calculation.truncation is None:
+    if calculation.coupled_cluster and calculation.truncation is None:
         occupied = np.array(mol.nelec) - core_orbitals(mol, calculation)
         virtual = mol.nao - np.array(mol.nelec)
         if mol.spin == 0:

@@ -38,12 +38,8 @@ def lno_ccsd_t(
     Raises
     ------
     CalculationFailed
-        An open shell; a localisation or a fragment that does not converge.
+        A localisation or a fragment that does not converge.
     """
-    if mf.mol.spin != 0:
-        raise CalculationFailed(
-            "input", "local natural orbitals are for closed shells; take canonical ccsd(t)"
-        )
     if not lno_is_installed():
         raise CalculationFailed(
             "input", "a molecule of this size needs pyscf-forge here: pip install rung[lno]"

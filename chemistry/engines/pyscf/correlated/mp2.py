@@ -1,11 +1,12 @@
-"""MP2 from density-fitted integrals: energies, and natural orbitals for coupled cluster."""
+"""MP2 from density-fitted integrals: energies, densities, natural orbitals for coupled cluster."""
 
 from typing import Any
 
 import numpy as np
 from pyscf.ao2mo import _ao2mo
 
-from chemistry.engines.pyscf.fitting import fitted_integrals
+from chemistry.engines.pyscf.correlated.densities import Densities
+from chemistry.engines.pyscf.correlated.orbitals import orbital_sets
 from chemistry.records.structure import FloatArray
 
 _BLOCK = 80
@@ -19,22 +20,17 @@ class FittedMP2:
 
     Attributes
     ----------
-    occupied, virtual : tuple of (O,) and of (V,) arrays, hartree
-        Orbital energies of the one spatial, or the two spin, sets of orbitals.
+    integrals : pyscf.df.DF
+        Those over basis functions.
+    sets : tuple of OrbitalSet
     """
 
-    def __init__(self, mf: Any, basis: str, core: int, memory_mb: float) -> None:
-        sets = 1 if np.ndim(mf.mo_occ) == 1 else 2
-        coefficients = np.asarray(mf.mo_coeff).reshape(sets, mf.mol.nao, -1)
-        energies = np.asarray(mf.mo_energy).reshape(sets, -1)
-        filled = [int(np.count_nonzero(n)) for n in np.asarray(mf.mo_occ).reshape(sets, -1)]
-        self.occupied = tuple(e[core:n] for e, n in zip(energies, filled, strict=True))
-        self.virtual = tuple(e[n:] for e, n in zip(energies, filled, strict=True))
-        integrals = fitted_integrals(mf.mol, basis, "mp2", memory_mb)
-        self._b = [
-            _transformed(integrals, c[:, core:n], c[:, n:])
-            for c, n in zip(coefficients, filled, strict=True)
-        ]
+    def __init__(self, mf: Any, integrals: Any, core: int) -> None:
+        self.sets = orbital_sets(mf, core)
+        self.integrals = integrals
+        self._b = [transformed(self.integrals, o.correlated, o.virtual) for o in self.sets]
+        self._occupied = [o.energies[core : o.filled] for o in self.sets]
+        self._virtual = [o.energies[o.filled :] for o in self.sets]
 
     def energy(self) -> float:
         """Return the correlation energy, hartree."""
@@ -45,13 +41,58 @@ class FittedMP2:
 
     def virtual_density(self) -> FloatArray:
         """Return the (V, V) virtual block of the unrelaxed density of a closed shell."""
-        density = np.zeros((len(self.virtual[0]), len(self.virtual[0])))
+        density = np.zeros((len(self._virtual[0]), len(self._virtual[0])))
         self._restricted(density)
         return density
 
+    def densities(self) -> list[Densities]:
+        """Return the densities of each set of orbitals; of a closed shell those of one spin.
+
+        A quarter of the trace of `auxiliary` is the correlation energy of the spin.
+        """
+        if len(self._b) == 1:
+            return [self._densities(0, {0: (2.0, 1.0)})]
+        return [
+            self._densities(spin, {spin: (1.0, 1.0), 1 - spin: (1.0, 0.0)}) for spin in range(2)
+        ]
+
+    def _densities(self, spin: int, partners: dict[int, tuple[float, float]]) -> Densities:
+        """Sum over partners: spin -> weights of the amplitudes and of their exchange."""
+        b = self._b[spin]
+        n_occupied, _, n_virtual = b.shape
+        occupied, virtual = np.zeros((n_occupied, n_occupied)), np.zeros((n_virtual, n_virtual))
+        pairs = np.zeros_like(b)
+        for partner, (direct, exchange) in partners.items():
+            others = self._b[partner]
+            for j, b_j in enumerate(others):
+                k = np.matmul(b.transpose(0, 2, 1), b_j)  # (O, V, V') of this j
+                gaps = self._virtual[spin][:, None] + self._virtual[partner][None, :]
+                sums = self._occupied[spin] + self._occupied[partner][j]
+                t = k / (sums[:, None, None] - gaps)
+                weighted = direct * t
+                if exchange:
+                    weighted -= exchange * t.transpose(0, 2, 1)
+                rows = t.reshape(n_occupied, -1)
+                occupied -= rows @ weighted.reshape(n_occupied, -1).T
+                columns = [x.transpose(1, 0, 2).reshape(n_virtual, -1) for x in (t, weighted)]
+                virtual += columns[0] @ columns[1].T
+                pairs += np.matmul(b_j, weighted.transpose(0, 2, 1))
+        o, pairs = self.sets[spin], 2.0 * pairs
+        one = np.zeros((len(o.energies), len(o.energies)))
+        one[o.core : o.filled, o.core : o.filled] = occupied
+        one[o.filled :, o.filled :] = virtual
+        return Densities(
+            orbitals=o,
+            one=one,
+            left=slice(o.core, o.filled),
+            right=slice(o.filled, None),
+            pairs=pairs,
+            auxiliary=np.tensordot(pairs, b, axes=([0, 2], [0, 2])),
+        )
+
     def _restricted(self, density: FloatArray | None) -> float:
         energy = 0.0
-        for i in range(len(self.occupied[0])):
+        for i in range(len(self._occupied[0])):
             for j in range(i + 1):
                 k, t = self._pair(0, i, 0, j)
                 contravariant = 2.0 * t - t.T
@@ -64,7 +105,7 @@ class FittedMP2:
 
     def _same_spin(self, spin: int) -> float:
         energy = 0.0
-        for i in range(len(self.occupied[spin])):
+        for i in range(len(self._occupied[spin])):
             for j in range(i):
                 k, t = self._pair(spin, i, spin, j)
                 energy += 0.5 * float(((k - k.T) * (t - t.T)).sum())
@@ -72,8 +113,8 @@ class FittedMP2:
 
     def _opposite_spin(self) -> float:
         energy = 0.0
-        for i in range(len(self.occupied[0])):
-            for j in range(len(self.occupied[1])):
+        for i in range(len(self._occupied[0])):
+            for j in range(len(self._occupied[1])):
                 k, t = self._pair(0, i, 1, j)
                 energy += float((k * t).sum())
         return energy
@@ -81,11 +122,11 @@ class FittedMP2:
     def _pair(self, spin_i: int, i: int, spin_j: int, j: int) -> tuple[FloatArray, FloatArray]:
         """Return (ia|jb) and the first-order amplitudes, both (V, V)."""
         k = self._b[spin_i][i].T @ self._b[spin_j][j]
-        gaps = self.virtual[spin_i][:, None] + self.virtual[spin_j][None, :]
-        return k, k / (self.occupied[spin_i][i] + self.occupied[spin_j][j] - gaps)
+        gaps = self._virtual[spin_i][:, None] + self._virtual[spin_j][None, :]
+        return k, k / (self._occupied[spin_i][i] + self._occupied[spin_j][j] - gaps)
 
 
-def _transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> FloatArray:
+def transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> FloatArray:
     """Return B, (O, P, V), from fitted integrals over basis functions."""
     n_occupied, n_virtual = occupied.shape[1], virtual.shape[1]
     b = np.empty((n_occupied, integrals.get_naoaux(), n_virtual))

@@ -266,17 +266,27 @@ def _fit(kernels: FloatArray, columns: Columns, missing: FloatArray, strength: f
 
 
 def _strongest_of_the_best(tried: Sequence[_Fits]) -> _Fits:
-    """Return the last of those whose error left out is as good as the least: they grow stronger."""
-    errors = [_mean_left_out(fits) for fits in tried]
+    """Return the last of those whose error left out is as good as the least: they grow stronger.
+
+    Judged by root mean squares: of few labels the mean lets one be far off.
+    """
+    errors = [_rms_left_out(fits) for fits in tried]
     good = [fits for fits, e in zip(tried, errors, strict=True) if e <= _AS_GOOD * min(errors)]
     return good[-1]
 
 
-def _mean_left_out(fits: _Fits) -> float:
-    """Return the mean absolute error left out, of the members' mean, eV.
-
-    Infinite where there is none to judge by.
-    """
+def _left_out(fits: _Fits) -> FloatArray:
+    """Return the errors left out of the members' mean, eV, where there are any to judge by."""
     found = np.mean([fit.left_out_errors for fit in fits], axis=0)
-    known = found[np.isfinite(found)]
+    return np.asarray(found[np.isfinite(found)])
+
+
+def _rms_left_out(fits: _Fits) -> float:
+    known = _left_out(fits)
+    return float(np.sqrt((known**2).mean())) if len(known) else np.inf
+
+
+def _mean_left_out(fits: _Fits) -> float:
+    """Return the mean absolute error left out, eV."""
+    known = _left_out(fits)
     return float(np.abs(known).mean()) if len(known) else np.inf

@@ -155,7 +155,11 @@ class Parts:
 
     def _differentiate(self, mf: Any, calculations: list[Calculation]) -> None:
         """Store the gradients of Hartree-Fock and of what was correlated on it."""
-        hartree_fock, found = gradients(mf, self._integrals, list(self._densities.values()))
+        found: list[FloatArray] = []
+        if self._densities:
+            hartree_fock, found = gradients(mf, self._integrals, list(self._densities.values()))
+        else:
+            hartree_fock = scf.gradient(mf, self._memory_mb)
         self.gradients[f"hf/{calculations[0].basis}"] = hartree_fock
         for calculation in calculations:
             if calculation.correlated:

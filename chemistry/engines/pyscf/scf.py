@@ -171,15 +171,19 @@ def take(step: Step, mf: Any, density: Any) -> tuple[Any, int]:
     return mf.make_rdm1(), int(getattr(solver, "cycles", 0))
 
 
+def gradient(mf: Any, memory_mb: float) -> FloatArray:
+    """Return the gradient, (N, 3) hartree/bohr, of a converged mean field."""
+    method = mf.nuc_grad_method()
+    method.max_memory = memory_mb
+    if hasattr(method, "grid_response"):
+        # Without the movement of the grid the net force is up to 0.15 kcal/mol/Å.
+        method.grid_response = True
+    return np.asarray(method.kernel(), dtype=np.float64)
+
+
 def forces(mf: Any, memory_mb: float) -> FloatArray:
     """Return minus the gradient, (N, 3) eV/Å, of a converged mean field."""
-    gradient = mf.nuc_grad_method()
-    gradient.max_memory = memory_mb
-    if hasattr(gradient, "grid_response"):
-        # Without the movement of the grid the net force is up to 0.15 kcal/mol/Å.
-        gradient.grid_response = True
-    values = np.asarray(gradient.kernel(), dtype=np.float64)
-    return -values * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+    return -gradient(mf, memory_mb) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
 
 def dipole(mf: Any) -> FloatArray:

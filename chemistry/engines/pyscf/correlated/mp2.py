@@ -72,10 +72,8 @@ class FittedMP2:
                 weighted = direct * t
                 if exchange:
                     weighted -= exchange * t.transpose(0, 2, 1)
-                rows = t.reshape(n_occupied, -1)
-                occupied -= rows @ weighted.reshape(n_occupied, -1).T
-                columns = [x.transpose(1, 0, 2).reshape(n_virtual, -1) for x in (t, weighted)]
-                virtual += columns[0] @ columns[1].T
+                occupied -= np.tensordot(t, weighted, axes=([1, 2], [1, 2]))
+                virtual += np.tensordot(t, weighted, axes=([0, 2], [0, 2]))
                 pairs += np.matmul(b_j, weighted.transpose(0, 2, 1))
         o, pairs = self.sets[spin], 2.0 * pairs
         one = np.zeros((len(o.energies), len(o.energies)))
@@ -136,6 +134,8 @@ def transformed(integrals: Any, occupied: FloatArray, virtual: FloatArray) -> Fl
     for block in integrals.loop(_BLOCK):  # (p, nao (nao + 1) / 2)
         end = start + len(block)
         buffer = _ao2mo.nr_e2(block, orbitals, slices, aosym="s2", mosym="s1", out=buffer)
-        b[:, start:end] = buffer.reshape(-1, n_occupied, n_virtual).transpose(1, 0, 2)
+        # Sizes in full: of electrons of one spin the other has no orbitals.
+        part = buffer.reshape(len(block), n_occupied, n_virtual)
+        b[:, start:end] = part.transpose(1, 0, 2)
         start = end
     return b

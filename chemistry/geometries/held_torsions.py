@@ -78,6 +78,7 @@ class HeldTorsions:
     def __call__(
         self, rows: npt.NDArray[np.intp], positions: FloatArray, forces: FloatArray
     ) -> FloatArray:
+        """Return what rows of geometries follow; see `Constraint`."""
         torsions = self.torsions[rows]
         gradients = torsion_gradients(positions, torsions)
         size = (gradients**2).sum(axis=(1, 2))  # (K,)
@@ -117,6 +118,7 @@ class OverBarriers:
     def __call__(
         self, rows: npt.NDArray[np.intp], positions: FloatArray, forces: FloatArray
     ) -> FloatArray:
+        """Return what rows of geometries follow; see `Constraint`."""
         every = np.arange(len(rows))
         centre = positions[every, self.torsions[rows, 2]]
         axis = centre - positions[every, self.torsions[rows, 1]]

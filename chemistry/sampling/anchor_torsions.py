@@ -97,7 +97,7 @@ class AnchorTorsions(SamplerSettings):
 
         torsions, scans = rotatable_torsions(molecule), []
         for row in generator.permutation(len(torsions))[: self.bonds]:
-            start = starts[generator.integers(len(starts))]
+            start = starts[int(generator.integers(len(starts)))]
             angles = generator.uniform(0.0, 360.0) + 360.0 * np.arange(self.angles) / self.angles
             positions = turned(
                 molecule,

@@ -49,8 +49,8 @@ class Sample:
         Structures and trajectories that a filter refused, by reason: those of
         `chemistry.geometries.geometry.FaultReason`, "energy" (too far above the start),
         "temperature" (atoms too fast), "not_at_rest" (a relaxation had no steps left),
-        "not_computed" (the potential has no answer) and "duplicate". They are neither offered nor judged; of a trajectory the last structure before
-        may be offered.
+        "not_computed" (the potential has no answer) and "duplicate". They are neither offered nor
+        judged; of a trajectory the last structure before may be offered.
     """
 
     offers: tuple[Offer, ...]

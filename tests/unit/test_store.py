@@ -459,7 +459,7 @@ def full_store(path: Path) -> int:
 
 def test_recent_tasks_are_those_after_a_moment_and_the_last_few(tmp_path):
     with new_store(tmp_path / "s") as store:
-        store.candidates.inherit("inherit-1", 1)  # ends now, after all others
+        store.candidates.inherit("inherit-1", 1, level_below="below")  # ends now, after all others
         for i in range(6):
             training = Training(version=i, checkpoint="", n_labels=1)
             store.trainings.commit(f"t-{i}", 0, training, replace(COST, finished_at=float(i)))

@@ -220,7 +220,7 @@ def _train(order: TrainOrder) -> Trained:
         transfer, tried = climbed.way, dict(climbed.tried)
     else:
         result = find_architecture(order.settings.architecture).train(request, start)
-    errors = held_out_errors(result.committee, held_out)
+    errors = held_out_errors(result.committee, held_out, trained_on=data)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
     return Trained(

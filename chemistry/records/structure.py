@@ -16,6 +16,11 @@ IntArray: TypeAlias = npt.NDArray[np.int64]
 StructureKind: TypeAlias = Literal["anchor", "hot"]
 """What a structure is of what a potential is used for: an anchor is at rest, on a relaxed path, or
 at room temperature; everything else is hot."""
+KIND_TITLES: dict[StructureKind, str] = {
+    "anchor": "anchors (at rest, relaxed torsions, 300 K)",
+    "hot": "hot",
+}
+"""What people call them."""
 
 _DISTANCE_RESOLUTION_ANGSTROM = 1e-4
 

@@ -15,7 +15,7 @@ from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import SavedCommittee
+from workflow.work.orders import Order, SavedCommittee
 
 LEVEL = find_level("hf/sto-3g")
 
@@ -40,10 +40,12 @@ def campaign(**changes) -> Campaign:
     return Campaign.model_validate(fields)
 
 
-def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedWorkers, Listener]:
+def run(
+    the_campaign: Campaign, path: Path, kind=ScriptedWorkers, **worker_options
+) -> tuple[ScriptedWorkers, Listener]:
     folder = open_run(the_campaign, path)
     observer = Listener()
-    workers = ScriptedWorkers(path, **worker_options)
+    workers = kind(path, **worker_options)
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
     with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
@@ -203,6 +205,32 @@ def test_climbs_on_structures_that_the_rung_below_has_labelled(tmp_path):
     starts = [order.start.name for order in workers.trainings if order.transfer == "freeze"]
     assert len(starts) >= 3
     assert set(starts) == {f"rung0-v{len(workers.trainings) - len(starts):03d}.safetensors"}
+
+
+class Remembering(ScriptedWorkers):
+    """Remembers the orders, too."""
+
+    def __init__(self, *arguments, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.orders: dict[str, Order] = {}
+
+    def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+        self.orders[key] = order
+        return super().submit(role, function, run_folder, key, order, *limits)
+
+
+def test_what_is_the_same_for_every_seed_is_trained_on_and_not_held_out(tmp_path):
+    workers, _ = run(campaign(), tmp_path / "run", Remembering)
+    starts = {
+        (purpose, order.sampler.kind): len(order.starts)
+        for key, order in workers.orders.items()
+        for purpose in ("initial", "held_out")
+        if f"-{purpose}-" in key
+    }
+    assert starts["initial", "anchor_conformers"] > 0
+    assert starts.pop(("held_out", "anchor_conformers")) == 0
+    assert len(starts) == 11
+    assert all(starts.values())
 
 
 def labelled_ids(path: Path, level: str, rung: int) -> set[str]:

@@ -141,6 +141,22 @@ def test_even_choices_take_turns_over_the_samplers():
     assert choose_even(modes, "initial", 0, seed=1) == []
 
 
+def test_a_small_even_choice_has_anchors_and_others():
+    names = ("anchor_conformers", "anchor_langevin", "conformers", "langevin", "torsions")
+    offers = [
+        candidate(1.0 + 0.1 * i, sampler=name) for i, name in enumerate(name for name in names * 3)
+    ]
+    by_id = {c.structure.structure_id: c.structure.origin.sampler for c in offers}
+    chosen = [by_id[c.structure_id] for c in choose_even(offers, "initial", 5, seed=1)]
+    assert chosen == [
+        "anchor_conformers",
+        "conformers",
+        "anchor_langevin",
+        "langevin",
+        "torsions",
+    ]
+
+
 @pytest.mark.parametrize("choose", [choose_random, choose_even])
 def test_lots_are_drawn_without_replacement_and_by_the_seed_alone(choose):
     candidates = [candidate(1.0 + 0.1 * i) for i in range(20)]

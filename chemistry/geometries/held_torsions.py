@@ -53,7 +53,9 @@ def relax_held(
         constraint=HeldTorsions(torsions=torsions, angles_degree=angles_degree),
     )
     off = degrees_off(torsion_angles_degree(found.positions, torsions), angles_degree)
-    return replace(found, converged=found.converged & (np.abs(off) <= _HELD_WITHIN_DEGREE))
+    has_angle = torsion_gradients(found.positions, torsions).any(axis=(1, 2))
+    held = has_angle & (np.abs(off) <= _HELD_WITHIN_DEGREE)
+    return replace(found, converged=found.converged & held)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -41,7 +41,15 @@ def scripted_campaign(**changes) -> Campaign:
         "budget": {"labels": 16},
         "stop": {"uncertain_share": None},
     }
-    fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
+    samplers = [{"kind": kind} for kind in ("normal_modes", "langevin", "torsions")]
+    fields = {
+        "name": "x",
+        "molecules": ["O"],
+        "rungs": [rung],
+        "held_out": {"structures": 4},
+        "initial": samplers,
+        "explore": samplers,
+    }
     return Campaign.model_validate({**fields, "gates": {"second_share": 0}, **changes})
 
 

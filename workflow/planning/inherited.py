@@ -6,9 +6,8 @@ import numpy as np
 
 from chemistry.geometries.geometry import distinct_rows
 from workflow.planning.records import Candidate, Purpose
-from workflow.planning.selection import Choice, choose_diverse, fingerprint
+from workflow.planning.selection import RELAXED, Choice, choose_diverse, fingerprint
 
-_CONFORMERS = "anchor_conformers"
 _ALIKE_ANGSTROM = 0.05
 
 
@@ -46,7 +45,7 @@ def choose_inherited(
 def _lowest_conformers(waiting: Sequence[Candidate], most: int) -> list[Candidate]:
     """Return distinct relaxed conformers by their energy on the rung below."""
     found = [
-        c for c in waiting if c.structure.origin.sampler == _CONFORMERS and c.energy_ev is not None
+        c for c in waiting if c.structure.origin.sampler == RELAXED and c.energy_ev is not None
     ]
     found.sort(key=lambda c: (c.energy_ev, c.structure.structure_id))
     if not found:

@@ -24,7 +24,8 @@ class Candidate:
     rho_kcal_mol, force_sigma_kcal_mol_angstrom : float or None
         Disagreement of the committee `judged_by`; None before any committee judged it.
     energy_ev : float or None
-        Mean energy that the committee predicted; before that, the label of the rung below.
+        Mean energy that the committee predicted. Before one has, that of the bootstrap potential
+        or the label of the rung below.
     judged_by : int or None
         Version of the committee.
     reason : str

@@ -17,6 +17,9 @@ from chemistry.records.structure import (
 )
 from workflow.planning.records import Candidate, Purpose
 
+RELAXED = "anchor_conformers"
+"""The sampler of relaxed conformers."""
+
 CostModel: TypeAlias = Callable[[Structure], float]
 """Predicted CPU seconds of a structure's label."""
 
@@ -36,24 +39,34 @@ def choose_even(
     """Choose `quota` structures of one molecule, evenly over the samplers that offered them.
 
     Samplers of anchors and others take turns, so that a small quota has both. Within a sampler the
-    order is random: its offers come in order of time or temperature.
+    order is random: its offers come in order of time or temperature. Only of relaxed conformers the
+    lowest come first, where their energies are known: relative energies are taken from them.
     """
     by_sampler: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in waiting:
         by_sampler[candidate.structure.origin.sampler].append(candidate)
     generator = np.random.default_rng(seed)
-    kinds: Counter[StructureKind] = Counter()
-    order: list[tuple[int, str]] = []
-    for sampler in sorted(by_sampler):
-        order.append((kinds[kind_made_by(sampler)], sampler))
-        kinds[kind_made_by(sampler)] += 1
     shuffled = [
         [offers[i] for i in generator.permutation(len(offers))]
-        for offers in (by_sampler[sampler] for _, sampler in sorted(order))
+        for offers in (by_sampler[sampler] for sampler in _kinds_in_turn(by_sampler))
     ]
+    for offers in shuffled:
+        if offers[0].structure.origin.sampler == RELAXED:
+            offers.sort(key=lambda c: np.inf if c.energy_ev is None else c.energy_ev)
     depth = max((len(offers) for offers in shuffled), default=0)
     in_turn = [offers[i] for i in range(depth) for offers in shuffled if i < len(offers)]
     return [_choice(candidate, purpose, candidate.reason) for candidate in in_turn[:quota]]
+
+
+def _kinds_in_turn(samplers: Iterable[str]) -> list[str]:
+    """Return samplers by name, those of anchors and others in turn."""
+    places: Counter[StructureKind] = Counter()
+    order: list[tuple[int, str]] = []
+    for sampler in sorted(samplers):
+        kind = kind_made_by(sampler)
+        order.append((places[kind], sampler))
+        places[kind] += 1
+    return [sampler for _, sampler in sorted(order)]
 
 
 def choose_diverse(

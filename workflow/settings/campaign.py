@@ -282,7 +282,7 @@ class Campaign(StrictModel):
             LangevinDynamics(steps=500, trajectories=2, frames=10),
             TorsionScans(),
             AnchorConformers(),
-            AnchorTorsions(),
+            AnchorTorsions(bonds=3),
             AnchorDynamics(steps=300, trajectories=2, frames=6),
         ),
         min_length=1,

@@ -1,6 +1,8 @@
 """Relaxation of many geometries of one molecule at once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,10 @@ _STEPS_BEFORE_FASTER = 5
 _FASTER, _SLOWER = 1.1, 0.5
 _FIRST_MIXING, _LESS_MIXING = 0.1, 0.99
 
+Constraint: TypeAlias = Callable[[npt.NDArray[np.intp], FloatArray, FloatArray], FloatArray]
+"""From the rows (K,) of some geometries, their positions (K, N, 3) Å and forces (K, N, 3) eV/Å to
+the forces that they follow instead, (K, N, 3) eV/Å."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Relaxed:
@@ -25,6 +31,7 @@ class Relaxed:
     positions : (R, N, 3) float64, Å
     energies : (R,) float64, eV
     forces : (R, N, 3) float64, eV/Å
+        Those that were followed.
     steps : (R,) int64
         Taken by each.
     converged : (R,) bool
@@ -43,6 +50,7 @@ def relax(
     *,
     max_force_ev_per_angstrom: float = 0.05,
     max_steps: int = 500,
+    constraint: Constraint | None = None,
 ) -> Relaxed:
     """Relax geometries by FIRE, each with a time step of its own.
 
@@ -58,6 +66,8 @@ def relax(
         A geometry is at rest when no atom's force is larger.
     max_steps : int
         Of each geometry.
+    constraint : Constraint or None
+        What makes of the forces those that geometries follow, and that are small at rest.
 
     Raises
     ------
@@ -70,7 +80,7 @@ def relax(
     positions = np.array(positions, dtype=np.float64)
     if positions.ndim != 3 or positions.shape[2] != 3 or not np.isfinite(positions).all():
         raise InputError("positions to relax must be finite numbers of shape (R, N, 3)")
-    energies, forces = _means(replicas, positions)
+    energies, forces = _means(replicas, np.arange(len(positions)), positions, constraint)
     steps = np.zeros(len(positions), dtype=np.int64)
     fire = _Fire(len(positions))
     velocities = np.zeros_like(positions)
@@ -80,7 +90,7 @@ def relax(
             break
         velocities[moving], moves = fire.step(moving, velocities[moving], forces[moving])
         positions[moving] += moves
-        energies[moving], forces[moving] = _means(replicas, positions[moving])
+        energies[moving], forces[moving] = _means(replicas, moving, positions[moving], constraint)
         steps[moving] += 1
     return Relaxed(
         positions=positions,
@@ -91,9 +101,16 @@ def relax(
     )
 
 
-def _means(replicas: Replicas, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return mean energies (R,) eV and forces (R, N, 3) eV/Å."""
+def _means(
+    replicas: Replicas,
+    rows: npt.NDArray[np.intp],
+    positions: FloatArray,
+    constraint: Constraint | None,
+) -> tuple[FloatArray, FloatArray]:
+    """Return mean energies (K,) eV and the forces to follow, (K, N, 3) eV/Å, of some geometries."""
     member_energies, forces = replicas.predict_mean(positions)
+    if constraint is not None:
+        forces = constraint(rows, positions, forces)
     return np.asarray(member_energies.mean(axis=1)), forces
 
 

@@ -1,13 +1,13 @@
 """All that samplers know of a model: the Potential protocol, its Prediction, and a threshold."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from chemistry.errors import InputError
-from chemistry.records.structure import FloatArray, Structure
+from chemistry.records.structure import FloatArray, Structure, StructureKind
 from chemistry.units import KCAL_MOL_PER_EV
 
 
@@ -167,10 +167,19 @@ class Threshold:
         On `Prediction.rho_kcal_mol`; 0.23 in ANI-1x.
     force_sigma_kcal_mol_angstrom : float or None
         On `Prediction.force_sigma_kcal_mol_angstrom`; None leaves forces out.
+    anchor_rho_kcal_mol: float or None
+        In the place of `rho_kcal_mol` for anchors; None: the same.
     """
 
     rho_kcal_mol: float
     force_sigma_kcal_mol_angstrom: float | None = None
+    anchor_rho_kcal_mol: float | None = None
+
+    def on(self, kind: StructureKind) -> "Threshold":
+        """Return the threshold for structures of one kind."""
+        if kind == "hot" or self.anchor_rho_kcal_mol is None:
+            return replace(self, anchor_rho_kcal_mol=None)
+        return replace(self, rho_kcal_mol=self.anchor_rho_kcal_mol, anchor_rho_kcal_mol=None)
 
     def times_over(self, rho_kcal_mol: float, force_sigma_kcal_mol_angstrom: float) -> float:
         """Return how many times the threshold a disagreement is: the larger of energy and force.

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,21 @@ from ase.data import atomic_masses, chemical_symbols
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
+StructureKind: TypeAlias = Literal["anchor", "hot"]
+"""What a structure is of what a potential is used for: an anchor is at rest, on a relaxed path, or
+at room temperature; everything else is hot."""
+KIND_TITLES: dict[StructureKind, str] = {
+    "anchor": "anchors (at rest, relaxed torsions, 300 K)",
+    "hot": "hot",
+}
+"""What people call them."""
+
 _DISTANCE_RESOLUTION_ANGSTROM = 1e-4
+
+
+def kind_made_by(sampler: str) -> StructureKind:
+    """Return what a sampler of this name makes: anchors where it begins with `anchor_`."""
+    return "anchor" if sampler.startswith("anchor_") else "hot"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +56,11 @@ class Origin:
         for one to test a potential that was trained on the other.
         """
         return f"{self.sampler}/{self.parent_id or '-'}/{'-' if self.seed is None else self.seed}"
+
+    @property
+    def kind(self) -> StructureKind:
+        """Anchors come from samplers whose names say so."""
+        return kind_made_by(self.sampler)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -8,10 +8,12 @@ from typing import Annotated, TypeAlias
 
 from chemistry.plugin_fields import ByKind
 from chemistry.registry import Registry
+from chemistry.sampling.anchor_conformers import AnchorConformers
+from chemistry.sampling.anchor_torsions import AnchorTorsions
 from chemistry.sampling.base import Sampler, SamplerSettings
 from chemistry.sampling.clusters import Clusters
 from chemistry.sampling.conformers import Conformers
-from chemistry.sampling.dynamics import BiasedDynamics, LangevinDynamics
+from chemistry.sampling.dynamics import AnchorDynamics, BiasedDynamics, LangevinDynamics
 from chemistry.sampling.normal_modes import NormalModes
 from chemistry.sampling.stretches import Stretches
 from chemistry.sampling.torsions import TorsionScans
@@ -27,6 +29,9 @@ SAMPLERS: Registry[type[SamplerSettings]] = Registry(
         "torsions": "chemistry.sampling.torsions:TorsionScans",
         "clusters": "chemistry.sampling.clusters:Clusters",
         "stretches": "chemistry.sampling.stretches:Stretches",
+        "anchor_conformers": "chemistry.sampling.anchor_conformers:AnchorConformers",
+        "anchor_torsions": "chemistry.sampling.anchor_torsions:AnchorTorsions",
+        "anchor_langevin": "chemistry.sampling.dynamics:AnchorDynamics",
     },
 )
 """Every sampler by its kind."""
@@ -36,6 +41,9 @@ AnySampler: TypeAlias = Annotated[Sampler, ByKind(registry=SAMPLERS, base=Sample
 
 __all__ = [
     "SAMPLERS",
+    "AnchorConformers",
+    "AnchorDynamics",
+    "AnchorTorsions",
     "AnySampler",
     "BiasedDynamics",
     "Clusters",

@@ -6,7 +6,7 @@ campaign file (`kind: normal_modes`, `temperature_k: 600`), and `sample` is its 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol, TypeAlias
+from typing import Annotated, ClassVar, Protocol, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveFloat
 
@@ -48,9 +48,9 @@ class Sample:
     rejected : mapping of str to int
         Structures and trajectories that a filter refused, by reason: those of
         `chemistry.geometries.geometry.FaultReason`, "energy" (too far above the start),
-        "temperature" (atoms too fast), "not_computed" (the potential has no answer) and
-        "duplicate". They are neither offered nor judged; of a trajectory the last structure before
-        may be offered.
+        "temperature" (atoms too fast), "not_at_rest" (a relaxation had no steps left),
+        "not_computed" (the potential has no answer) and "duplicate". They are neither offered nor
+        judged; of a trajectory the last structure before may be offered.
     """
 
     offers: tuple[Offer, ...]
@@ -71,13 +71,27 @@ PositiveRange: TypeAlias = Annotated[tuple[PositiveFloat, PositiveFloat], AfterV
 
 
 class SamplerSettings(BaseModel):
-    """Base class of samplers: settings that do not change and know no other keys."""
+    """Base class of samplers: settings that do not change and know no other keys.
+
+    What a sampler makes is hot, unless its `kind` begins with `anchor_` (`Origin.kind`).
+
+    Attributes
+    ----------
+    repeats_itself : bool
+        Whether the same starts and potential give the same structures for every seed. What is
+        trained on would be in the held-out set, too: such a sampler has no part in it, but for
+        molecules that are only tested on.
+    """
+
+    repeats_itself: ClassVar[bool] = False
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Sampler(Protocol):
     """Makes structures of one molecule, starting from some that are known."""
+
+    repeats_itself: ClassVar[bool]
 
     @property
     def kind(self) -> str:

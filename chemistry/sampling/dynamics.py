@@ -170,3 +170,16 @@ class BiasedDynamics(Dynamics):
             width_ev=width * EV_PER_KCAL_MOL,
             n_atoms=n_atoms,
         )
+
+
+class AnchorDynamics(Dynamics):
+    """Langevin trajectories at room temperature: what dynamics with a potential will see."""
+
+    kind: Literal["anchor_langevin"] = "anchor_langevin"
+    temperature_k: tuple[PositiveFloat, PositiveFloat] = Field(
+        default=(300.0, 300.0), description="First and last temperature; linear in between."
+    )
+    steps: int = Field(default=1000, ge=1, description="Steps of a trajectory, at most.")
+    trajectories: int = Field(
+        default=4, ge=1, description="Trajectories in all, begun from the starts in turn."
+    )

@@ -19,6 +19,9 @@ from chemistry.records.potential import Threshold
 from chemistry.records.structure import Origin, Structure
 from chemistry.sampling import (
     SAMPLERS,
+    AnchorConformers,
+    AnchorDynamics,
+    AnchorTorsions,
     AnySampler,
     BiasedDynamics,
     Clusters,
@@ -38,9 +41,21 @@ QUICK: dict[str, Sampler] = {
     "torsions": TorsionScans(angles=6),
     "clusters": Clusters(made_per_start=6, max_energy_ev_per_atom=1e3),
     "stretches": Stretches(lengths=4, angles=2, max_energy_ev_per_atom=10.0),
+    "anchor_conformers": AnchorConformers(),
+    "anchor_torsions": AnchorTorsions(bonds=1, angles=3, max_steps=80, max_energy_ev_per_atom=10.0),
+    "anchor_langevin": AnchorDynamics(steps=60, trajectories=3, judge_every=3),
 }
-STARTING = ["normal_modes", "langevin", "biased_langevin", "torsions", "stretches"]
+STARTING = [
+    "normal_modes",
+    "langevin",
+    "biased_langevin",
+    "torsions",
+    "stretches",
+    "anchor_torsions",
+    "anchor_langevin",
+]
 """Samplers that make something of a start for each seed."""
+TURNS_BONDS = {"torsions", "anchor_torsions"}
 MOLECULES = ["CO", "CCO", "O", "F", "N#N", "[He]", "[NH4+]", "[CH3]", "C[O-]", "B", "O.C=O"]
 TURNING = {"CO", "CCO"}
 SEED = 11
@@ -82,7 +97,7 @@ def case_of(smiles: str) -> Case:
 
 def applies(sampler: Sampler, case: Case) -> bool:
     """Say whether a sampler can find anything: an atom does not move, few bonds turn."""
-    if sampler.kind == "torsions":
+    if sampler.kind in TURNS_BONDS:
         return case.molecule.name in TURNING
     if sampler.kind == "clusters":
         return "." in case.molecule.name
@@ -127,6 +142,11 @@ def test_another_seed_gives_other_structures(kind):
     ids = {offer.structure.structure_id for offer in one.offers}
     assert ids
     assert ids.isdisjoint(offer.structure.structure_id for offer in other.offers)
+
+
+def test_what_repeats_itself_says_so(sampler):
+    if sampler.kind not in {"conformers", "clusters"}:  # these do not need the starts
+        assert type(sampler).repeats_itself == (sampler.kind not in STARTING)
 
 
 def test_offers_are_sane_geometries_of_the_molecule_and_say_where_they_are_from(sampler, case):
@@ -180,7 +200,7 @@ def test_a_low_threshold_is_met(kind):
     assert case_of("CCO").sample(QUICK[kind], LOW).over_threshold > 0
 
 
-@pytest.mark.parametrize("kind", STARTING)
+@pytest.mark.parametrize("kind", [*STARTING, "anchor_conformers"])
 def test_no_starts_give_no_offers(kind):
     case = case_of("O")
     sample = QUICK[kind].sample(case.molecule, (), case.committee, seed=1, threshold=LOW)
@@ -198,7 +218,7 @@ def test_a_molecule_without_bonds_is_sampled_from_its_geometries(sampler):
         geometries=known.starts,
     )
     case = Case(molecule=molecule, starts=known.starts)
-    assert case.sample(sampler, None).offers or sampler.kind in {"torsions", "clusters"}
+    assert case.sample(sampler, None).offers or sampler.kind in {*TURNS_BONDS, "clusters"}
 
 
 def test_settings_are_frozen_documented_and_refuse_unknown_keys(sampler):
@@ -219,7 +239,7 @@ def test_a_campaign_file_names_a_sampler_by_its_kind(sampler):
         adapter.validate_python({"kind": "metadynamics"})
 
 
-@pytest.mark.parametrize("kind", STARTING)
+@pytest.mark.parametrize("kind", [*STARTING, "anchor_conformers"])
 def test_what_cannot_be_computed_is_counted_and_not_offered(kind: str) -> None:
     case = case_of("CCO")
     start = case.starts[0]

@@ -41,7 +41,15 @@ def scripted_campaign(**changes) -> Campaign:
         "budget": {"labels": 16},
         "stop": {"uncertain_share": None},
     }
-    fields = {"name": "x", "molecules": ["O"], "rungs": [rung], "held_out": {"structures": 4}}
+    samplers = [{"kind": kind} for kind in ("normal_modes", "langevin", "torsions")]
+    fields = {
+        "name": "x",
+        "molecules": ["O"],
+        "rungs": [rung],
+        "held_out": {"structures": 4},
+        "initial": samplers,
+        "explore": samplers,
+    }
     return Campaign.model_validate({**fields, "gates": {"second_share": 0}, **changes})
 
 
@@ -71,10 +79,19 @@ class ScriptedWorkers:
         Raises KeyboardInterrupt instead of taking the order after so many labels.
     held_out_after : int
         Held-out structures are sampled only after so many labels.
+    finds_nothing : callable or None
+        Says of a SampleOrder whether its sampler is certain of all that it finds.
     """
 
     def __init__(
-        self, run_folder: Path, *, slots=2, failing=None, stop_after=None, held_out_after=0
+        self,
+        run_folder: Path,
+        *,
+        slots=2,
+        failing=None,
+        stop_after=None,
+        held_out_after=0,
+        finds_nothing=None,
     ):
         self._slots = slots
         self.labelled: list[str] = []
@@ -85,6 +102,7 @@ class ScriptedWorkers:
         self._failing = failing or (lambda structure_id: False)
         self._stop_after = stop_after
         self._held_out_after = held_out_after
+        self._finds_nothing = finds_nothing or (lambda order: False)
         self._held_back: list[tuple[str, Order, Future[None]]] = []
         self._clock = 1000.0
 
@@ -124,6 +142,8 @@ class ScriptedWorkers:
         match order:
             case LabelOrder():
                 return self._label(order)
+            case SampleOrder() if self._finds_nothing(order):
+                return Sampled(offers=(), judged=9, over_threshold=0, rejected={})
             case SampleOrder():
                 return sampled(order)
             case TrainOrder():

@@ -15,6 +15,7 @@ from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
+from workflow.work.orders import Order, SavedCommittee
 
 LEVEL = find_level("hf/sto-3g")
 
@@ -39,10 +40,12 @@ def campaign(**changes) -> Campaign:
     return Campaign.model_validate(fields)
 
 
-def run(the_campaign: Campaign, path: Path, **worker_options) -> tuple[ScriptedWorkers, Listener]:
+def run(
+    the_campaign: Campaign, path: Path, kind=ScriptedWorkers, **worker_options
+) -> tuple[ScriptedWorkers, Listener]:
     folder = open_run(the_campaign, path)
     observer = Listener()
-    workers = ScriptedWorkers(path, **worker_options)
+    workers = kind(path, **worker_options)
     text = the_campaign.model_dump_json()
     new = not folder.store.exists()
     with Store.create(folder.store, text) if new else Store.open(folder.store) as store:
@@ -204,13 +207,66 @@ def test_climbs_on_structures_that_the_rung_below_has_labelled(tmp_path):
     assert set(starts) == {f"rung0-v{len(workers.trainings) - len(starts):03d}.safetensors"}
 
 
+class Remembering(ScriptedWorkers):
+    """Remembers the orders, too."""
+
+    def __init__(self, *arguments, **options) -> None:
+        super().__init__(*arguments, **options)
+        self.orders: dict[str, Order] = {}
+
+    def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+        self.orders[key] = order
+        return super().submit(role, function, run_folder, key, order, *limits)
+
+
+def test_what_is_the_same_for_every_seed_is_trained_on_and_not_held_out(tmp_path):
+    workers, _ = run(campaign(), tmp_path / "run", Remembering)
+    starts = {
+        (purpose, order.sampler.kind): len(order.starts)
+        for key, order in workers.orders.items()
+        for purpose in ("initial", "held_out")
+        if f"-{purpose}-" in key
+    }
+    assert starts["initial", "anchor_conformers"] > 0
+    assert starts.pop(("held_out", "anchor_conformers")) == 0
+    assert len(starts) == 11
+    assert all(starts.values())
+
+
+def labelled_ids(path: Path, level: str, rung: int) -> set[str]:
+    with Store.open(path / "store.sqlite") as store:
+        rows = store.labels.labelled(rung, find_level(level).level_id, held_out=False)
+        return {row.structure.structure_id for row in rows}
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_a_rung_that_climbs_explores_when_what_was_labelled_below_is_used_up(tmp_path, synchronous):
+    the_campaign = climbing_campaign(budget={"labels": 40}, labels_per_training=6)
+    the_campaign = the_campaign.model_copy(update={"synchronous": synchronous})
+    workers, _ = run(the_campaign, tmp_path / "run")
+    below = labelled_ids(tmp_path / "run", "gfn2-xtb", 0)
+    above = labelled_ids(tmp_path / "run", "hf/sto-3g", 1)
+    assert len(above) == 40
+    assert below < above
+    explored = [key for role, key in workers.roles if key.startswith("sample-1-")]
+    assert explored
+    assert all(key.startswith("sample-1-explore-") for key in explored)
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        for structure_id in above - below:
+            assert store.candidates.find(1, structure_id).purpose in ("active", "random")
+            assert store.candidates.find(0, structure_id) is None
+
+
 def test_climbing_ends_when_nothing_is_left_to_label(tmp_path):
     the_campaign = climbing_campaign(budget={"labels": 1000})
-    run(the_campaign, tmp_path / "run")
+
+    def explores_above(order) -> bool:
+        return isinstance(order.potential, SavedCommittee) and "rung1" in str(order.potential)
+
+    run(the_campaign, tmp_path / "run", finds_nothing=explores_above)
     with Store.open(tmp_path / "run" / "store.sqlite") as store:
         assert "nothing more to label" in store.diary.fact("finished")
-        upper = find_level("hf/sto-3g").level_id
-        assert len(store.labels.labelled(1, upper, held_out=False)) == 30
+    assert len(labelled_ids(tmp_path / "run", "hf/sto-3g", 1)) == 30
 
 
 @pytest.mark.parametrize("synchronous", [False, True])

@@ -447,6 +447,21 @@ def test_stop_rules_say_which_of_them_was_met():
     assert "0.9 <= 1 kcal/mol)" in reason(state, energy_mae_kcal_mol=1.0)
     assert reason(state, energy_mae_kcal_mol=0.8) is None
     assert "1.9 <= 2 kcal/mol/Å)" in reason(state, force_mae_kcal_mol_angstrom=2.0)
+    above = errors(above_lowest_mae_kcal_mol=0.4)
+    anchors = errors(by_kind={"anchor": replace(above, above_lowest_mae_kcal_mol=0.1)})
+    state_of = {
+        name: replace(state, trainings=trained(errors=e))
+        for name, e in (("above", above), ("anchors", anchors))
+    }
+    assert "0.4 <= 0.5 kcal/mol above the lowest)" in reason(
+        state_of["above"], above_lowest_mae_kcal_mol=0.5
+    )
+    assert reason(state_of["above"], above_lowest_mae_kcal_mol=0.3) is None
+    assert reason(state_of["above"], anchor_above_lowest_mae_kcal_mol=0.5) is None
+    assert "0.1 <= 0.2 kcal/mol above the lowest, of anchors)" in reason(
+        state_of["anchors"], anchor_above_lowest_mae_kcal_mol=0.2
+    )
+    assert reason(state_of["anchors"], above_lowest_mae_kcal_mol=0.2) is None
     assert reason(state, trainings=1) == "1 trainings done"
     assert reason(state, trainings=2) is None
 
@@ -514,6 +529,70 @@ def test_another_sweep_follows_only_where_the_last_one_found_nothing():
     found = replace(state, waiting=waiting(3, rho=0.5))
     (choosing,) = planned(found, the_campaign)
     assert len(choosing.choices) == 3
+
+
+def climbing(**changes) -> tuple[Campaign, RungState]:
+    """The second of two rungs after its first training; its committee has judged what waits."""
+    below = {"level": "gfn2-xtb"}
+    above = {
+        "level": LEVEL,
+        "initial_labels": 4,
+        "labels_per_training": 6,
+        "stop": {"uncertain_share": 0.1, "sweeps": 2},
+    }
+    the_campaign = campaign(rungs=[below, above], select={"random_share": 0})
+    fields = {
+        "index": 1,
+        "has_inherited": True,
+        "finished_tasks": frozenset({JudgeKey(rung=1, version=1).key}),
+        **changes,
+    }
+    return the_campaign, replace(after_first_training(the_campaign), **fields)
+
+
+def swept(the_campaign: Campaign, sweep: int) -> set[str]:
+    return {t.key for t in sample_tasks(the_campaign, 1, "explore", "a", version=1, sweep=sweep)}
+
+
+def test_a_rung_that_climbs_labels_what_was_labelled_below_before_it_explores():
+    the_campaign, state = climbing(waiting=waiting(3, rho=0.5))
+    actions = planned(state, the_campaign)
+    assert not tasks(actions)
+    (choosing,) = of_kind(Choosing, actions)
+    assert len(choosing.choices) == 3
+
+
+@pytest.mark.parametrize("left", [0, 3])
+def test_a_rung_that_climbs_explores_where_it_is_certain_of_all_that_waits(left):
+    the_campaign, state = climbing(waiting=waiting(left, rho=0.1))
+    actions = planned(state, the_campaign)
+    assert tasks(actions) == swept(the_campaign, 0)
+    assert not of_kind(Choosing, actions)
+    found = replace(
+        state,
+        sweeps=(sweep(over=2),),
+        waiting=waiting(left, rho=0.1) + waiting(2, rho=0.5, first=50),
+        finished_tasks=state.finished_tasks | swept(the_campaign, 0),
+    )
+    (choosing,) = planned(found, the_campaign)
+    assert len(choosing.choices) == 2
+
+
+def test_a_rung_that_climbs_does_not_explore_before_all_that_waits_is_judged():
+    the_campaign, state = climbing(
+        finished_tasks=frozenset(), waiting=waiting(3, rho=0.1, version=0)
+    )
+    assert [type(action) for action in planned(state, the_campaign)] == [Judging]
+    in_flight = replace(state, tasks_in_flight=frozenset({JudgeKey(rung=1, version=1).key}))
+    assert planned(in_flight, the_campaign) == []
+
+
+def test_a_rung_that_climbs_is_certain_when_its_own_sweeps_are():
+    judged = replace(sweep(over=0), of_waiting=True)
+    the_campaign, state = climbing(sweeps=(judged, replace(judged, version=2)))
+    assert stop_reason(state, the_campaign.rungs[1]) is None
+    certain = replace(state, sweeps=(judged, sweep(0, over=0), sweep(1, over=1)))
+    assert "2 times" in stop_reason(certain, the_campaign.rungs[1])
 
 
 def test_what_waits_is_judged_anew_after_each_training_but_not_the_held_out():

@@ -1,6 +1,7 @@
 """Which structures are chosen: pure functions, the same for the same seed."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,6 +140,32 @@ def test_even_choices_take_turns_over_the_samplers():
     assert {choice.purpose for choice in choices} == {"held_out"}
     assert choose_even([], "initial", 4, seed=1) == []
     assert choose_even(modes, "initial", 0, seed=1) == []
+
+
+def test_a_small_even_choice_has_anchors_and_others():
+    names = ("anchor_conformers", "anchor_langevin", "conformers", "langevin", "torsions")
+    offers = [
+        candidate(1.0 + 0.1 * i, sampler=name) for i, name in enumerate(name for name in names * 3)
+    ]
+    by_id = {c.structure.structure_id: c.structure.origin.sampler for c in offers}
+    chosen = [by_id[c.structure_id] for c in choose_even(offers, "initial", 5, seed=1)]
+    assert chosen == [
+        "anchor_conformers",
+        "conformers",
+        "anchor_langevin",
+        "langevin",
+        "torsions",
+    ]
+
+
+def test_of_relaxed_conformers_an_even_choice_takes_the_lowest():
+    offers = [
+        replace(candidate(1.0 + 0.1 * i, sampler="anchor_conformers"), energy_ev=energy)
+        for i, energy in enumerate((3.0, None, 1.0, 2.0, 0.0))
+    ]
+    by_id = {c.structure.structure_id: c.energy_ev for c in offers}
+    chosen = [by_id[c.structure_id] for c in choose_even(offers, "initial", 5, seed=1)]
+    assert chosen == [0.0, 1.0, 2.0, 3.0, None]
 
 
 @pytest.mark.parametrize("choose", [choose_random, choose_even])

@@ -244,6 +244,50 @@ def test_molecules_come_back_in_the_order_of_the_campaign(tmp_path):
 # What the campaign asks of it
 
 
+def test_anchors_are_held_against_a_threshold_of_their_own(tmp_path):
+    structures = {
+        sampler: water(np.arange(9.0) * (1 + i), origin=Origin(sampler=sampler))
+        for i, sampler in enumerate(("anchor_torsions", "torsions"))
+    }
+    limit = Threshold(rho_kcal_mol=0.4, anchor_rho_kcal_mol=0.1)
+
+    def excesses(store: Store) -> dict[str, float]:
+        found = store.database.all("SELECT structure_id, excess FROM candidates")
+        names = {structure.structure_id: name for name, structure in structures.items()}
+        return {names[row[0]]: row[1] for row in found}
+
+    with new_store(tmp_path / "s") as store:
+        offered = [
+            Candidate(structure=s, purpose="active", rho_kcal_mol=0.2, judged_by=1)
+            for s in structures.values()
+        ]
+        store.candidates.commit_sample(
+            "s-1", 0, offered, are_starts=False, threshold=limit, detail=EXPLORED, cost=COST
+        )
+        assert excesses(store) == pytest.approx({"anchor_torsions": 2.0, "torsions": 0.5})
+        judgements = [
+            Judgement(structure_id=s.structure_id, rho_kcal_mol=0.3, force_sigma=0.0, energy_ev=0.0)
+            for s in structures.values()
+        ]
+        store.candidates.commit_judgement("j-1", 0, 2, judgements, threshold=limit, cost=COST)
+        assert excesses(store) == pytest.approx({"anchor_torsions": 3.0, "torsions": 0.75})
+        [detail] = store.tasks.judgements(0)
+        assert (detail.judged, detail.over_threshold) == (2, 1)
+
+
+def test_what_is_inherited_has_the_energy_of_its_label_below(tmp_path):
+    structure, unlabelled = water(), water(np.arange(9.0))
+    with new_store(tmp_path / "s") as store:
+        for i, one in enumerate((structure, unlabelled)):
+            keep(store, one, key=f"s-{i}")
+            choose(store, one)
+        store.labels.commit("l-1", 0, label(structure, energy=-7.5), COST)
+        store.candidates.inherit("inherit-1", 1, level_below=LEVEL.level_id)
+        [found] = store.candidates.waiting(1).offers("initial", WATER.molecule_id)
+    assert found.energy_ev == -7.5
+    assert found.judged_by is None
+
+
 def test_committing_twice_changes_nothing(tmp_path):
     path = tmp_path / "s"
     first, second = water(), water(np.arange(9.0))
@@ -478,7 +522,7 @@ def full_store(path: Path) -> int:
 
 def test_recent_tasks_are_those_after_a_moment_and_the_last_few(tmp_path):
     with new_store(tmp_path / "s") as store:
-        store.candidates.inherit("inherit-1", 1)  # ends now, after all others
+        store.candidates.inherit("inherit-1", 1, level_below="below")  # ends now, after all others
         for i in range(6):
             training = Training(version=i, checkpoint="", n_labels=1)
             store.trainings.commit(f"t-{i}", 0, training, replace(COST, finished_at=float(i)))

@@ -41,7 +41,12 @@ def test_trainings_are_read_and_written_as_they_were(store):
     assert len(found) == 5
     for errors, history in found:
         document = json.loads(errors)
-        assert json.dumps(errors_to_json(errors_from_json(document))) == errors
+        again = errors_to_json(errors_from_json(document))
+        # What that version did not compute stays empty; all else is as it was.
+        assert again.pop("by_kind") == {}
+        for part in (again, *again["by_molecule"].values()):
+            assert part.pop("above_lowest_mae_kcal_mol") is None
+        assert json.dumps(again) == errors
         assert json.dumps(history_to_json(history_from_json(json.loads(history)))) == history
     assert store.trainings.rungs() == [0, 1]
     first, *_ = store.trainings.all(0)

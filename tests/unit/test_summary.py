@@ -8,9 +8,11 @@ from rich.console import Console
 from scripted_workers import Listener, ScriptedWorkers, scripted_campaign
 
 from chemistry.readers.molecules import molecule_from_smiles
+from model.evaluation import KindErrors
 from workflow.campaign.driver import Driver
 from workflow.planning.records import Training
 from workflow.report.screen import duration, summary_screen
+from workflow.report.status_json import summary_json
 from workflow.report.summary import summarize
 from workflow.run.folder import RunFolder
 from workflow.run.opened import open_run
@@ -185,8 +187,8 @@ def test_errors_that_were_not_computed_are_dashes(tmp_path):
             training = Training(version=version, checkpoint="m", n_labels=7, errors=these)
             store.trainings.commit(f"train-0-{version}", 0, training, cost(0, 1))
     lines = [line.split() for line in shown(folder).splitlines()]
-    assert ["1", "7", "0.50", "1.25", "-", "-", "-", "0.230", "-"] in lines
-    assert ["2", "7", "-", "-", "-", "-", "-", "0.230", "-"] in lines
+    assert ["1", "7", "0.50", "1.25", "-", "-", "-", "-", "0.230", "-"] in lines
+    assert ["2", "7", "-", "-", "-", "-", "-", "-", "0.230", "-"] in lines
     assert "Error by disagreement" not in shown(folder)
 
 
@@ -198,10 +200,29 @@ def test_calibration_is_shown_by_training_and_by_disagreement(tmp_path):
         store.trainings.commit("train-0-1", 0, training, cost(0, 1))
     text = shown(folder)
     lines = [line.split() for line in text.splitlines()]
-    assert ["1", "7", "1.00", "1.25", "2.00", "2.50", "2.50", "0.200", "-"] in lines
+    assert ["1", "7", "1.00", "1.25", "2.00", "2.50", "-", "2.50", "0.200", "-"] in lines
     assert ["6", "0.100", "0.150", "1.50"] in lines
     assert ["6", "0.200", "0.550", "2.75"] in lines
     assert "rank correlation 0.41" in text
+
+
+def test_errors_of_anchors_are_shown_where_they_were_held_out(tmp_path):
+    folder = new_run(tmp_path)
+    of_kind = {name: value for name, value in vars(errors()).items() if not name.startswith("by_")}
+    anchor = KindErrors(**{**of_kind, "n_structures": 5, "above_lowest_mae_kcal_mol": 0.31})
+    hot = KindErrors(**{**of_kind, "n_structures": 7, "above_lowest_mae_kcal_mol": 0.77})
+    with Store.open(folder.store) as store:
+        for version, by_kind in ((1, {"hot": hot}), (2, {"hot": hot, "anchor": anchor})):
+            training = Training(
+                version=version, checkpoint="m", n_labels=7, errors=errors(by_kind=by_kind)
+            )
+            store.trainings.commit(f"train-0-{version}", 0, training, cost(0, 1))
+            assert ("by kind of structure" in shown(folder)) == ("anchor" in by_kind)
+    rows = [line.split()[-7:] for line in shown(folder).splitlines()]
+    assert ["5", "1.00", "1.25", "2.00", "2.50", "0.31", "-"] in rows
+    assert ["7", "1.00", "1.25", "2.00", "2.50", "0.77", "-"] in rows
+    [rung] = summary_json(summarize(folder))["rungs"]
+    assert rung["trainings"][1]["errors"]["by_kind"]["anchor"]["n_structures"] == 5
 
 
 @pytest.mark.parametrize(

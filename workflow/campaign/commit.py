@@ -178,6 +178,8 @@ def _commit_training(store: Store, task: TrainKey, trained: Trained, cost: Cost)
     if trained.errors is None:
         return said
     said += f": held-out energy MAE {trained.errors.energy_mae_kcal_mol:.2f} kcal/mol"
+    above = trained.errors.above_lowest_mae_kcal_mol
+    said += "" if above is None else f" ({above:.2f} above the lowest structures)"
     force_mae = trained.errors.force_mae_kcal_mol_angstrom
     return said if force_mae is None else f"{said}, force MAE {force_mae:.2f} kcal/mol/Å"
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from chemistry.engines import default_engine
 from chemistry.records.level import LevelOfTheory
-from chemistry.records.structure import Structure
+from chemistry.records.structure import Structure, kind_made_by
 from chemistry.sampling import AnySampler
 from workflow.planning.actions import Growing, Judging, Labelling, Sampling, TrainingNow
 from workflow.planning.keys import (
@@ -88,16 +88,19 @@ def _sample(
     task: SampleTask, store: StoreReader, campaign: Campaign, folder: RunFolder
 ) -> SampleOrder:
     molecule = store.molecules.find(task.molecule_id)
+    sampler = _sampler(task, campaign)
     seed = derive_seed(campaign, task.key)
     potential: PotentialSource = campaign.bootstrap
     threshold = None
     if task.purpose == "explore":
         potential = _committee(campaign, folder, task.rung, task.version)
-        threshold = threshold_of(campaign.select, store.trainings.find(task.rung, task.version))
+        threshold = threshold_of(campaign.select, store.trainings.find(task.rung, task.version)).on(
+            kind_made_by(sampler.kind)
+        )
     return SampleOrder(
         molecule=molecule,
-        starts=_starts(task, store, seed),
-        sampler=_sampler(task, campaign),
+        starts=_starts(task, store, seed, repeats_itself=sampler.repeats_itself),
+        sampler=sampler,
         potential=potential,
         threshold=threshold,
         seed=seed,
@@ -111,8 +114,17 @@ def _sampler(task: SampleTask, campaign: Campaign) -> AnySampler:
     return samplers[task.sampler]
 
 
-def _starts(task: SampleTask, store: StoreReader, seed: int) -> tuple[Structure, ...]:
-    """Return conformers, at most so many; which ones is drawn by the task's seed."""
+def _starts(
+    task: SampleTask, store: StoreReader, seed: int, *, repeats_itself: bool
+) -> tuple[Structure, ...]:
+    """Return conformers, at most so many; which ones is drawn by the task's seed.
+
+    None for a held-out set of what would be trained on as well, since it is the same for any seed.
+    """
+    if task.purpose == "held_out" and repeats_itself:
+        only_tested_on = {key for key, _, held_out in store.molecules.names() if held_out}
+        if task.molecule_id not in only_tested_on:
+            return ()
     starts = [] if task.purpose == "start" else store.molecules.starts(task.molecule_id)
     picks = np.random.default_rng(seed).permutation(len(starts))[:_MAX_STARTS]
     return tuple(starts[i] for i in sorted(picks))

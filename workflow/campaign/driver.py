@@ -136,7 +136,10 @@ class Driver:
                     newest = state.newest.version if state.newest else 0
                     self._store.candidates.choose(index, action.choices, newest)
                 elif isinstance(action, Inheriting):
-                    self._store.candidates.inherit(InheritKey(rung=index).key, index)
+                    below = find_level(self._campaign.rungs[index - 1].level).level_id
+                    self._store.candidates.inherit(
+                        InheritKey(rung=index).key, index, level_below=below
+                    )
                 else:
                     self._submit(index, level, action, cost)
             if not any(isinstance(action, Choosing | Inheriting) for action in actions):

@@ -90,7 +90,7 @@ def torsion(
     ] = None,
     points: Annotated[int, typer.Option(min=2, help="Angles, over 360 degrees.")] = 24,
     max_force_ev_per_angstrom: MaxForce = 0.02,
-    max_steps: MaxSteps = 200,
+    max_steps: MaxSteps = 300,
     output: Output = None,
     as_json: AsJSON = False,
 ) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
-from chemistry.records.structure import hill_formula
+from chemistry.records.structure import KIND_TITLES, Origin, hill_formula
 from model.evaluation import Errors, MoleculeErrors, held_out_errors
 from workflow.datasets.layouts import read_labels
 from workflow.datasets.layouts.base import FileLabel, Reading, Stated
@@ -107,12 +107,22 @@ def evaluation_screen(found: Evaluation) -> RenderableType:
     if found.other_levels:
         others = ", ".join(found.other_levels)
         lines.append(Text(f"the data are of another level: {others}", style="yellow"))
-    return Group(*lines, _table({"all": found.errors, **found.errors.by_molecule}))
+    errors = found.errors
+    kinds: dict[str, MoleculeErrors] = {}
+    if "anchor" in errors.by_kind:  # of a file of others nobody knows what is at rest
+        kinds = {
+            title: errors.by_kind[kind]
+            for kind, title in KIND_TITLES.items()
+            if kind in errors.by_kind
+        }
+    return Group(*lines, _table({"all": errors, **kinds, **errors.by_molecule}))
 
 
 def _row(found: FileLabel, data: Path) -> LabelledStructure:
     name = str(found.facts.get("molecule") or hill_formula(found.structure.atomic_numbers))
     structure = replace(found.structure, molecule_id=name)
+    if "sampler" in found.facts:
+        structure = replace(structure, origin=Origin(sampler=str(found.facts["sampler"])))
     label = Label(
         structure_id=structure.structure_id,
         level_id="",
@@ -140,6 +150,7 @@ def _table(errors: dict[str, MoleculeErrors]) -> Table:
         "energy MAE\nkcal/mol",
         "energy RMSE\nkcal/mol",
         "relative\nenergy MAE",
+        "above lowest\nMAE",
         "force MAE\nkcal/mol/Å",
         "force RMSE\nkcal/mol/Å",
     ):
@@ -149,6 +160,7 @@ def _table(errors: dict[str, MoleculeErrors]) -> Table:
             e.energy_mae_kcal_mol,
             e.energy_rmse_kcal_mol,
             e.relative_energy_mae_kcal_mol,
+            e.above_lowest_mae_kcal_mol,
             e.force_mae_kcal_mol_angstrom,
             e.force_rmse_kcal_mol_angstrom,
         )

@@ -4,14 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from workflow.planning.actions import Action, Choosing
 from workflow.planning.first_sets import FirstSet
+from workflow.planning.inherited import choose_inherited
 from workflow.planning.keys import derive_seed
-from workflow.planning.selection import (
-    Choice,
-    CostModel,
-    choose_diverse,
-    choose_even,
-    choose_random,
-)
+from workflow.planning.selection import Choice, CostModel, choose_even, choose_random
 from workflow.planning.selectors import SELECTORS
 from workflow.planning.selectors.base import Batch
 from workflow.planning.state import RungState
@@ -31,7 +26,7 @@ def choose_first(
         if not first_set.is_sampled or not first_set.n_offers:
             continue
         seed = derive_seed(campaign, f"choose-{first_set.purpose}-{first_set.molecule_id}")
-        chooser = choose_diverse if state.climbs else choose_even
+        chooser = choose_inherited if state.climbs else choose_even
         offers = state.candidates.offers(first_set.purpose, first_set.molecule_id)
         chosen += chooser(offers, first_set.purpose, first_set.quota, seed=seed)
     if chosen:

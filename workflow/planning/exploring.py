@@ -25,6 +25,9 @@ def explore(
 ) -> Iterator[Action]:
     """Judge, sweep and choose with the newest committee.
 
+    A rung that climbs sweeps only where the newest committee is certain of all that waits: labels
+    of structures that the rung below has labelled, too, come first.
+
     Before there is one, random picks keep the workers busy: from when the last labels of the first
     sets are under way until the first training is done.
     """
@@ -42,12 +45,11 @@ def explore(
     if is_stale:
         yield Judging(version=newest.version)
     room = room_for_choices(state, campaign, slots)
-    if state.climbs:
-        # The judgement of all that waits takes the place of a sweep.
+    begun = [s for s in state.sweeps if s.version == newest.version and not s.of_waiting]
+    if state.climbs and not begun and not (state.is_judged and not state.candidates.count_over()):
         if state.is_judged:
             yield from choose(state, campaign, room=room, cost=cost)
         return
-    begun = [s for s in state.sweeps if s.version == newest.version]
     done = [s for s in begun if s.is_complete]
     is_sweeping = not done or len(begun) > len(done)
     if is_sweeping:

@@ -13,7 +13,8 @@ The loop of one rung, in the order in which things become possible:
    ones of which it is not; go to 1 with them, but they have no first sets.
 
 A rung that climbs has for candidates what the rung below labelled: it begins with the choice of
-the first sets, and judging takes the place of sweeping. All of it overlaps. `synchronous` adds two
+the first sets, and sweeps only where judging finds nothing among them that the newest committee is
+uncertain of. All of it overlaps. `synchronous` adds two
 barriers: labels are chosen only when a sweep is over, all at once, and nothing else is done until
 they are in.
 """

@@ -24,7 +24,8 @@ class Candidate:
     rho_kcal_mol, force_sigma_kcal_mol_angstrom : float or None
         Disagreement of the committee `judged_by`; None before any committee judged it.
     energy_ev : float or None
-        Mean energy that the committee predicted.
+        Mean energy that the committee predicted. Before one has, that of the bootstrap potential
+        or the label of the rung below.
     judged_by : int or None
         Version of the committee.
     reason : str
@@ -81,6 +82,8 @@ class Sweep:
         Whether all its tasks are finished.
     is_broken : bool
         Whether none of its tasks could be carried out.
+    of_waiting : bool
+        Whether it is no exploration, but the judgement of all that waits on a rung that climbs.
     """
 
     version: int
@@ -89,6 +92,7 @@ class Sweep:
     over_threshold: int
     is_complete: bool
     is_broken: bool = False
+    of_waiting: bool = False
 
     @property
     def uncertain_share(self) -> float:

@@ -1,6 +1,6 @@
 """Which waiting structures are labelled next: pure functions, deterministic for a given seed."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -8,8 +8,17 @@ from typing import TypeAlias
 import numpy as np
 
 from chemistry.records.potential import Threshold
-from chemistry.records.structure import FloatArray, Structure, interatomic_distances
+from chemistry.records.structure import (
+    FloatArray,
+    Structure,
+    StructureKind,
+    interatomic_distances,
+    kind_made_by,
+)
 from workflow.planning.records import Candidate, Purpose
+
+RELAXED = "anchor_conformers"
+"""The sampler of relaxed conformers."""
 
 CostModel: TypeAlias = Callable[[Structure], float]
 """Predicted CPU seconds of a structure's label."""
@@ -29,7 +38,9 @@ def choose_even(
 ) -> list[Choice]:
     """Choose `quota` structures of one molecule, evenly over the samplers that offered them.
 
-    Within a sampler the order is random: its offers come in order of time or temperature.
+    Samplers of anchors and others take turns, so that a small quota has both. Within a sampler the
+    order is random: its offers come in order of time or temperature. Only of relaxed conformers the
+    lowest come first, where their energies are known: relative energies are taken from them.
     """
     by_sampler: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in waiting:
@@ -37,11 +48,25 @@ def choose_even(
     generator = np.random.default_rng(seed)
     shuffled = [
         [offers[i] for i in generator.permutation(len(offers))]
-        for _, offers in sorted(by_sampler.items())
+        for offers in (by_sampler[sampler] for sampler in _kinds_in_turn(by_sampler))
     ]
+    for offers in shuffled:
+        if offers[0].structure.origin.sampler == RELAXED:
+            offers.sort(key=lambda c: np.inf if c.energy_ev is None else c.energy_ev)
     depth = max((len(offers) for offers in shuffled), default=0)
     in_turn = [offers[i] for i in range(depth) for offers in shuffled if i < len(offers)]
     return [_choice(candidate, purpose, candidate.reason) for candidate in in_turn[:quota]]
+
+
+def _kinds_in_turn(samplers: Iterable[str]) -> list[str]:
+    """Return samplers by name, those of anchors and others in turn."""
+    places: Counter[StructureKind] = Counter()
+    order: list[tuple[int, str]] = []
+    for sampler in sorted(samplers):
+        kind = kind_made_by(sampler)
+        order.append((places[kind], sampler))
+        places[kind] += 1
+    return [sampler for _, sampler in sorted(order)]
 
 
 def choose_diverse(
@@ -65,7 +90,7 @@ def choose_random(waiting: Sequence[Candidate], n: int, *, seed: int) -> list[Ch
 
 def excess(candidate: Candidate, threshold: Threshold) -> float:
     """Return how many times the threshold the disagreement on a candidate is."""
-    return threshold.times_over(
+    return threshold.on(candidate.structure.origin.kind).times_over(
         candidate.rho_kcal_mol or 0.0, candidate.force_sigma_kcal_mol_angstrom or 0.0
     )
 
@@ -78,7 +103,7 @@ def farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:
     """
     if len(ranked) <= n:
         return list(range(len(ranked)))
-    prints = [_fingerprint(candidate.structure) for candidate in ranked]
+    prints = [fingerprint(candidate.structure) for candidate in ranked]
     molecules = np.array([candidate.structure.molecule_id for candidate in ranked])
     nearest = np.full(len(ranked), np.inf)
     taken: list[int] = []
@@ -93,7 +118,8 @@ def farthest_points(ranked: Sequence[Candidate], n: int) -> list[int]:
     return taken
 
 
-def _fingerprint(structure: Structure) -> FloatArray:
+def fingerprint(structure: Structure) -> FloatArray:
+    """Return the interatomic distances of a structure in order of size, (P,) Å."""
     upper = np.triu_indices(len(structure), k=1)
     return np.sort(interatomic_distances(structure.positions)[upper])
 

@@ -68,8 +68,8 @@ class RungState:
     Attributes
     ----------
     index : int
-        Of the rung in the campaign. All but the first climb: their candidates are what the rung
-        below has labelled, and nothing is explored.
+        Of the rung in the campaign. All but the first climb: their first candidates are what the
+        rung below has labelled.
     has_inherited : bool
         Whether a climbing rung has taken its candidates over.
     molecules : tuple of MoleculeState
@@ -185,7 +185,9 @@ class RungState:
         if self.newest is None:
             return False
         judging = JudgeKey(rung=self.index, version=self.newest.version)
-        return judging.key in self.finished_tasks
+        if judging.key in self.finished_tasks:
+            return True
+        return not self.candidates.has_unjudged(self.newest.version)
 
     def is_training(self) -> bool:
         """Say whether a training is under way."""

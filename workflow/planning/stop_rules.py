@@ -16,6 +16,7 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
     errors = state.newest.errors if state.newest else None
     if errors is None:
         return _certain(state, rung)
+    anchors = errors.by_kind.get("anchor")
     for error, bound, unit in (
         (errors.energy_mae_kcal_mol, stop.energy_mae_kcal_mol, "kcal/mol"),
         # None: a level without forces has no force error
@@ -23,6 +24,16 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
             errors.force_mae_kcal_mol_angstrom,
             stop.force_mae_kcal_mol_angstrom,
             "kcal/mol/Å",
+        ),
+        (
+            errors.above_lowest_mae_kcal_mol,
+            stop.above_lowest_mae_kcal_mol,
+            "kcal/mol above the lowest",
+        ),
+        (
+            anchors.above_lowest_mae_kcal_mol if anchors else None,
+            stop.anchor_above_lowest_mae_kcal_mol,
+            "kcal/mol above the lowest, of anchors",
         ),
     ):
         if bound is not None and error is not None and error <= bound:
@@ -35,7 +46,7 @@ def _certain(state: RungState, rung: Rung) -> str | None:
     if state.may_grow:
         return None
     bound, k = rung.stop.uncertain_share, rung.stop.sweeps
-    last = [sweep for sweep in state.sweeps if sweep.is_complete][-k:]
+    last = [s for s in state.sweeps if s.is_complete and not s.of_waiting][-k:]
     if bound is None or len(last) < k:
         return None
     if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):

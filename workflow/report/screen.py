@@ -10,6 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from chemistry.records.structure import KIND_TITLES
 from model.evaluation import MoleculeErrors
 from workflow.planning.records import Training
 from workflow.report.summary import RungSummary, RunSummary
@@ -33,6 +34,7 @@ _ERROR_HEADINGS = (
     "energy RMSE\nkcal/mol",
     "force MAE\nkcal/mol/Å",
     "force RMSE\nkcal/mol/Å",
+    "above lowest\nMAE kcal/mol",
 )
 
 
@@ -44,6 +46,7 @@ def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
         if rung.trainings:
             parts += [
                 _trainings_table(rung),
+                *_kinds_table(rung),
                 *_molecules_table(summary, rung),
                 *_reliability_table(rung),
                 *_forecast_line(rung),
@@ -169,7 +172,7 @@ def _trainings_table(rung: RungSummary) -> RenderableType:
 
 
 def errors_shown(errors: MoleculeErrors | None) -> list[str]:
-    """Return MAE and RMSE of energies and of forces as text, "-" where there is none."""
+    """Return what `_ERROR_HEADINGS` name as text, "-" where there is none."""
     if errors is None:
         return ["-"] * len(_ERROR_HEADINGS)
     found = (
@@ -177,8 +180,32 @@ def errors_shown(errors: MoleculeErrors | None) -> list[str]:
         errors.energy_rmse_kcal_mol,
         errors.force_mae_kcal_mol_angstrom,
         errors.force_rmse_kcal_mol_angstrom,
+        errors.above_lowest_mae_kcal_mol,
     )
     return ["-" if value is None else f"{value:.2f}" for value in found]
+
+
+def _kinds_table(rung: RungSummary) -> list[RenderableType]:
+    """Return the newest errors on anchors and on others, where anchors were held out."""
+    training = rung.trainings[-1]
+    by_kind = training.errors.by_kind if training.errors else {}
+    if "anchor" not in by_kind:
+        return []
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("kind")
+    for heading in ("held out", *_ERROR_HEADINGS, "RMSE /\nsigma"):
+        table.add_column(heading, justify="right")
+    for kind, title in KIND_TITLES.items():
+        if kind in by_kind:
+            found = by_kind[kind]
+            factor = found.calibration_factor
+            table.add_row(
+                title,
+                str(found.n_structures),
+                *errors_shown(found),
+                "-" if factor is None else f"{factor:.2f}",
+            )
+    return [_titled(f"Held-out error of training {training.version} by kind of structure", table)]
 
 
 def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableType]:

@@ -41,6 +41,7 @@ def _rung(rung: RungSummary) -> dict[str, Any]:
                 "n_labels": training.n_labels,
                 "errors": None if training.errors is None else errors_to_json(training.errors),
                 "threshold_kcal_mol": threshold.rho_kcal_mol,
+                "anchor_threshold_kcal_mol": threshold.on("anchor").rho_kcal_mol,
             }
             for training, threshold in zip(rung.trainings, rung.thresholds, strict=True)
         ],

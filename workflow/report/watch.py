@@ -116,7 +116,7 @@ def _rung_cells(rung: RungSummary, budget: int) -> tuple[RenderableType, ...]:
     held_out = rung.labels["held_out"]
     made = rung.labels.total() - held_out
     errors = rung.trainings[-1].errors if rung.trainings else None
-    energy, _, force, _ = errors_shown(errors)
+    energy, _, force, *_ = errors_shown(errors)
     return (
         rung.level.name,
         ProgressBar(total=budget, completed=made, width=24),

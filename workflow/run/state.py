@@ -133,10 +133,20 @@ def sweeps(
 ) -> tuple[Sweep, ...]:
     """Return what the explorations of a rung have found, by committee and sweep.
 
-    On a rung that climbs, each judgement of all that waits is a sweep.
+    On a rung that climbs each judgement of all that waits is one, too, before those of its
+    committee.
     """
-    if index > 0:
-        return _judgements(store, index)
+    judged = _judgements(store, index) if index > 0 else ()
+    return tuple(sorted([*judged, *_explorations(store, campaign, index, molecules)], key=_place))
+
+
+def _place(sweep: Sweep) -> tuple[int, bool, int]:
+    return sweep.version, not sweep.of_waiting, sweep.number
+
+
+def _explorations(
+    store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+) -> tuple[Sweep, ...]:
     explored = sum(m.has_starts and not m.held_out for m in molecules)
     return tuple(
         Sweep(
@@ -160,6 +170,7 @@ def _judgements(store: StoreReader, index: int) -> tuple[Sweep, ...]:
             over_threshold=found.over_threshold,
             is_complete=True,
             is_broken=found.is_broken,
+            of_waiting=True,
         )
         for found in store.tasks.judgements(index)
     )

@@ -22,7 +22,16 @@ from chemistry.names import nearest
 from chemistry.plugin_fields import ByName
 from chemistry.readers.electrons import SpinMeans
 from chemistry.records.level import find_level
-from chemistry.sampling import AnySampler, Conformers, LangevinDynamics, NormalModes, TorsionScans
+from chemistry.sampling import (
+    AnchorConformers,
+    AnchorDynamics,
+    AnchorTorsions,
+    AnySampler,
+    Conformers,
+    LangevinDynamics,
+    NormalModes,
+    TorsionScans,
+)
 from chemistry.sampling.clusters import Contact
 from model.architectures import ARCHITECTURES, find_architecture
 from model.settings import AUTO
@@ -101,6 +110,18 @@ class StopRules(StrictModel):
     )
     force_mae_kcal_mol_angstrom: float | None = Field(
         None, gt=0, description="Held-out force MAE to reach."
+    )
+    above_lowest_mae_kcal_mol: float | None = Field(
+        None,
+        gt=0,
+        description="Held-out MAE to reach of energies above the molecule's lowest labelled "
+        "structure.",
+    )
+    anchor_above_lowest_mae_kcal_mol: float | None = Field(
+        None,
+        gt=0,
+        description="The same of held-out anchors alone: relaxed conformers and torsions, saddle "
+        "points, room temperature.",
     )
     trainings: int | None = Field(None, ge=1, description="Trainings at most.")
 
@@ -217,6 +238,11 @@ class Selection(StrictModel):
     accuracy_kcal_mol: PositiveFloat = Field(
         0.1, description="… and larger than this, both over sqrt(atoms)."
     )
+    anchor_accuracy_kcal_mol: PositiveFloat = Field(
+        0.05,
+        description="The same for anchors (relaxed conformers and torsions, saddle points, room "
+        "temperature), whose threshold comes from the errors on held-out anchors.",
+    )
     force_threshold_kcal_mol_angstrom: float | None = Field(
         None, gt=0, description="On the largest force disagreement of an atom; none: not used."
     )
@@ -261,12 +287,26 @@ class Campaign(StrictModel):
         "mmff94 does not cover it is gfn2-xtb in any case.",
     )
     initial: tuple[AnySampler, ...] = Field(
-        (NormalModes(), LangevinDynamics(steps=500, trajectories=2, frames=10), TorsionScans()),
+        (
+            NormalModes(),
+            LangevinDynamics(steps=500, trajectories=2, frames=10),
+            TorsionScans(),
+            AnchorConformers(),
+            AnchorTorsions(bonds=3),
+            AnchorDynamics(steps=300, trajectories=2, frames=6),
+        ),
         min_length=1,
-        description="Samplers of the initial and the held-out set.",
+        description="Samplers of the initial and the held-out set, hot ones and of anchors.",
     )
     explore: tuple[AnySampler, ...] = Field(
-        (NormalModes(), LangevinDynamics(), TorsionScans()),
+        (
+            NormalModes(),
+            LangevinDynamics(),
+            TorsionScans(),
+            AnchorConformers(),
+            AnchorTorsions(),
+            AnchorDynamics(),
+        ),
         min_length=1,
         description="Samplers that explore with the committee.",
     )

@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
-from ase.constraints import FixInternals
-from ase.optimize import BFGS
 
 from chemistry.errors import InputError
+from chemistry.geometries.held_torsions import relax_held
 from chemistry.geometries.torsions import rotatable_torsions, turned
+from chemistry.records.potential import replicas_of
 from chemistry.records.structure import FloatArray, IntArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
-from workflow.use.relaxation import at_positions_of
 from workflow.use.subject import Subject
 
 _FORCE_FIELD_STEPS = 200
@@ -30,7 +28,7 @@ class TorsionProfile:
         Mean of the members above the lowest point, and their standard deviation of that.
     structures : tuple of Structure
     converged : (P,) bool
-        Whether the rest came to rest.
+        Whether the rest came to rest and the torsion has its angle.
     """
 
     torsion: IntArray
@@ -82,14 +80,18 @@ def torsion_profile(
         angles,
         relaxation_steps=_FORCE_FIELD_STEPS,
     )
-    structures, converged = [], []
-    for angle, positions in zip(angles, geometries, strict=True):
-        start = subject.structure.moved_to(positions, subject.structure.origin)
-        moving = subject.atoms(start)
-        held = [float(angle), [int(atom) for atom in atoms]]
-        moving.set_constraint(FixInternals(dihedrals_deg=[held]))
-        converged.append(_relax(moving, fmax=max_force_ev_per_angstrom, max_steps=max_steps))
-        structures.append(at_positions_of(start, moving))
+    found = relax_held(
+        replicas_of(subject.committee, subject.structure),
+        geometries,
+        np.repeat(atoms[None], points, axis=0),
+        angles,
+        max_force_ev_per_angstrom=max_force_ev_per_angstrom,
+        max_steps=max_steps,
+    )
+    structures = [
+        subject.structure.moved_to(positions, subject.structure.origin)
+        for positions in found.positions
+    ]
     members = np.array([p.member_energies for p in subject.committee.predict(structures)])  # (P, M)
     lowest = int(members.mean(axis=1).argmin())
     relative = (members - members[lowest]) * KCAL_MOL_PER_EV
@@ -100,25 +102,8 @@ def torsion_profile(
         energies_kcal_mol=relative.mean(axis=1),
         sigma_kcal_mol=relative.std(axis=1, ddof=1) if several else np.full(points, np.nan),
         structures=tuple(structures),
-        converged=tuple(converged),
+        converged=tuple(found.converged.tolist()),
     )
-
-
-def _relax(atoms: Atoms, *, fmax: float, max_steps: int) -> bool:
-    """Relax atoms under their constraint and return whether they came to rest.
-
-    A poor potential can pull three atoms of the torsion into a line, where no angle is defined
-    and the constraint cannot be kept: the atoms stay at the last geometry that kept it.
-    """
-    try:
-        with np.errstate(all="ignore"):
-            return bool(BFGS(atoms, logfile=None).run(fmax=fmax, steps=max_steps))
-    except ZeroDivisionError:
-        return False
-    except ValueError as error:
-        if "FixInternals" in str(error):
-            return False
-        raise
 
 
 def _torsion_of(subject: Subject, torsion: tuple[int, int, int, int] | None) -> IntArray:

@@ -174,13 +174,14 @@ def _sample(order: SampleOrder, threads: int) -> Sampled:
 
 
 def _offered(offer: Offer, *, has_committee: bool) -> Offered:
-    p = offer.prediction if has_committee else None
+    said = offer.prediction
+    p = said if has_committee else None
     return Offered(
         structure=offer.structure,
         rho_kcal_mol=None if p is None else p.rho_kcal_mol,
         force_sigma_kcal_mol_angstrom=None if p is None else p.force_sigma_kcal_mol_angstrom,
         reason=offer.reason,
-        energy_ev=None if p is None else p.energy,
+        energy_ev=None if said is None else said.energy,
     )
 
 
@@ -220,7 +221,7 @@ def _train(order: TrainOrder) -> Trained:
         transfer, tried = climbed.way, dict(climbed.tried)
     else:
         result = find_architecture(order.settings.architecture).train(request, start)
-    errors = held_out_errors(result.committee, held_out)
+    errors = held_out_errors(result.committee, held_out, trained_on=data)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
     return Trained(

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from chemistry.records.potential import Threshold
+from chemistry.records.structure import StructureKind, kind_made_by
 from workflow.planning.records import Candidate, Purpose
-from workflow.planning.selection import Choice
+from workflow.planning.selection import Choice, excess
 from workflow.run.store import rows
 from workflow.run.store.database import Database, WritableDatabase
 from workflow.run.store.records import CandidateStatus, JudgeDetail, NoDetail, SampleDetail
 from workflow.run.store.tasks import add_to_sweep, insert_task
-from workflow.run.store.waiting import StoredWaiting
+from workflow.run.store.waiting import IDS_AT_ONCE, StoredWaiting
 from workflow.work.results import Cost, Judgement
 
 
@@ -85,8 +86,11 @@ class CandidateWriter(CandidateReader):
 
     database: WritableDatabase
 
-    def inherit(self, key: str, rung: int) -> None:
-        """Make candidates of a rung what the rung below has labelled; held-out stays held-out."""
+    def inherit(self, key: str, rung: int, *, level_below: str) -> None:
+        """Make candidates of a rung what the rung below has labelled; held-out stays held-out.
+
+        Their energies are the labels of the level below, until a committee predicts others.
+        """
         now = time.time()
         cost = Cost(worker="driver", started_at=now, finished_at=now, cpu_seconds=0.0)
         with self.database.write() as db:
@@ -94,9 +98,12 @@ class CandidateWriter(CandidateReader):
                 "INSERT OR IGNORE INTO candidates"
                 " SELECT ?, structure_id, molecule_id,"
                 "  CASE purpose WHEN 'held_out' THEN 'held_out' ELSE 'initial' END,"
-                "  'waiting', NULL, NULL, NULL, NULL, NULL, 'labelled on the rung below', NULL"
+                "  'waiting', NULL, NULL,"
+                "  (SELECT energy FROM labels WHERE labels.structure_id = candidates.structure_id"
+                "   AND level_id = ?),"
+                "  NULL, NULL, 'labelled on the rung below', NULL"
                 " FROM candidates WHERE rung = ? AND status = 'labelled'",
-                (rung, rung - 1),
+                (rung, level_below, rung - 1),
             )
             insert_task(db, key, rung, "inherit", NoDetail(), cost)
 
@@ -138,7 +145,11 @@ class CandidateWriter(CandidateReader):
         is_broken: bool = False,
     ) -> None:
         """Keep what a committee says of waiting candidates."""
-        excesses = [threshold.times_over(j.rho_kcal_mol, j.force_sigma) for j in judgements]
+        kinds = self._kinds([j.structure_id for j in judgements])
+        excesses = [
+            threshold.on(kinds[j.structure_id]).times_over(j.rho_kcal_mol, j.force_sigma)
+            for j in judgements
+        ]
         with self.database.write() as db:
             db.executemany(
                 "UPDATE candidates SET rho_kcal_mol = ?, force_sigma_kcal_mol_angstrom = ?,"
@@ -166,6 +177,21 @@ class CandidateWriter(CandidateReader):
             )
             insert_task(db, key, rung, "judge", detail, cost)
 
+    def _kinds(self, ids: Sequence[str]) -> dict[str, StructureKind]:
+        """Return which structures are anchors."""
+        found: dict[str, StructureKind] = {}
+        for first in range(0, len(ids), IDS_AT_ONCE):
+            part = ids[first : first + IDS_AT_ONCE]
+            marks = ", ".join("?" * len(part))
+            found |= {
+                row[0]: kind_made_by(row[1])
+                for row in self.database.all(
+                    f"SELECT structure_id, sampler FROM structures WHERE structure_id IN ({marks})",
+                    *part,
+                )
+            }
+        return found
+
     def choose(self, rung: int, choices: Iterable[Choice], version: int) -> None:
         """Mark candidates for labelling; `version` is the newest committee's, 0 for none."""
         with self.database.write() as db:
@@ -188,6 +214,7 @@ def set_status(
 
 def _candidate_row(rung: int, candidate: Candidate, threshold: Threshold | None) -> tuple[Any, ...]:
     rho, force = candidate.rho_kcal_mol, candidate.force_sigma_kcal_mol_angstrom
+    over = None if rho is None or threshold is None else excess(candidate, threshold)
     return (
         rung,
         candidate.structure.structure_id,
@@ -196,7 +223,7 @@ def _candidate_row(rung: int, candidate: Candidate, threshold: Threshold | None)
         rho,
         force,
         candidate.energy_ev,
-        None if rho is None or threshold is None else threshold.times_over(rho, force or 0.0),
+        over,
         candidate.judged_by,
         candidate.reason,
     )

@@ -31,7 +31,7 @@ CREATE TABLE candidates (
     status       TEXT NOT NULL,                -- waiting, chosen, labelled, failed, quarantined
     rho_kcal_mol REAL,
     force_sigma_kcal_mol_angstrom REAL,
-    energy_ev    REAL,                         -- predicted; NULL: not judged
+    energy_ev    REAL,                         -- predicted, or the label of the rung below; NULL: neither
     excess       REAL,                         -- disagreement over the threshold; NULL: not judged
     judged_by    INTEGER,                      -- version of the committee; NULL: none yet
     reason       TEXT NOT NULL,

@@ -12,7 +12,7 @@ from workflow.planning.records import Candidate, Purpose
 from workflow.run.store import rows
 from workflow.run.store.database import Database
 
-_IDS_AT_ONCE = 500
+IDS_AT_ONCE = 500
 
 
 class StoredWaiting:
@@ -116,8 +116,8 @@ class StoredWaiting:
     def _candidates(self, ids: Sequence[str]) -> list[Candidate]:
         """Return candidates in the order of their ids as given."""
         known: dict[str, Candidate] = {}
-        for first in range(0, len(ids), _IDS_AT_ONCE):
-            part = ids[first : first + _IDS_AT_ONCE]
+        for first in range(0, len(ids), IDS_AT_ONCE):
+            part = ids[first : first + IDS_AT_ONCE]
             found = self._database.all(
                 "SELECT * FROM candidates JOIN structures USING (structure_id) WHERE rung = ?"
                 f" AND structure_id IN ({', '.join('?' * len(part))})",

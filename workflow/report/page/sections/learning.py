@@ -11,7 +11,13 @@ from workflow.report.page.plot import COLORS, Figure, axis, typed
 from workflow.report.page.records import RungReport, RunReport
 from workflow.report.page.section import Section, section_of_figures
 
-_QUANTITIES = (("energy", "kcal/mol"), ("force", "kcal/mol/Å"))
+_QUANTITIES = (
+    ("energy", "kcal/mol", ("MAE", "RMSE")),
+    ("force", "kcal/mol/Å", ("MAE", "RMSE")),
+    ("relative energy", "kcal/mol", ("all, MAE", "anchors, MAE")),
+)
+"""What learning curves are of, its unit, and the names of its two errors. Relative energies are
+above the lowest labelled structure of the molecule."""
 _N_BINS = 24
 
 
@@ -38,9 +44,9 @@ def climbing(report: RunReport) -> Section | None:
 
 
 def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
-    """Return held-out errors of energies and forces against labels and against CPU hours."""
+    """Return held-out errors against labels and against CPU hours."""
     figures = []
-    for quantity, unit in _QUANTITIES:
+    for quantity, unit, (first, second) in _QUANTITIES:
         for against, title in (
             ("labels", "labels trained on, of the level"),
             ("cpu", "CPU time of all tasks until then, h"),
@@ -51,15 +57,13 @@ def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
                 points = [
                     (t.n_labels if against == "labels" else hours, *errors)
                     for t, hours in zip(rung.summary.trainings, rung.cpu_hours_at, strict=True)
-                    if (errors := _mae_and_rmse(t.errors, quantity)) is not None
+                    if (errors := _two_errors(t.errors, quantity)) is not None
                 ]
                 if not points:
                     continue
-                x, absolute, squared = zip(*points, strict=True)
-                said.append(
-                    f"{rung.level_name}: MAE from {absolute[0]:.2f} to {absolute[-1]:.2f} {unit}"
-                )
-                for name, y, dash in (("MAE", absolute, "solid"), ("RMSE", squared, "dot")):
+                x, one, other = zip(*points, strict=True)
+                said.append(f"{rung.level_name}: MAE from {one[0]:.2f} to {one[-1]:.2f} {unit}")
+                for name, y, dash in ((first, one, "solid"), (second, other, "dot")):
                     traces.append(
                         {
                             "type": "scatter",
@@ -73,7 +77,7 @@ def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
             if traces:
                 figures.append(
                     Figure(
-                        key=f"learning-{quantity}-{against}",
+                        key=f"learning-{quantity.replace(' ', '-')}-{against}",
                         title=f"Held-out {quantity} error against "
                         + ("labels" if against == "labels" else "CPU hours"),
                         alt="; ".join(said) + ".",
@@ -87,14 +91,19 @@ def learning_curves(rungs: Sequence[RungReport]) -> list[Figure]:
     return figures
 
 
-def _mae_and_rmse(errors: Errors | None, quantity: str) -> tuple[float, float] | None:
-    """Return two errors of energies or of forces; None where there are none."""
+def _two_errors(errors: Errors | None, quantity: str) -> tuple[float, float | None] | None:
+    """Return two errors of a quantity, the second of which may be missing; None for none."""
     if errors is None:
         return None
     if quantity == "energy":
         return errors.energy_mae_kcal_mol, errors.energy_rmse_kcal_mol
-    mae, rmse = errors.force_mae_kcal_mol_angstrom, errors.force_rmse_kcal_mol_angstrom
-    return None if mae is None or rmse is None else (mae, rmse)
+    if quantity == "force":
+        mae = errors.force_mae_kcal_mol_angstrom
+        return None if mae is None else (mae, errors.force_rmse_kcal_mol_angstrom)
+    above, anchors = errors.above_lowest_mae_kcal_mol, errors.by_kind.get("anchor")
+    if above is None:
+        return None
+    return above, anchors.above_lowest_mae_kcal_mol if anchors else None
 
 
 def uncertain_shares(rungs: Sequence[RungReport]) -> Figure | None:

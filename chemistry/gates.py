@@ -22,8 +22,8 @@ _SAME_SOLUTION_KCAL_MOL = 0.05
 1e-8 hartree, and their grids and fitted integrals are the same."""
 _SAME_FORCES_EV_ANGSTROM = 0.01
 
-_FEWEST_STEPS = 8
-"""Of fewer others a median absolute deviation says little."""
+_FEWEST_STEPS = 12
+"""Of fewer others a median absolute deviation says little, above all of the first, relaxed ones."""
 _SIGMA_PER_MAD = 1.4826
 """Standard deviation over median absolute deviation, of a normal distribution."""
 

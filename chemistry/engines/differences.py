@@ -14,8 +14,9 @@ from chemistry.records.structure import FloatArray, Structure
 
 FORCE_STEP_ANGSTROM = 0.003
 HESSIAN_STEP_ANGSTROM = 0.003
-"""Where the noise of energies that are converged to 1e-8 hartree and the curvature that is left out
-weigh about the same; the latter is 0.001 eV/Å, or 1 cm-1, of an O-H bond."""
+"""Large against the noise of energies, small against anharmonicity: the wavenumbers of water at
+CCSD(T)/cc-pVDZ are within 0.5 1/cm of those with a third of the step; with 0.01 Å the bend is off
+by 6, with 0.02 Å by 27."""
 
 
 def forces_by_differences(

@@ -358,7 +358,7 @@ def test_an_outlier_is_used_only_as_a_second_opinion_says(
 
 
 class LateStep:
-    """On the upper rung the tenth label lies 10 eV above its step; then `second` answers."""
+    """On the upper rung the fourteenth label lies 10 eV above its step; then `second` answers."""
 
     def __init__(self, second):
         self.victim: str | None = None
@@ -372,7 +372,7 @@ class LateStep:
         if order.is_second:
             return self._second(order, usual, wrong)
         self._labels += 1
-        if self._labels != 10:
+        if self._labels != 14:
             return usual
         self.victim = order.structure.structure_id
         return wrong

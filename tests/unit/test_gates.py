@@ -93,7 +93,7 @@ def test_an_outlier_is_far_off_by_the_committees_own_measure():
 
 def test_a_step_is_held_against_those_of_the_same_molecule():
     # Median 1, median absolute deviation 0.1: a spread of 0.148.
-    others = 1.0 + 0.1 * np.array([-2.0, -1.0, -1.0, -0.5, 0.0, 0.5, 1.0, 1.0, 2.0])
+    others = 1.0 + 0.1 * np.array([-2, -1, -1, -1, -1, -0.5, 0, 0.5, 1, 1, 1, 1, 2])
     for off, gates in ((1.1, set()), (-1.1, set()), (1.3, {"step"}), (-1.3, {"step"})):
         assert refused(steps=Steps(this_ev=1.0 + off, others_ev=others)) == gates
     far = Steps(this_ev=9.0, others_ev=others)
@@ -102,16 +102,16 @@ def test_a_step_is_held_against_those_of_the_same_molecule():
 
 
 def test_one_wild_step_among_the_others_hides_no_second_one():
-    others = np.array([0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 50.0])
+    others = np.array([0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.3, 0.4, 0.4, 0.5, 50.0])
     assert refused(steps=Steps(this_ev=50.0, others_ev=others)) == {"step"}
 
 
 def test_of_too_few_steps_and_of_equal_ones():
-    few = Steps(this_ev=9.0, others_ev=np.arange(7.0))
+    few = Steps(this_ev=9.0, others_ev=np.arange(11.0))
     assert few.deviation is None
     assert refused(steps=few) == set()
     # Equal steps have no spread: what two computations differ by is none of the label's faults.
-    same = Steps(this_ev=1.0 + 0.3 / KCAL_MOL_PER_EV, others_ev=np.ones(8))
+    same = Steps(this_ev=1.0 + 0.3 / KCAL_MOL_PER_EV, others_ev=np.ones(12))
     assert same.deviation == pytest.approx(6.0)
     assert refused(steps=same) == set()
 

@@ -134,7 +134,7 @@ def _expectation(store: StoreReader, rung: int, candidate: Candidate) -> Expecta
 def _steps(
     store: StoreReader, campaign: Campaign, rung: int, structure: Structure, label: Label
 ) -> Steps | None:
-    """Return the steps from the rung below; None on the first, and where it has no sound label."""
+    """Return the steps from the rung below; None where that has no label of the structure."""
     if rung == 0:
         return None
     below_id = find_level(campaign.rungs[rung - 1].level).level_id

@@ -1,6 +1,5 @@
 """Which molecule, at which geometry, by which potential or level of theory."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,11 +86,11 @@ def _by_level(name: Path, molecule: Molecule) -> Subject:
             f"there is no committee at {name}; as a level of theory: {error}"
         ) from error
     require_elements(level, engine, [molecule])
-    resources = Resources(threads=len(os.sched_getaffinity(0)))
     return Subject(
         molecule=molecule,
         structure=one_geometry(molecule, seed=_SEED),
-        committee=LevelPotential(level, engine(level, resources)),
+        # One thread: molecules for which this is affordable gain next to nothing by more.
+        committee=LevelPotential(level, engine(level, Resources())),
     )
 
 

@@ -6,7 +6,7 @@ refuses is kept but not trained on.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
@@ -14,13 +14,21 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from chemistry.records.label import Label
-from chemistry.records.structure import Structure
+from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
 
 _SAME_SOLUTION_KCAL_MOL = 0.05
 """Two SCFs of one geometry that differ by more have found different solutions: engines converge to
 1e-8 hartree, and their grids and fitted integrals are the same."""
 _SAME_FORCES_EV_ANGSTROM = 0.01
+
+_FEWEST_STEPS = 12
+"""Of fewer others a median absolute deviation says little, above all of the first, relaxed ones."""
+_SIGMA_PER_MAD = 1.4826
+"""Standard deviation over median absolute deviation, of a normal distribution."""
+
+DOUBTS = ("outlier", "step")
+"""Gates that ask for a second opinion: what they doubt may be right."""
 
 
 class Gates(BaseModel):
@@ -55,6 +63,12 @@ class Gates(BaseModel):
         gt=0,
         description="Error of the committee's prediction over what it expects (its disagreement "
         "and its held-out error, added in squares) that asks for a second opinion.",
+    )
+    step: float | None = Field(
+        8.0,
+        gt=0,
+        description="Distance of a label's step from the rung below to the median step of its "
+        "molecule, over the robust spread of these steps, that asks for a second opinion.",
     )
     second_share: float = Field(
         0.01, ge=0, le=1, description="Share of labels computed again, as a check of consistency."
@@ -97,6 +111,35 @@ class Expectation:
     error_ev: float
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Steps:
+    """How far labels of one molecule lie above those of the same structures on the rung below.
+
+    Attributes
+    ----------
+    this_ev : float
+        Of the label that is examined.
+    others_ev : (K,) float64
+        Of labels that passed.
+    """
+
+    this_ev: float
+    others_ev: FloatArray
+
+    @property
+    def deviation(self) -> float | None:
+        """Distance from the median of the others, over their spread; None of too few.
+
+        The spread is 1.4826 times their median absolute deviation, and no less than what two
+        computations of one number may differ by.
+        """
+        if len(self.others_ev) < _FEWEST_STEPS:
+            return None
+        median = float(np.median(self.others_ev))
+        spread = _SIGMA_PER_MAD * float(np.median(np.abs(self.others_ev - median)))
+        return abs(self.this_ev - median) / max(spread, _SAME_SOLUTION_KCAL_MOL / KCAL_MOL_PER_EV)
+
+
 def examine(
     structure: Structure,
     label: Label,
@@ -104,6 +147,7 @@ def examine(
     *,
     is_intact: bool = True,
     expected: Expectation | None = None,
+    steps: Steps | None = None,
 ) -> tuple[Finding, ...]:
     """Return what each gate that applies has found.
 
@@ -114,6 +158,8 @@ def examine(
         Whether the geometry has the molecule's bonds, and no others.
     expected : Expectation or None
         None where no committee had an opinion before the label was there.
+    steps : Steps or None
+        None where the rung below has no label of the structure.
     """
     found = [*_upper_bounds(structure, label, gates)]
     gap = label.diagnostics.get("gap_ev")
@@ -128,6 +174,8 @@ def examine(
         if spread > 0.0:
             off = abs(label.energy - expected.energy_ev) / spread
             found.append(_at_most("outlier", off, gates.outlier))
+    if gates.step is not None and steps is not None and (off_step := steps.deviation) is not None:
+        found.append(_at_most("step", off_step, gates.step))
     return tuple(found)
 
 
@@ -165,18 +213,22 @@ _SAID: dict[str, Callable[[Finding], str]] = {
         f"the energy is {f.value:.1f} times as far from the committee's as it expects "
         f"(limit {f.limit:g})"
     ),
+    "step": lambda f: (
+        f"its step from the rung below is {f.value:.1f} times the usual spread away from the "
+        f"molecule's others (limit {f.limit:g})"
+    ),
 }
 
 
-def refusal(findings: Iterable[Finding], *, except_for: str = "") -> str | None:
+def refusal(findings: Iterable[Finding], *, except_for: Collection[str] = ()) -> str | None:
     """Say in one sentence what was refused; None where nothing was."""
-    said = [_SAID[f.gate](f) for f in findings if f.refused and f.gate != except_for]
+    said = [_SAID[f.gate](f) for f in findings if f.refused and f.gate not in except_for]
     return "; ".join(said) or None
 
 
-def is_outlier(findings: Iterable[Finding]) -> bool:
-    """Whether the committee's opinion asks for a second computation."""
-    return any(f.gate == "outlier" and f.refused for f in findings)
+def is_doubted(findings: Iterable[Finding]) -> bool:
+    """Whether a gate asks for a second computation."""
+    return any(f.gate in DOUBTS and f.refused for f in findings)
 
 
 Verdict: TypeAlias = Literal["agrees", "first is lower", "second is lower", "contradicts"]

@@ -5,13 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chemistry.geometries.movements import internal_space
 from chemistry.records.potential import Potential, replicas_of
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import EV_PER_DALTON_ANGSTROM2_PER_FS2, PER_FS_PER_INVERSE_CM
-
-_LINEAR = 0.01
-"""A rotation whose mass-weighted size is below this share of the largest one turns the molecule
-about its own axis: it is linear within what a geometry optimiser leaves of a bend."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -70,24 +67,8 @@ def vibrations(hessian: FloatArray, positions: FloatArray, masses: FloatArray) -
     masses : (N,), Da
     """
     weights = np.repeat(np.sqrt(masses), 3)  # (3N,)
-    internal = _internal_space(positions, masses)  # (3N, V)
+    internal = internal_space(positions, masses)  # (3N, V)
     weighted = internal.T @ (hessian / np.outer(weights, weights)) @ internal
     curvatures, vectors = np.linalg.eigh(weighted)
     displacements = ((internal @ vectors) / weights[:, None]).T.reshape(-1, len(masses), 3)
     return Vibrations(curvatures=curvatures, displacements=displacements)
-
-
-def _internal_space(positions: FloatArray, masses: FloatArray) -> FloatArray:
-    """Return an orthonormal basis, (3N, V), of mass-weighted movements that are vibrations."""
-    roots = np.sqrt(masses)[:, None, None]  # (N, 1, 1)
-    centred = positions - masses @ positions / masses.sum()
-    axes = np.eye(3)
-    translations = roots * axes  # (N, 3, 3): atom, component, axis
-    rotations = roots * np.cross(axes[None], centred[:, None]).swapaxes(1, 2)
-    size = 3 * len(masses)
-    turned, lengths, _ = np.linalg.svd(rotations.reshape(size, 3), full_matrices=False)
-    turned = turned[:, lengths > max(_LINEAR * lengths[0], 1e-8)]
-    # Rotations about the centre of mass are orthogonal to translations.
-    external = np.hstack([translations.reshape(size, 3) / np.sqrt(masses.sum()), turned])
-    complete, _ = np.linalg.qr(external, mode="complete")
-    return np.asarray(complete[:, external.shape[1] :], dtype=np.float64)

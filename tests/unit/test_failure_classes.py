@@ -357,6 +357,57 @@ def test_an_outlier_is_used_only_as_a_second_opinion_says(
     assert [f.kind for f in listed(tmp_path)] == ([] if is_kept else ["suspect"])
 
 
+class LateStep:
+    """On the upper rung the fourteenth label lies 10 eV above its step; then `second` answers."""
+
+    def __init__(self, second):
+        self.victim: str | None = None
+        self._second = second
+        self._labels = 0
+
+    def __call__(self, order, usual):
+        if not isinstance(order, LabelOrder) or order.level.name != "hf/sto-3g":
+            return usual
+        wrong = replace(usual, energy=usual.energy + 10.0)
+        if order.is_second:
+            return self._second(order, usual, wrong)
+        self._labels += 1
+        if self._labels != 14:
+            return usual
+        self.victim = order.structure.structure_id
+        return wrong
+
+
+@pytest.mark.parametrize(
+    ("second", "is_kept", "said"),
+    [
+        (lambda order, right, wrong: wrong, True, "agrees"),
+        (lambda order, right, wrong: right, True, "second is lower (-230.61 kcal/mol)"),
+        (
+            lambda order, right, wrong: failed(order, "convergence"),
+            False,
+            "could not be had (convergence: Traceback\n  scripted convergence)",
+        ),
+    ],
+    ids=["agrees", "lower", "fails"],
+)
+def test_a_step_unlike_the_others_is_used_only_as_a_second_opinion_says(
+    tmp_path, second, is_kept, said
+):
+    lower = {"level": "gfn2-xtb", "initial_labels": 14, "budget": {"labels": 14}}
+    upper = {"level": "hf/sto-3g", "initial_labels": 14, "budget": {"labels": 14}}
+    trouble = LateStep(second)
+    workers, _ = launch(tmp_path, scripted_campaign(rungs=[lower, upper]), trouble)
+    assert [o.structure.structure_id for o in workers.orders if o.is_second] == [trouble.victim]
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        (opinion,) = store.unusable.second_opinions(LEVEL.level_id)
+        (row,) = [r for r in store.labels.history(trouble.victim) if r["level"] == "hf/sto-3g"]
+    assert opinion.said == said
+    assert (row["quarantine"] is None) == is_kept
+    if not is_kept:
+        assert "its step from the rung below is" in row["quarantine"]
+
+
 def test_a_share_of_labels_is_computed_again_and_both_agree(tmp_path):
     workers, _ = launch(tmp_path, scripted_campaign(gates={"second_share": 0.5}))
     second = [o.structure.structure_id for o in workers.orders if o.is_second]

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 from chemistry.gates import (
+    DOUBTS,
     Expectation,
     Finding,
     Gates,
+    Steps,
     compare,
     examine,
     findings_from_json,
     findings_to_json,
-    is_outlier,
+    is_doubted,
     refusal,
 )
 from chemistry.records.label import Label, Provenance
@@ -89,6 +91,31 @@ def test_an_outlier_is_far_off_by_the_committees_own_measure():
     assert refused(expected=Expectation(energy_ev=0.0, sigma_ev=0.0, error_ev=0.0)) == set()
 
 
+def test_a_step_is_held_against_those_of_the_same_molecule():
+    # Median 1, median absolute deviation 0.1: a spread of 0.148.
+    others = 1.0 + 0.1 * np.array([-2, -1, -1, -1, -1, -0.5, 0, 0.5, 1, 1, 1, 1, 2])
+    for off, gates in ((1.1, set()), (-1.1, set()), (1.3, {"step"}), (-1.3, {"step"})):
+        assert refused(steps=Steps(this_ev=1.0 + off, others_ev=others)) == gates
+    far = Steps(this_ev=9.0, others_ev=others)
+    assert far.deviation == pytest.approx(8.0 / (1.4826 * 0.1))
+    assert refused(steps=far, gates=Gates(step=None)) == set()
+
+
+def test_one_wild_step_among_the_others_hides_no_second_one():
+    others = np.array([0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 0.3, 0.3, 0.4, 0.4, 0.5, 50.0])
+    assert refused(steps=Steps(this_ev=50.0, others_ev=others)) == {"step"}
+
+
+def test_of_too_few_steps_and_of_equal_ones():
+    few = Steps(this_ev=9.0, others_ev=np.arange(11.0))
+    assert few.deviation is None
+    assert refused(steps=few) == set()
+    # Equal steps have no spread: what two computations differ by is none of the label's faults.
+    same = Steps(this_ev=1.0 + 0.3 / KCAL_MOL_PER_EV, others_ev=np.ones(12))
+    assert same.deviation == pytest.approx(6.0)
+    assert refused(steps=same) == set()
+
+
 def test_a_refusal_says_all_that_was_refused():
     findings = examine(
         WATER,
@@ -101,8 +128,8 @@ def test_a_refusal_says_all_that_was_refused():
         "the T1 diagnostic is 0.100 (limit 0.045); the orbital gap is 0.10 eV (at least 0.5); "
         "the energy is 100.0 times as far from the committee's as it expects (limit 8)"
     )
-    assert is_outlier(findings)
-    assert "committee" not in refusal(findings, except_for="outlier")
+    assert is_doubted(findings)
+    assert "committee" not in refusal(findings, except_for=DOUBTS)
     assert refusal(()) is None
     assert findings_from_json(findings_to_json(findings)) == findings
 

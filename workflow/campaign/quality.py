@@ -6,9 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chemistry.gates import Expectation, Finding, compare, examine, is_outlier, refusal
+from chemistry.gates import (
+    DOUBTS,
+    Expectation,
+    Finding,
+    Steps,
+    compare,
+    examine,
+    is_doubted,
+    refusal,
+)
 from chemistry.geometries.rdkit_bridge import geometry_rules
 from chemistry.records.label import Label, LabelFailure
+from chemistry.records.level import find_level
+from chemistry.records.structure import Structure
 from chemistry.units import KCAL_MOL_PER_EV
 from workflow.planning.keys import CheckKey, derive_seed
 from workflow.planning.records import Candidate
@@ -40,10 +51,10 @@ class Examined:
 
 
 def examine_label(store: StoreReader, campaign: Campaign, rung: int, label: Label) -> Examined:
-    """Judge a new label; an outlier is not used before a second opinion has come."""
+    """Judge a new label; a doubted one is not used before a second opinion has come."""
     findings = _findings(store, campaign, rung, label)
     quarantine = refusal(findings)
-    doubted = is_outlier(findings) and refusal(findings, except_for="outlier") is None
+    doubted = is_doubted(findings) and refusal(findings, except_for=DOUBTS) is None
     if doubted:
         quarantine = f"a second opinion is awaited, for {quarantine}"
     drawn = quarantine is None and _is_drawn(campaign, label)
@@ -57,9 +68,10 @@ def settle(
 ) -> Examined:
     """Say which of two labels of one structure is kept, and whether it is trained on.
 
-    Where the second one agrees the first is kept, however far from the committee's opinion: it is
-    the committee that errs, and this is what it learns from. Where they are different solutions the
-    lower one is the level's, by definition. An outlier that nothing confirms is not trained on.
+    Where the second one agrees the first is kept, however far from the committee's opinion or from
+    other steps: it is the committee that errs, and this is what it learns from. Where they are
+    different solutions the lower one is the level's, by definition. What is doubted and nothing
+    confirms is not trained on.
     """
     findings = _findings(store, campaign, rung, first)
     if isinstance(second, LabelFailure):
@@ -81,7 +93,7 @@ def settle(
     return Examined(
         label=kept,
         findings=findings,
-        quarantine=refusal(findings, except_for="outlier"),
+        quarantine=refusal(findings, except_for=DOUBTS),
         said=verdict if verdict == "agrees" else f"{verdict} ({difference:+.2f} kcal/mol)",
     )
 
@@ -101,6 +113,7 @@ def _findings(
         campaign.gates,
         is_intact=is_same and rules.faults(structure.positions[None]) == [None],
         expected=_expectation(store, rung, candidate),
+        steps=_steps(store, campaign, rung, structure, label),
     )
 
 
@@ -116,6 +129,20 @@ def _expectation(store: StoreReader, rung: int, candidate: Candidate) -> Expecta
         error_ev=(training.errors.energy_rmse_kcal_mol if training.errors else 0.0)
         / KCAL_MOL_PER_EV,
     )
+
+
+def _steps(
+    store: StoreReader, campaign: Campaign, rung: int, structure: Structure, label: Label
+) -> Steps | None:
+    """Return the steps from the rung below; None where that has no label of the structure."""
+    if rung == 0:
+        return None
+    below_id = find_level(campaign.rungs[rung - 1].level).level_id
+    below = store.labels.find(structure.structure_id, below_id)
+    if below is None:
+        return None
+    others = store.labels.steps(rung, structure, label.level_id, below_id)
+    return Steps(this_ev=label.energy - below.energy, others_ev=others)
 
 
 def _is_drawn(campaign: Campaign, label: Label) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workflow.cli.options import AsJSON, PotentialSource, echo_json
+from workflow.cli.options import AsJSON, echo_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+PotentialOrLevel = Annotated[
+    Path,
+    typer.Argument(
+        help="A checkpoint, a run folder for its newest, a folder with a published ensemble, or "
+        "a level of theory."
+    ),
+]
 MoleculeSource = Annotated[
     str, typer.Argument(help="A SMILES, or a .xyz, .sdf or .smi file of one molecule.")
 ]
@@ -30,7 +37,7 @@ MaxSteps = Annotated[int, typer.Option(min=1, help="Steps of a relaxation at mos
 
 @app.command()
 def relax(
-    potential: PotentialSource,
+    potential: PotentialOrLevel,
     molecule: MoleculeSource,
     max_force_ev_per_angstrom: MaxForce = 0.01,
     max_steps: MaxSteps = 300,
@@ -55,7 +62,7 @@ def relax(
 
 @app.command()
 def vibrations(
-    potential: PotentialSource,
+    potential: PotentialOrLevel,
     molecule: MoleculeSource,
     output: Output = None,
     as_json: AsJSON = False,
@@ -63,6 +70,8 @@ def vibrations(
     """Relax a molecule and compute its harmonic vibrations; writes a plot.
 
     Example: rung vibrations runs/demo CO
+
+    The same of a level of theory: rung vibrations "ccsd(t)/cc-pvtz" O
     """
     from workflow.use.plots import plot_vibrations
     from workflow.use.screens import vibrations_screen
@@ -82,7 +91,7 @@ def vibrations(
 
 @app.command()
 def torsion(
-    potential: PotentialSource,
+    potential: PotentialOrLevel,
     molecule: MoleculeSource,
     atoms: Annotated[
         tuple[int, int, int, int] | None,
@@ -123,7 +132,7 @@ def torsion(
 
 @app.command()
 def dynamics(
-    potential: PotentialSource,
+    potential: PotentialOrLevel,
     molecule: MoleculeSource,
     temperature_k: Annotated[float, typer.Option(min=0.1)] = 300.0,
     timestep_fs: Annotated[float, typer.Option(min=0.01, max=5)] = 0.5,
@@ -195,11 +204,11 @@ def _tell(
 ) -> None:
     from workflow.report.screen import new_console
     from workflow.use.screens import as_json as document
-    from workflow.use.screens import headline
+    from workflow.use.screens import headline, said_of
 
     if as_json:
         names = [str(path) for path in files]
-        echo_json({**document(result), "files": names})
+        echo_json({**said_of(subject), **document(result), "files": names})
         return
     console = new_console()
     console.print(headline(subject, what))

@@ -44,7 +44,9 @@ def plot_vibrations(found: VibrationsFound, path: Path, title: str) -> None:
             capsize=3,
             color=_COLOR,
         )
-        axes.set_xlabel("harmonic wavenumber, 1/cm (± standard deviation of the members)")
+        several = np.isfinite(found.sigma_per_cm).any()
+        spread = " (± standard deviation of the members)" if several else ""
+        axes.set_xlabel(f"harmonic wavenumber, 1/cm{spread}")
         axes.set_ylabel("mode")
 
 

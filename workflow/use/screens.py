@@ -35,14 +35,20 @@ def as_json(result: Any) -> Any:
     return result
 
 
+def said_of(subject: Subject) -> dict[str, Any]:
+    """Return what a result is of, for its JSON document."""
+    return {
+        "molecule": subject.molecule.name,
+        "level": subject.committee.level_name,
+        "members": subject.committee.n_members,
+    }
+
+
 def headline(subject: Subject, what: str) -> Text:
     """Return what was done with what."""
-    members = subject.committee.n_members
-    return Text(
-        f"{what} of {subject.molecule.name} by {members} members ({subject.committee.level_name}); "
-        "± is their standard deviation",
-        style="italic",
-    )
+    by, level = subject.committee.n_members, subject.committee.level_name
+    described = f"{by} members ({level}); ± is their standard deviation" if by > 1 else level
+    return Text(f"{what} of {subject.molecule.name} by {described}", style="italic")
 
 
 def relaxation_screen(found: Relaxation) -> RenderableType:
@@ -114,10 +120,10 @@ def dynamics_screen(trajectory: Trajectory) -> RenderableType:
         f"time        {trajectory.times_fs[-1]:g} fs, {len(trajectory.times_fs)} frames\n"
         f"temperature {trajectory.temperatures_k[half:].mean():.0f} K over the second half\n"
         f"energy      total energy moved by {np.ptp(trajectory.total_kcal_mol):.2f} kcal/mol\n"
-        f"rho         {np.median(trajectory.rho_kcal_mol):.3f} kcal/mol/√atoms in the median, "
-        f"{trajectory.rho_kcal_mol.max():.3f} at most"
+        f"rho         {_pm(float(np.median(trajectory.rho_kcal_mol)), 3)} kcal/mol/√atoms in the "
+        f"median, {_pm(float(trajectory.rho_kcal_mol.max()), 3)} at most"
     )
 
 
-def _pm(value: float) -> str:
-    return f"{value:.2f}" if np.isfinite(value) else "-"
+def _pm(value: float, digits: int = 2) -> str:
+    return f"{value:.{digits}f}" if np.isfinite(value) else "-"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chemistry.engines.level_potential import LevelPotential
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.modes import vibrations
 from chemistry.units import EV_PER_KCAL_MOL, HBAR_EV_FS, PER_FS_PER_INVERSE_CM
@@ -45,7 +46,7 @@ def vibrations_of(subject: Subject) -> VibrationsFound:
         subject, max_force_ev_per_angstrom=_MAX_FORCE_EV_PER_ANGSTROM, max_steps=_MAX_STEPS
     )
     minimum = relaxation.structure
-    hessians = _member_hessians(subject.committee, minimum)
+    hessians = _hessians(subject.committee, minimum)
     mean = _wavenumbers(hessians.mean(axis=0), minimum)
     members = np.array([_wavenumbers(hessian, minimum) for hessian in hessians])  # (M, V)
     zero_points = _zero_point_kcal_mol(members)
@@ -59,7 +60,13 @@ def vibrations_of(subject: Subject) -> VibrationsFound:
     )
 
 
-def _member_hessians(committee: Committee, structure: Structure) -> FloatArray:
+def _hessians(committee: Committee | LevelPotential, structure: Structure) -> FloatArray:
+    """Return the Hessian of each member, (M, 3N, 3N) eV/Å²."""
+    found = committee.hessian(structure) if isinstance(committee, LevelPotential) else None
+    return _member_hessians(committee, structure) if found is None else found[None]
+
+
+def _member_hessians(committee: Committee | LevelPotential, structure: Structure) -> FloatArray:
     """Return each member's Hessian, (M, 3N, 3N) eV/Å², by central differences of its forces."""
     size = 3 * len(structure)
     steps = _STEP_ANGSTROM * np.eye(size).reshape(size, -1, 3)

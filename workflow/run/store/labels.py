@@ -12,7 +12,7 @@ import numpy as np
 from chemistry.gates import Finding, findings_to_json
 from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import LevelOfTheory
-from chemistry.records.structure import FloatArray
+from chemistry.records.structure import FloatArray, Structure
 from workflow.planning.cost import CostMoments, n_electrons
 from workflow.planning.records import Purpose
 from workflow.run.store import rows
@@ -23,6 +23,7 @@ from workflow.run.store.tasks import insert_task
 from workflow.work.results import Cost
 
 _TRAINED_ON = "purpose != 'held_out'"
+_MOST_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,29 @@ class LabelReader:
             "SELECT * FROM labels WHERE structure_id = ? AND level_id = ?", structure_id, level_id
         )
         return None if row is None else rows.label_from(row)
+
+    def steps(self, rung: int, structure: Structure, level_id: str, below_id: str) -> FloatArray:
+        """Return how far labels of a rung lie above those of another level, (K,) eV.
+
+        Of the other structures of the molecule whose labels passed the quality gates; of many,
+        some.
+        """
+        found = self.database.all(
+            "SELECT here.energy - below.energy FROM candidates INDEXED BY candidates_by_status"
+            " JOIN labels AS here ON here.structure_id = candidates.structure_id"
+            "  AND here.level_id = ?4"
+            " JOIN labels AS below ON below.structure_id = candidates.structure_id"
+            "  AND below.level_id = ?5 AND below.quarantine IS NULL"
+            " WHERE rung = ?1 AND status = 'labelled' AND candidates.molecule_id = ?2"
+            "  AND candidates.structure_id != ?3 LIMIT ?6",
+            rung,
+            structure.molecule_id,
+            structure.structure_id,
+            level_id,
+            below_id,
+            _MOST_STEPS,
+        )
+        return np.array([row[0] for row in found], dtype=np.float64)
 
     def history(self, structure_id: str) -> list[dict[str, Any]]:
         """Return all labels and failures of a structure, by level; energy in eV, None of failures.

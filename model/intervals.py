@@ -68,6 +68,11 @@ class Intervals:
     unseen: IntervalFactors | None
     level: float = LEVEL
 
+    @property
+    def percent(self) -> str:
+        """The level as people write it: "90 %"."""
+        return f"{100 * self.level:g} %"
+
     def of_molecule(self, molecule_id: str | None) -> IntervalFactors | None:
         """Return the factors for a molecule; one that is not named counts as unseen."""
         return self.known if molecule_id in self.molecules else self.unseen
@@ -104,6 +109,46 @@ class Scores:
             relative_energy=conformal_factor(self.relative_energy),
             force=conformal_factor(self.force),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coverage:
+    """The share of structures whose error their intervals hold, each group with the same weight.
+
+    Attributes
+    ----------
+    n_groups : int
+    energy, relative_energy, force : float or None
+        None where there is no factor, or nothing to hold it against.
+    """
+
+    n_groups: int
+    energy: float | None
+    relative_energy: float | None
+    force: float | None
+
+
+def coverage(scores: Scores, factors: IntervalFactors | None) -> Coverage | None:
+    """Return how often factors hold on scores that they were not taken from; None without any."""
+    if factors is None or not scores.energy:
+        return None
+    return Coverage(
+        n_groups=len(scores.energy),
+        energy=_covered(scores.energy, factors.energy),
+        relative_energy=_covered(scores.relative_energy, factors.relative_energy),
+        force=_covered(scores.force, factors.force),
+    )
+
+
+def half_width(deviation: FloatArray | float, factor: float | None) -> Any:
+    """Return half the width of an interval, in the unit of the deviation; NaN where it is open."""
+    return deviation * (float("nan") if factor is None else factor)
+
+
+def _covered(groups: Sequence[FloatArray], factor: float | None) -> float | None:
+    if factor is None or not groups:
+        return None
+    return float(np.mean([(group <= factor).mean() for group in groups]))
 
 
 def conformal_factor(groups: Sequence[FloatArray], level: float = LEVEL) -> float | None:

@@ -1,7 +1,7 @@
 """Committees that have not seen some of the molecules, for what their errors there are."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chemistry.records.label import LabelledStructure
@@ -26,18 +26,37 @@ class Step:
     way: str | None
 
 
-def left_out_scores(
-    steps: Sequence[Step],
-    *,
-    folds: int,
-    on_training: Callable[[int, int], None] = lambda _fold, _rung: None,
-) -> list[Scores]:
-    """Train committees without a part of the molecules and score them on that part.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LeftOut:
+    """A committee, and the structures whose molecules neither it nor those below it have seen.
+
+    Attributes
+    ----------
+    fold, rung : int
+        Counted from 0.
+    committee : Committee
+    learned, left_out : sequence of LabelledStructure
+    """
+
+    fold: int
+    rung: int
+    committee: Committee
+    learned: Sequence[LabelledStructure]
+    left_out: Sequence[LabelledStructure]
+
+    def scores(self) -> Scores:
+        """Return the scores of what was left out, one group a molecule."""
+        predictions = self.committee.predict([row.structure for row in self.left_out])
+        return scores_by_molecule(self.left_out, predictions)
+
+
+def leave_molecules_out(steps: Sequence[Step], *, folds: int) -> Iterator[LeftOut]:
+    """Train committees without a part of the molecules, for one part after the other.
 
     All rungs leave the same molecules out, so that what climbs has not seen them on the way
     either: Barber et al., doi:10.1214/20-AOS1965, with molecules for structures, and the mean of
     each committee for all of them. A molecule with an element that no other part has is not
-    scored: nothing can be learned of it.
+    judged: nothing can be learned of it.
 
     Parameters
     ----------
@@ -45,41 +64,36 @@ def left_out_scores(
         From the lowest rung up.
     folds : int
         Parts that the molecules are dealt into, at most one each.
-    on_training : callable
-        Called with the fold and the rung, counted from 0, before each training.
-
-    Returns
-    -------
-    list of Scores
-        Of each step, one group a molecule.
     """
     molecules = {row.structure.molecule_id for step in steps for row in step.request.data}
     folds = min(folds, len(molecules))
     fold_of = {m: i % folds for i, m in enumerate(sorted(molecules, key=_shuffled))}
-    scores = [Scores(energy=(), relative_energy=(), force=()) for _ in steps]
     for fold in range(folds):
         committee: Committee | None = None
         for rung, step in enumerate(steps):
-            on_training(fold, rung)
             data = step.request.data
             learned = [row for row in data if fold_of[row.structure.molecule_id] != fold]
             left_out = [row for row in data if fold_of[row.structure.molecule_id] == fold]
             if not learned:
                 break
-            committee = _trained(
-                replace(step, request=replace(step.request, data=learned)), committee
+            committee = _trained(step, learned, committee)
+            yield LeftOut(
+                fold=fold,
+                rung=rung,
+                committee=committee,
+                learned=learned,
+                left_out=_of_known_elements(left_out, learned),
             )
-            judged = _of_known_elements(left_out, learned)
-            predictions = committee.predict([row.structure for row in judged])
-            scores[rung] += scores_by_molecule(judged, predictions)
-    return scores
 
 
-def _trained(step: Step, below: Committee | None) -> Committee:
-    architecture = find_architecture(step.request.settings.architecture)
+def _trained(
+    step: Step, learned: Sequence[LabelledStructure], below: Committee | None
+) -> Committee:
+    request = replace(step.request, data=learned)
+    architecture = find_architecture(request.settings.architecture)
     if step.way is None or below is None:
-        return architecture.train(step.request).committee
-    return architecture.climb(step.request, below, step.way).committee
+        return architecture.train(request).committee
+    return architecture.climb(request, below, step.way).committee
 
 
 def _of_known_elements(

@@ -1,16 +1,18 @@
 """Leaving molecules out: nothing is scored by a committee that has seen its molecule."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from model_examples import ELEMENTS, LEVEL, cluster, toy_label
-from toy_architecture import Springs, ToyCommittee, ToySettings
+from toy_architecture import Springs, ToySettings
 
 from chemistry.records.level import find_level
 from chemistry.records.structure import Structure
 from model.architectures import ARCHITECTURES, find_architecture
-from model.left_out import Step, left_out_scores
+from model.intervals import Scores
+from model.left_out import Step, leave_molecules_out
 from model.protocol import TrainingRequest
 
 GOLD = find_level("hf/sto-3g")
@@ -68,33 +70,35 @@ def step(data, level=LEVEL, way=None):
     return Step(request=request, way=way)
 
 
-def test_each_molecule_is_scored_once_on_each_rung_by_what_never_saw_it(monkeypatch):
-    judged = []
-    predict = ToyCommittee.predict
+def scores_of(steps, folds):
+    scores = [Scores(energy=(), relative_energy=(), force=()) for _ in steps]
+    for found in leave_molecules_out(steps, folds=folds):
+        scores[found.rung] += found.scores()
+    return scores
 
-    def noting(self, structures):
-        if "seen" in self.record:
-            judged.append((self.level_name, self.record["seen"], structures))
-        return predict(self, structures)
 
-    monkeypatch.setattr(ToyCommittee, "predict", noting)
+def test_each_molecule_is_judged_once_on_each_rung_by_what_never_saw_it():
     steps = [step(rows(7, 4)), step(rows(6, 3, GOLD), GOLD, "correct")]
-    calls = []
-    cheap, gold = left_out_scores(steps, folds=3, on_training=lambda *call: calls.append(call))
-    assert calls == [(fold, rung) for fold in range(3) for rung in range(2)]
-    assert sorted(len(group) for group in cheap.energy) == [4] * 7
-    assert sorted(len(group) for group in gold.energy) == [3] * 6
-    assert len(gold.relative_energy) == 6
-    for level_name, seen, structures in judged:
-        if level_name in (LEVEL.name, GOLD.name) and len(structures) > 0:
-            assert not seen & {s.molecule_id for s in structures}, "a molecule judged itself"
+    found = list(leave_molecules_out(steps, folds=3))
+    assert [(one.fold, one.rung) for one in found] == [(f, r) for f in range(3) for r in range(2)]
+    judged = Counter()
+    for one in found:
+        molecules = {row.structure.molecule_id for row in one.left_out}
+        assert molecules
+        assert not molecules & one.committee.record["seen"]
+        judged.update((one.rung, molecule) for molecule in molecules)
+    assert set(judged.values()) == {1}
+    assert len(judged) == 7 + 6
     on_gold = [before for level, _, before in SEEN if level == GOLD.name]
-    assert on_gold
-    assert all(before for before in on_gold)  # it climbed from what its own fold had learned
+    assert len(on_gold) == 3
+    assert all(before for before in on_gold)  # it climbed from what its own part had learned
+    cheap, gold = scores_of(steps, 3)
+    assert sorted(len(group) for group in cheap.energy) == [4] * 7
+    assert sorted(len(group) for group in gold.relative_energy) == [2] * 6
 
 
 def test_more_parts_than_molecules_leave_one_out_at_a_time():
-    [scores] = left_out_scores([step(rows(4, 2))], folds=10)
+    [scores] = scores_of([step(rows(4, 2))], 10)
     assert len(SEEN) == 4
     assert all(len(learned) == 3 for _, learned, _ in SEEN)
     assert len(scores.energy) == 4
@@ -102,10 +106,10 @@ def test_more_parts_than_molecules_leave_one_out_at_a_time():
 
 def test_an_element_that_only_one_part_has_is_not_scored():
     data = rows(6, 2, first=(6, 1, 1, 8, 1))
-    [scores] = left_out_scores([step(data)], folds=3)
+    [scores] = scores_of([step(data)], 3)
     assert len(scores.energy) == 5
 
 
 def test_a_single_molecule_leaves_nothing_to_learn_from():
-    [scores] = left_out_scores([step(rows(1, 4))], folds=5)
+    [scores] = scores_of([step(rows(1, 4))], 5)
     assert scores.factors() is None

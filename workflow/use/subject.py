@@ -10,6 +10,7 @@ from chemistry.readers.molecules import READERS, molecule_from_line, read_molecu
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
 from model import Committee, CommitteeCalculator
+from model.intervals import IntervalFactors, Intervals, intervals_of
 from workflow.run.potential import read_potential
 from workflow.settings.molecules import one_geometry
 
@@ -32,11 +33,22 @@ class Subject:
     structure: Structure
     committee: Committee
 
+    @property
+    def intervals(self) -> Intervals | None:
+        """What is known of the committee's error bars; None for one that was never calibrated."""
+        return intervals_of(self.committee.record)
+
+    @property
+    def factors(self) -> IntervalFactors:
+        """Half-widths of this molecule's intervals over the members' standard deviations."""
+        found = self.intervals and self.intervals.of_molecule(self.molecule.molecule_id)
+        return found or IntervalFactors(n_groups=0, energy=None, relative_energy=None, force=None)
+
     def atoms(self, structure: Structure | None = None) -> Atoms:
         """Return the molecule with the committee as its calculator."""
         at = structure or self.structure
         atoms = Atoms(numbers=at.atomic_numbers, positions=at.positions)
-        atoms.calc = CommitteeCalculator(self.committee)
+        atoms.calc = CommitteeCalculator(self.committee, molecule_id=self.molecule.molecule_id)
         return atoms
 
 

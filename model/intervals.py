@@ -12,7 +12,7 @@ scores: Papadopoulos et al., doi:10.1613/jair.3198).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from chemistry.records.structure import FloatArray
 
 LEVEL = 0.9
 """The share of structures whose error an interval shall hold."""
+
+Source: TypeAlias = Literal["held-out structures", "held-out molecules", "molecules left out"]
 
 FEWEST_GROUPS = 9
 """With fewer groups no factor is known to hold so often: LEVEL / (1 - LEVEL)."""
@@ -34,7 +36,9 @@ class IntervalFactors:
     Attributes
     ----------
     n_groups : int
-        Of structures (known molecules) or molecules (unseen ones) whose errors gave the factors.
+        How many structures or molecules gave the factors.
+    source : "held-out structures", "held-out molecules" or "molecules left out"
+        Which they are.
     energy, relative_energy, force : float or None
         Of total energies, of energies above the molecule's lowest structure, and of an atom's force
         (the length of the error's vector); None where too few groups, or members that agree where
@@ -42,9 +46,16 @@ class IntervalFactors:
     """
 
     n_groups: int
+    source: Source
     energy: float | None
     relative_energy: float | None
     force: float | None
+
+
+NO_FACTORS = IntervalFactors(
+    n_groups=0, source="held-out structures", energy=None, relative_energy=None, force=None
+)
+"""Of a molecule for which nobody has measured any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +110,13 @@ class Scores:
             force=[*self.force, *other.force],
         )
 
-    def factors(self) -> IntervalFactors | None:
+    def factors(self, source: Source) -> IntervalFactors | None:
         """Return the factors that these scores support; None without a group."""
         if not self.energy:
             return None
         return IntervalFactors(
             n_groups=len(self.energy),
+            source=source,
             energy=conformal_factor(self.energy),
             relative_energy=conformal_factor(self.relative_energy),
             force=conformal_factor(self.force),
@@ -138,6 +150,28 @@ def coverage(scores: Scores, factors: IntervalFactors | None) -> Coverage | None
         relative_energy=_covered(scores.relative_energy, factors.relative_energy),
         force=_covered(scores.force, factors.force),
     )
+
+
+def cross_coverage(scores: Scores) -> Coverage | None:
+    """Return how often each group is held by the factors of the others; None without a group."""
+    if not scores.energy:
+        return None
+    return Coverage(
+        n_groups=len(scores.energy),
+        energy=_cross_covered(scores.energy),
+        relative_energy=_cross_covered(scores.relative_energy),
+        force=_cross_covered(scores.force),
+    )
+
+
+def _cross_covered(groups: Sequence[FloatArray]) -> float | None:
+    shares = []
+    for row, group in enumerate(groups):
+        factor = conformal_factor([*groups[:row], *groups[row + 1 :]])
+        if factor is None:
+            return None
+        shares.append((group <= factor).mean())
+    return float(np.mean(shares)) if shares else None
 
 
 def half_width(deviation: FloatArray | float, factor: float | None) -> Any:
@@ -256,9 +290,15 @@ def held_out_intervals(
     unseen = [pair for pair in pairs if pair[0].structure.molecule_id not in molecules]
     return Intervals(
         molecules=tuple(sorted(molecules)),
-        known=scores_by_structure([r for r, _ in known], [p for _, p in known]).factors(),
-        unseen=scores_by_molecule([r for r, _ in unseen], [p for _, p in unseen]).factors(),
+        known=scores_by_structure(*_columns(known)).factors("held-out structures"),
+        unseen=scores_by_molecule(*_columns(unseen)).factors("held-out molecules"),
     )
+
+
+def _columns(
+    pairs: Sequence[tuple[LabelledStructure, Prediction]],
+) -> tuple[list[LabelledStructure], list[Prediction]]:
+    return [row for row, _ in pairs], [prediction for _, prediction in pairs]
 
 
 def intervals_of(record: Mapping[str, Any]) -> Intervals | None:

@@ -19,6 +19,8 @@ from model.intervals import (
     scores_by_structure,
 )
 
+STRUCTURES = "held-out structures"
+
 
 def predictions(data, energy_errors_ev, sigmas_ev, *, force_errors_ev=0.0):
     """Two members around a mean that is wrong by that much."""
@@ -110,16 +112,16 @@ def test_labels_without_forces_and_lone_structures_say_what_they_can():
     assert len(found.energy) == 1
     assert not found.relative_energy
     assert not found.force
-    factors = found.factors()
+    factors = found.factors(STRUCTURES)
     assert factors.n_groups == 1
     assert (factors.energy, factors.relative_energy, factors.force) == (None, None, None)
 
 
 def test_members_that_agree_where_they_are_wrong_leave_it_open():
     data = toy_data(40)
-    wrong = scores_by_structure(data, predictions(data, [0.1] * 40, [0.0] * 40)).factors()
+    wrong = scores_by_structure(data, predictions(data, [0.1] * 40, [0.0] * 40)).factors(STRUCTURES)
     assert wrong.energy is None
-    right = scores_by_structure(data, predictions(data, [0.0] * 40, [0.0] * 40)).factors()
+    right = scores_by_structure(data, predictions(data, [0.0] * 40, [0.0] * 40)).factors(STRUCTURES)
     assert right.energy == pytest.approx(0)
 
 

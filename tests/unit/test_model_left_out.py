@@ -112,4 +112,4 @@ def test_an_element_that_only_one_part_has_is_not_scored():
 
 def test_a_single_molecule_leaves_nothing_to_learn_from():
     [scores] = scores_of([step(rows(1, 4))], 5)
-    assert scores.factors() is None
+    assert scores.factors("molecules left out") is None

@@ -149,7 +149,7 @@ def _kept(rung: _Rung, scores: Scores) -> RungIntervals:
             f"{rung.checkpoint} has no held-out labels to be calibrated on: give the campaign "
             "held_out.structures and launch it again"
         )
-    unseen = scores.factors()
+    unseen = scores.factors("molecules left out")
     intervals = replace(found, unseen=unseen)
     rung.committee.calibrated(replace(calibration, intervals=intervals)).save(rung.checkpoint)
     others = [

@@ -53,7 +53,7 @@ def error_bar(subject: Subject) -> str:
     if subject.molecule.molecule_id in intervals.molecules:
         if factors.relative_energy is None:
             return "their standard deviation: too few structures were held out for an interval"
-        return f"half a {intervals.percent} interval, from {factors.n_groups} held-out structures"
+        return f"half a {intervals.percent} interval, from {factors.n_groups} {factors.source}"
     if factors.relative_energy is None:
         return (
             "their standard deviation: it has not learned this molecule, errors may be much "
@@ -61,7 +61,7 @@ def error_bar(subject: Subject) -> str:
         )
     return (
         f"half a {intervals.percent} interval for molecules that it has not learned, from "
-        f"{factors.n_groups} of them"
+        f"{factors.n_groups} {factors.source}"
     )
 
 

@@ -10,7 +10,7 @@ from chemistry.readers.molecules import READERS, molecule_from_line, read_molecu
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
 from model import Committee, CommitteeCalculator
-from model.intervals import IntervalFactors, Intervals, intervals_of
+from model.intervals import NO_FACTORS, IntervalFactors, Intervals, intervals_of
 from workflow.run.potential import read_potential
 from workflow.settings.molecules import one_geometry
 
@@ -42,7 +42,7 @@ class Subject:
     def factors(self) -> IntervalFactors:
         """Half-widths of this molecule's intervals over the members' standard deviations."""
         found = self.intervals and self.intervals.of_molecule(self.molecule.molecule_id)
-        return found or IntervalFactors(n_groups=0, energy=None, relative_energy=None, force=None)
+        return found or NO_FACTORS
 
     def atoms(self, structure: Structure | None = None) -> Atoms:
         """Return the molecule with the committee as its calculator."""

@@ -50,13 +50,8 @@ from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.calibration import calibrate
-from model.intervals import (
-    LEVEL,
-    Scores,
-    conformal_factor,
-    force_deviations,
-    held_out_intervals,
-)
+from model.conformal import Scores, conformal_factor, force_deviations, held_out_intervals
+from model.intervals import LEVEL
 from model.left_out import Step, leave_molecules_out
 from model.protocol import Committee
 from model.settings import TrainingSettings

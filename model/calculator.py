@@ -9,7 +9,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
 from model.committees import load_committee
-from model.intervals import force_deviations, half_width, intervals_of
+from model.conformal import force_deviations
+from model.intervals import half_width, intervals_of
 from model.protocol import Committee
 
 

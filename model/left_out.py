@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from chemistry.records.label import LabelledStructure
 from model.architectures import find_architecture
-from model.intervals import Scores, scores_by_molecule
+from model.conformal import Scores, scores_by_molecule
 from model.protocol import Committee, TrainingRequest
 
 

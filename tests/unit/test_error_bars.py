@@ -13,7 +13,8 @@ from model_examples import LEVEL, committee, toy_data
 from chemistry.readers.molecules import molecule_from_smiles
 from model import CommitteeCalculator
 from model.calibration import calibrate
-from model.intervals import IntervalFactors, Intervals, held_out_intervals
+from model.conformal import held_out_intervals
+from model.intervals import IntervalFactors, Intervals
 from workflow.datasets.evaluate import evaluate_potential, evaluation_screen
 from workflow.report.page.records import Predicted
 from workflow.report.page.sections.intervals import intervals as section
@@ -94,7 +95,7 @@ def test_a_relaxation_has_the_interval_of_what_it_gains():
 @pytest.mark.parametrize(
     ("potential", "said"),
     [
-        (committee(), "standard deviation: this potential was not calibrated"),
+        (committee(), "standard deviation: this potential has no intervals"),
         (calibrated(molecules=[WATER.molecule_id]), "90 % interval, from 30 held-out structures"),
         (calibrated(), "that it has not learned, from 12 molecules left out"),
         (calibrated(unseen=None), "has not learned this molecule, errors may be much larger"),

@@ -9,15 +9,13 @@ from model_examples import toy_data
 
 from chemistry.records.potential import Prediction
 from model.calibration import calibrate
-from model.intervals import (
-    FEWEST_GROUPS,
+from model.conformal import (
     conformal_factor,
     held_out_intervals,
-    intervals_from_json,
-    intervals_of,
     scores_by_molecule,
     scores_by_structure,
 )
+from model.intervals import FEWEST_GROUPS, intervals_from_json, intervals_of
 
 STRUCTURES = "held-out structures"
 

@@ -11,7 +11,7 @@ from toy_architecture import Springs, ToySettings
 from chemistry.records.level import find_level
 from chemistry.records.structure import Structure
 from model.architectures import ARCHITECTURES, find_architecture
-from model.intervals import Scores
+from model.conformal import Scores
 from model.left_out import Step, leave_molecules_out
 from model.protocol import TrainingRequest
 

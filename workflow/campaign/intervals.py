@@ -14,16 +14,8 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.level import find_level
 from model import Committee, TrainingRequest, load_committee
 from model.calibration import calibrate
-from model.intervals import (
-    FEWEST_GROUPS,
-    LEVEL,
-    Coverage,
-    IntervalFactors,
-    Scores,
-    coverage,
-    held_out_intervals,
-    scores_by_molecule,
-)
+from model.conformal import Coverage, Scores, coverage, held_out_intervals, scores_by_molecule
+from model.intervals import FEWEST_GROUPS, LEVEL, IntervalFactors
 from model.left_out import LeftOut, Step, leave_molecules_out
 from workflow.planning.keys import derive_seed
 from workflow.run.folder import RunFolder
@@ -131,6 +123,12 @@ def _read(folder: RunFolder, members: int | None) -> list[_Rung]:
             )
     if not rungs:
         raise InputError(f"{folder.path} has no trained committee yet: `rung launch` trains one")
+    for rung in rungs:
+        if not rung.held_out:
+            raise InputError(
+                f"{rung.checkpoint} has no held-out labels to be calibrated on: give the campaign "
+                "held_out.structures and launch it again"
+            )
     return rungs
 
 
@@ -144,11 +142,8 @@ def _kept(rung: _Rung, scores: Scores) -> RungIntervals:
     predictions = rung.committee.predict([row.structure for row in held_out])
     calibration = calibrate(held_out, predictions)
     found = held_out_intervals(learned, held_out, predictions)
-    if calibration is None or found is None:
-        raise InputError(
-            f"{rung.checkpoint} has no held-out labels to be calibrated on: give the campaign "
-            "held_out.structures and launch it again"
-        )
+    assert calibration is not None, "there are held-out labels and several members"
+    assert found is not None, "likewise"
     unseen = scores.factors("molecules left out")
     intervals = replace(found, unseen=unseen)
     rung.committee.calibrated(replace(calibration, intervals=intervals)).save(rung.checkpoint)

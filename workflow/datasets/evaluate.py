@@ -12,8 +12,9 @@ from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import hill_formula
+from model.conformal import Coverage, coverage, scores_by_molecule
 from model.evaluation import Errors, MoleculeErrors, errors_of
-from model.intervals import Coverage, coverage, intervals_of, scores_by_molecule
+from model.intervals import intervals_of
 from workflow.datasets.layouts import read_labels
 from workflow.datasets.layouts.base import FileLabel, Reading, Stated
 from workflow.run.potential import read_potential

@@ -49,7 +49,7 @@ def error_bar(subject: Subject) -> str:
     """Say what the error bars of a molecule are, and where they come from."""
     intervals, factors = subject.intervals, subject.factors
     if intervals is None:
-        return "their standard deviation: this potential was not calibrated, errors may be larger"
+        return "their standard deviation: this potential has no intervals, errors may be larger"
     if subject.molecule.molecule_id in intervals.molecules:
         if factors.relative_energy is None:
             return "their standard deviation: too few structures were held out for an interval"
@@ -90,8 +90,9 @@ def vibrations_screen(found: VibrationsFound) -> RenderableType:
     zero_point_error = _known(found.zero_point_interval_kcal_mol, found.zero_point_sigma_kcal_mol)
     zero_point = f"zero point  {found.zero_point_kcal_mol:.2f} ± {_pm(zero_point_error)} kcal/mol"
     lines: list[RenderableType] = [relaxation_screen(found.relaxation), table, Text(zero_point)]
-    if np.isnan(found.interval_per_cm).all():
-        lines.append(Text("± of wavenumbers and zero point is the members' standard deviation"))
+    by_forces = np.isfinite(found.interval_per_cm).all()
+    error = "standard deviation" + (" times the factor of forces" if by_forces else "")
+    lines.append(Text(f"± of wavenumbers and zero point: {error}"))
     n_imaginary = int((found.wavenumbers_per_cm < 0).sum())
     if n_imaginary:
         lines.append(Text(f"{n_imaginary} imaginary: this is not a minimum", style="yellow"))

@@ -20,9 +20,9 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
 from model import Committee, TrainingRequest, climb, find_architecture, load_committee
+from model.conformal import held_out_intervals
 from model.evaluation import Errors, errors_of
 from model.history import TrainingHistory
-from model.intervals import held_out_intervals
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,

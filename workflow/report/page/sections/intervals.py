@@ -1,17 +1,14 @@
 """Error bars: what makes them of disagreements, and how often they hold."""
 
-from model.intervals import (
-    FEWEST_GROUPS,
-    LEVEL,
+from model.conformal import (
     Coverage,
-    IntervalFactors,
-    Intervals,
     Scores,
     coverage,
     cross_coverage,
     scores_by_molecule,
     scores_by_structure,
 )
+from model.intervals import FEWEST_GROUPS, LEVEL, IntervalFactors, Intervals
 from workflow.report.page.records import Predicted, RungReport, RunReport
 from workflow.report.page.section import Section, Table
 

@@ -9,6 +9,8 @@ from ase.calculators.calculator import Calculator, all_changes
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
 from model.committees import load_committee
+from model.conformal import force_deviations
+from model.intervals import half_width, intervals_of
 from model.protocol import Committee
 
 
@@ -16,7 +18,17 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     """Mean energy and forces of a committee, for ASE.
 
     `results` also holds the disagreement: `energy_sigma` (eV), `rho_kcal_mol` (the sample standard
-    deviation over sqrt(N)) and `force_sigma_kcal_mol_angstrom` (of the worst atom).
+    deviation over sqrt(N)) and `force_sigma_kcal_mol_angstrom` (of the worst atom); and, where the
+    checkpoint knows them, half the widths of intervals that hold nine of ten errors
+    (`model.intervals`): `energy_interval` (eV), and `force_interval` (N,) eV/Å, how far the vector
+    of each atom's force may be off.
+
+    Parameters
+    ----------
+    committee : Committee, or path of a checkpoint
+    molecule_id : str or None
+        Which molecule it is, where that is known; else it counts as one never seen, whose
+        intervals are wider.
 
     Examples
     --------
@@ -27,11 +39,15 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
 
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
 
-    def __init__(self, committee: Committee | str | Path, **kwargs: Any) -> None:
+    def __init__(
+        self, committee: Committee | str | Path, *, molecule_id: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.committee = (
             load_committee(Path(committee)) if isinstance(committee, str | Path) else committee
         )
+        intervals = intervals_of(self.committee.record)
+        self._factors = None if intervals is None else intervals.of_molecule(molecule_id)
 
     def calculate(
         self,
@@ -53,8 +69,14 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             "forces": prediction.forces,
         }
         if self.committee.n_members > 1:
+            sigma = float(prediction.member_energies.std(ddof=1))
             self.results |= {
-                "energy_sigma": float(prediction.member_energies.std(ddof=1)),
+                "energy_sigma": sigma,
                 "rho_kcal_mol": prediction.rho_kcal_mol,
                 "force_sigma_kcal_mol_angstrom": prediction.force_sigma_kcal_mol_angstrom,
             }
+            if self._factors is not None and self._factors.energy is not None:
+                self.results["energy_interval"] = half_width(sigma, self._factors.energy)
+            if self._factors is not None and self._factors.force is not None:
+                deviations = force_deviations(prediction.member_forces)
+                self.results["force_interval"] = half_width(deviations, self._factors.force)

@@ -14,6 +14,7 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Prediction
 from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
+from model.intervals import Intervals
 
 _LEAST_IN_BIN = 5
 _SHARES = (0.1, 0.25, 0.5, 0.75, 0.8, 0.85, 0.9, 0.95)
@@ -51,6 +52,9 @@ class Calibration:
         By growing disagreement, equally many structures in each.
     error_shares, error_quantiles_kcal_mol : tuple of float
         The size of the error that so large a share of the structures does not exceed.
+    intervals : Intervals or None
+        What disagreements are multiplied by to hold nine errors of ten; checkpoints of rung 0.1.0
+        have none.
     """
 
     n_structures: int
@@ -59,6 +63,7 @@ class Calibration:
     bins: tuple[ReliabilityBin, ...]
     error_shares: tuple[float, ...]
     error_quantiles_kcal_mol: tuple[float, ...]
+    intervals: Intervals | None = None
 
 
 def calibrate(

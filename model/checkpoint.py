@@ -13,7 +13,11 @@ entry, `rung_committee`: a JSON document of
                        disagreement (standard deviation of the members' energies), both over
                        sqrt(atoms): factor (RMSE / root mean square disagreement),
                        rank_correlation (Spearman's), n_structures, and bins by growing
-                       disagreement, each {n_structures, sigma_kcal_mol, rmse_kcal_mol}
+                       disagreement, each {n_structures, sigma_kcal_mol, rmse_kcal_mol}; intervals:
+                       null, or what the members' standard deviations are multiplied by to get half
+                       of an interval that holds the share `level` of errors: factors for known
+                       molecules, whose molecule_ids are in `molecules`, and for unseen ones, each
+                       {n_groups, source, energy, relative_energy, force}; rung 0.1.0 wrote none
 
 No pickle: reading a file runs nothing that is in it.
 """

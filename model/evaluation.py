@@ -11,6 +11,7 @@ from chemistry.records.potential import Potential, Prediction
 from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 from model.calibration import Calibration, ReliabilityBin, calibrate
+from model.intervals import intervals_from_json
 
 _Row: TypeAlias = tuple[LabelledStructure, Prediction]
 _T = TypeVar("_T")
@@ -171,6 +172,7 @@ def _calibration_from_json(document: Any) -> Calibration | None:
             # The first versions of rung wrote no quantiles.
             "error_shares": tuple(document.get("error_shares", ())),
             "error_quantiles_kcal_mol": tuple(document.get("error_quantiles_kcal_mol", ())),
+            "intervals": intervals_from_json(document.get("intervals")),
         }
     )
 

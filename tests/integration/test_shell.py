@@ -26,6 +26,7 @@ READING = (
     "status",
     "explain",
     "climb-report",
+    "intervals",
     "evaluate",
     "relax",
     "vibrations",
@@ -162,6 +163,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it(run):
     for command, next_command in {
         ("evaluate", run, "data.extxyz"): "rung launch",
         ("climb-report", run): "rung launch",
+        ("intervals", run): "rung launch",
         ("status", run / "absent"): "rung launch",
         ("launch", "absent.yaml"): "rung init",
     }.items():

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workflow.cli.options import AsJSON, echo_json
+from workflow.cli.options import AsJSON, Run, echo_json, echo_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from chemistry.records.structure import Structure
+    from model.left_out import LeftOut
     from workflow.use.subject import Subject
 
 app = typer.Typer()
@@ -172,6 +173,39 @@ def dynamics(
         time_fs=trajectory.times_fs.tolist(),
     )
     _tell(subject, "Dynamics", trajectory, dynamics_screen(trajectory), files, as_json=as_json)
+
+
+@app.command()
+def intervals(
+    run: Run,
+    folds: Annotated[
+        int, typer.Option(min=2, help="Parts of the molecules; each is left out once.")
+    ] = 10,
+    members: Annotated[
+        int | None,
+        typer.Option(min=2, help="Of committees that leave molecules out; default: train.members."),
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Measure error bars for molecules never seen; trains all rungs anew without some of them.
+
+    Example: rung intervals runs/demo
+    """
+    from workflow.campaign.intervals import intervals_screen, measure_intervals
+    from workflow.report.screen import new_console
+
+    def say(found: "LeftOut") -> None:
+        typer.echo(
+            f"part {found.fold + 1}: {found.committee.level_name} without "
+            f"{len({row.structure.molecule_id for row in found.left_out})} molecules",
+            err=True,
+        )
+
+    measured = measure_intervals(run, folds=folds, members=members, on_committee=say)
+    if as_json:
+        echo_record(measured)
+    else:
+        new_console().print(intervals_screen(measured))
 
 
 def _leave(

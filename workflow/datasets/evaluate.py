@@ -12,7 +12,9 @@ from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelledStructure, Provenance
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import KIND_TITLES, Origin, hill_formula
-from model.evaluation import Errors, MoleculeErrors, held_out_errors
+from model.conformal import Coverage, coverage, scores_by_molecule
+from model.evaluation import Errors, MoleculeErrors, errors_of
+from model.intervals import intervals_of
 from workflow.datasets.layouts import read_labels
 from workflow.datasets.layouts.base import FileLabel, Reading, Stated
 from workflow.run.potential import read_potential
@@ -30,6 +32,9 @@ class Evaluation:
     other_levels : tuple of str
         Levels of the data that are not this one, as far as frames name one.
     errors : Errors
+    as_known, as_unseen : Coverage or None
+        The share of the data that the potential's intervals hold: those for molecules that it has
+        learned, and those for others; None where the potential has none.
     """
 
     potential: Path
@@ -37,6 +42,8 @@ class Evaluation:
     level_name: str
     other_levels: tuple[str, ...]
     errors: Errors
+    as_known: Coverage | None = None
+    as_unseen: Coverage | None = None
 
 
 def evaluate_potential(potential: Path, data: Path, stated: Stated | None = None) -> Evaluation:
@@ -61,15 +68,24 @@ def evaluate_potential(potential: Path, data: Path, stated: Stated | None = None
     """
     file, committee = read_potential(potential)
     labels, others = _labels(data, committee.level_name, stated or Stated())
-    errors = held_out_errors(committee, [_row(label, data) for label in labels])
+    rows = [_row(label, data) for label in labels]
+    predictions = committee.predict([row.structure for row in rows])
+    errors = errors_of(rows, predictions)
     if errors is None:
         raise InputError(f"{data}: there is no structure in the file")
+    intervals = intervals_of(committee.record)
+    as_known = as_unseen = None
+    if intervals is not None:
+        scores = scores_by_molecule(rows, predictions)
+        as_known, as_unseen = (coverage(scores, f) for f in (intervals.known, intervals.unseen))
     return Evaluation(
         potential=file,
         data=data,
         level_name=committee.level_name,
         other_levels=others,
         errors=errors,
+        as_known=as_known,
+        as_unseen=as_unseen,
     )
 
 
@@ -115,7 +131,26 @@ def evaluation_screen(found: Evaluation) -> RenderableType:
             for kind, title in KIND_TITLES.items()
             if kind in errors.by_kind
         }
-    return Group(*lines, _table({"all": errors, **kinds, **errors.by_molecule}))
+    table = _table({"all": errors, **kinds, **errors.by_molecule})
+    return Group(*lines, table, *_coverages(found))
+
+
+def _coverages(found: Evaluation) -> list[RenderableType]:
+    """Return how often the potential's intervals hold; it may have none."""
+    lines = []
+    for what, share in (("known", found.as_known), ("unseen", found.as_unseen)):
+        if share is not None:
+            shown = ", ".join(
+                f"{value:.0%} of {quantity}"
+                for quantity, value in (
+                    ("energies", share.energy),
+                    ("relative energies", share.relative_energy),
+                    ("forces", share.force),
+                )
+                if value is not None
+            )
+            lines.append(f"90 % intervals for {what} molecules hold {shown or 'nothing'}")
+    return [Text(line) for line in lines or ["intervals  this potential has none"]]
 
 
 def _row(found: FileLabel, data: Path) -> LabelledStructure:

@@ -12,7 +12,8 @@ from ase.md.verlet import VelocityVerlet
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.langevin import thermal_speeds
 from chemistry.units import KCAL_MOL_PER_EV
-from workflow.use.relaxation import at_positions_of
+from model.intervals import half_width
+from workflow.use.relaxation import at_positions_of, spread
 from workflow.use.subject import Subject
 
 
@@ -27,6 +28,9 @@ class Trajectory:
         Potential and potential plus kinetic energy, above the first frame's.
     temperatures_k : (T,) float64
         Of the kinetic energy.
+    interval_kcal_mol : (T,) float64
+        Half the width of the interval (`model.intervals`) of the potential energy above the first
+        frame's; NaN where it is not known.
     rho_kcal_mol : (T,) float64
         Disagreement of the members over the square root of the number of atoms.
     structures : tuple of Structure
@@ -36,6 +40,7 @@ class Trajectory:
     energies_kcal_mol: FloatArray
     total_kcal_mol: FloatArray
     temperatures_k: FloatArray
+    interval_kcal_mol: FloatArray
     rho_kcal_mol: FloatArray
     structures: tuple[Structure, ...]
 
@@ -92,6 +97,14 @@ def run_dynamics(
         energies_kcal_mol=energies - energies[0],
         total_kcal_mol=totals - totals[0],
         temperatures_k=temperatures,
+        interval_kcal_mol=_intervals(subject, structures),
         rho_kcal_mol=rho,
         structures=tuple(structures),
     )
+
+
+def _intervals(subject: Subject, structures: list[Structure]) -> FloatArray:
+    """Return half the widths (T,) kcal/mol of the energies above the first structure's."""
+    members = np.array([p.member_energies for p in subject.committee.predict(structures)])
+    sigma = np.array([spread(row) for row in (members - members[0]) * KCAL_MOL_PER_EV])
+    return np.asarray(half_width(sigma, subject.factors.relative_energy))

@@ -1,4 +1,4 @@
-"""Plots of what a potential says of a molecule; error bars are the committee's disagreement."""
+"""Plots of what a potential says of a molecule, with its error bars."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,21 +32,19 @@ def _figure(path: Path, rows: int, title: str) -> Iterator[list[Any]]:
 
 
 def plot_vibrations(found: VibrationsFound, path: Path, title: str) -> None:
-    """Draw a line at each wavenumber, with the disagreement as its error bar."""
+    """Draw a line at each wavenumber with its error bar."""
     with _figure(path, 1, title) as [axes]:
         number = np.arange(1, len(found.wavenumbers_per_cm) + 1)
         axes.errorbar(
             found.wavenumbers_per_cm,
             number,
-            xerr=np.nan_to_num(found.sigma_per_cm),
+            xerr=np.nan_to_num(found.error_bars_per_cm),
             fmt="|",
             markersize=10,
             capsize=3,
             color=_COLOR,
         )
-        several = np.isfinite(found.sigma_per_cm).any()
-        spread = " (± standard deviation of the members)" if several else ""
-        axes.set_xlabel(f"harmonic wavenumber, 1/cm{spread}")
+        axes.set_xlabel("harmonic wavenumber, 1/cm")
         axes.set_ylabel("mode")
 
 
@@ -56,7 +54,7 @@ def plot_torsion(profile: TorsionProfile, path: Path, title: str) -> None:
         axes.errorbar(
             profile.angles_degree,
             profile.energies_kcal_mol,
-            yerr=np.nan_to_num(profile.sigma_kcal_mol),
+            yerr=np.nan_to_num(profile.error_bars_kcal_mol),
             fmt="o-",
             markersize=4,
             capsize=3,

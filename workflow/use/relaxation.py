@@ -9,6 +9,7 @@ from ase.optimize import BFGS
 from chemistry.records.potential import Prediction
 from chemistry.records.structure import Structure
 from chemistry.units import KCAL_MOL_PER_EV
+from model.intervals import half_width
 from workflow.use.subject import Subject
 
 
@@ -20,8 +21,9 @@ class Relaxation:
     ----------
     structure : Structure
     energy_ev : float
-    gain_kcal_mol, gain_sigma_kcal_mol : float
-        How far below the start, and the members' standard deviation of that.
+    gain_kcal_mol, gain_sigma_kcal_mol, gain_interval_kcal_mol : float
+        How far below the start, the members' standard deviation of that, and half the width of its
+        interval (`model.intervals`); NaN where that is not known.
     max_force_ev_per_angstrom : float
         On the atom with the largest.
     rho_kcal_mol : float
@@ -34,6 +36,7 @@ class Relaxation:
     energy_ev: float
     gain_kcal_mol: float
     gain_sigma_kcal_mol: float
+    gain_interval_kcal_mol: float
     max_force_ev_per_angstrom: float
     rho_kcal_mol: float
     steps: int
@@ -55,6 +58,7 @@ def relax_subject(
         energy_ev=after.energy,
         gain_kcal_mol=float(gains.mean()),
         gain_sigma_kcal_mol=spread(gains),
+        gain_interval_kcal_mol=half_width(spread(gains), subject.factors.relative_energy),
         max_force_ev_per_angstrom=float(np.linalg.norm(after.forces, axis=1).max()),
         rho_kcal_mol=rho(after),
         steps=int(optimizer.nsteps),

@@ -14,6 +14,7 @@ from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
 from model import Committee, CommitteeCalculator
+from model.intervals import NO_FACTORS, IntervalFactors, Intervals, intervals_of
 from workflow.run.potential import read_potential
 from workflow.settings.molecules import one_geometry, require_elements
 from workflow.use.level_calculator import LevelCalculator
@@ -38,6 +39,19 @@ class Subject:
     structure: Structure
     committee: Committee | LevelPotential
 
+    @property
+    def intervals(self) -> Intervals | None:
+        """What is known of error bars; None for a level, and a committee never calibrated."""
+        if isinstance(self.committee, LevelPotential):
+            return None
+        return intervals_of(self.committee.record)
+
+    @property
+    def factors(self) -> IntervalFactors:
+        """Half-widths of this molecule's intervals over the members' standard deviations."""
+        found = self.intervals and self.intervals.of_molecule(self.molecule.molecule_id)
+        return found or NO_FACTORS
+
     def atoms(self, structure: Structure | None = None) -> Atoms:
         """Return the molecule with what describes it as its calculator."""
         at = structure or self.structure
@@ -45,7 +59,7 @@ class Subject:
         if isinstance(self.committee, LevelPotential):
             atoms.calc = LevelCalculator(self.committee, at)
         else:
-            atoms.calc = CommitteeCalculator(self.committee)
+            atoms.calc = CommitteeCalculator(self.committee, molecule_id=self.molecule.molecule_id)
         return atoms
 
 

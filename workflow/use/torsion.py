@@ -10,6 +10,7 @@ from chemistry.geometries.torsions import rotatable_torsions, turned
 from chemistry.records.potential import replicas_of
 from chemistry.records.structure import FloatArray, IntArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
+from model.intervals import half_width
 from workflow.use.subject import Subject
 
 _FORCE_FIELD_STEPS = 200
@@ -24,8 +25,9 @@ class TorsionProfile:
     torsion : (4,) int64
         Atoms, counted from 0.
     angles_degree : (P,) float64
-    energies_kcal_mol, sigma_kcal_mol : (P,) float64
-        Mean of the members above the lowest point, and their standard deviation of that.
+    energies_kcal_mol, sigma_kcal_mol, interval_kcal_mol : (P,) float64
+        Mean of the members above the lowest point, their standard deviation of that, and half the
+        width of its interval (`model.intervals`); NaN where that is not known.
     structures : tuple of Structure
     converged : (P,) bool
         Whether the rest came to rest and the torsion has its angle.
@@ -35,8 +37,15 @@ class TorsionProfile:
     angles_degree: FloatArray
     energies_kcal_mol: FloatArray
     sigma_kcal_mol: FloatArray
+    interval_kcal_mol: FloatArray
     structures: tuple[Structure, ...]
     converged: tuple[bool, ...]
+
+    @property
+    def error_bars_kcal_mol(self) -> FloatArray:
+        """The intervals, or the standard deviations where there are none."""
+        known = np.isfinite(self.interval_kcal_mol).all()
+        return self.interval_kcal_mol if known else self.sigma_kcal_mol
 
     @property
     def barrier_kcal_mol(self) -> float:
@@ -96,11 +105,13 @@ def torsion_profile(
     lowest = int(members.mean(axis=1).argmin())
     relative = (members - members[lowest]) * KCAL_MOL_PER_EV
     several = members.shape[1] > 1
+    sigma = relative.std(axis=1, ddof=1) if several else np.full(points, np.nan)
     return TorsionProfile(
         torsion=atoms,
         angles_degree=angles,
         energies_kcal_mol=relative.mean(axis=1),
-        sigma_kcal_mol=relative.std(axis=1, ddof=1) if several else np.full(points, np.nan),
+        sigma_kcal_mol=sigma,
+        interval_kcal_mol=half_width(sigma, subject.factors.relative_energy),
         structures=tuple(structures),
         converged=tuple(found.converged.tolist()),
     )

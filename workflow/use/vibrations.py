@@ -9,6 +9,7 @@ from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.modes import vibrations
 from chemistry.units import EV_PER_KCAL_MOL, HBAR_EV_FS, PER_FS_PER_INVERSE_CM
 from model import Committee
+from model.intervals import half_width
 from workflow.use.relaxation import Relaxation, relax_subject
 from workflow.use.subject import Subject
 
@@ -26,18 +27,27 @@ class VibrationsFound:
     ----------
     relaxation : Relaxation
         How the minimum was found.
-    wavenumbers_per_cm, sigma_per_cm : (V,) float64
-        Harmonic, of the mean, ascending, imaginary ones negative; and the standard deviation of
-        the members' own, in the same order.
-    zero_point_kcal_mol, zero_point_sigma_kcal_mol : float
+    wavenumbers_per_cm, sigma_per_cm, interval_per_cm : (V,) float64
+        Harmonic, of the mean, ascending, imaginary ones negative; the standard deviation of the
+        members' own, in the same order; and that times the factor of forces (`model.intervals`),
+        from which wavenumbers come; NaN where it is not known.
+    zero_point_kcal_mol, zero_point_sigma_kcal_mol, zero_point_interval_kcal_mol : float
         Half the sum of the real ones.
     """
 
     relaxation: Relaxation
     wavenumbers_per_cm: FloatArray
     sigma_per_cm: FloatArray
+    interval_per_cm: FloatArray
     zero_point_kcal_mol: float
     zero_point_sigma_kcal_mol: float
+    zero_point_interval_kcal_mol: float
+
+    @property
+    def error_bars_per_cm(self) -> FloatArray:
+        """The intervals, or the standard deviations where there are none."""
+        known = np.isfinite(self.interval_per_cm).all()
+        return self.interval_per_cm if known else self.sigma_per_cm
 
 
 def vibrations_of(subject: Subject) -> VibrationsFound:
@@ -50,13 +60,17 @@ def vibrations_of(subject: Subject) -> VibrationsFound:
     mean = _wavenumbers(hessians.mean(axis=0), minimum)
     members = np.array([_wavenumbers(hessian, minimum) for hessian in hessians])  # (M, V)
     zero_points = _zero_point_kcal_mol(members)
-    several = len(members) > 1
+    several, factor = len(members) > 1, subject.factors.force
+    sigma = members.std(axis=0, ddof=1) if several else np.full(len(mean), np.nan)
+    zero_point_sigma = float(zero_points.std(ddof=1)) if several else float("nan")
     return VibrationsFound(
         relaxation=relaxation,
         wavenumbers_per_cm=mean,
-        sigma_per_cm=members.std(axis=0, ddof=1) if several else np.full(len(mean), np.nan),
+        sigma_per_cm=sigma,
+        interval_per_cm=half_width(sigma, factor),
         zero_point_kcal_mol=float(_zero_point_kcal_mol(mean)),
-        zero_point_sigma_kcal_mol=float(zero_points.std(ddof=1)) if several else float("nan"),
+        zero_point_sigma_kcal_mol=zero_point_sigma,
+        zero_point_interval_kcal_mol=half_width(zero_point_sigma, factor),
     )
 
 

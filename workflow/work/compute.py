@@ -7,18 +7,21 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
 from chemistry.errors import InputError, StoreError
-from chemistry.records.label import FailureKind, Label, LabelFailure
+from chemistry.records.label import FailureKind, Label, LabelFailure, LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
-from model import TrainingRequest, climb, find_architecture, held_out_errors, load_committee
+from model import Committee, TrainingRequest, climb, find_architecture, load_committee
+from model.conformal import held_out_intervals
+from model.evaluation import Errors, held_out_errors
 from model.history import TrainingHistory
 from workflow.work.orders import (
     GrowOrder,
@@ -221,7 +224,7 @@ def _train(order: TrainOrder) -> Trained:
         transfer, tried = climbed.way, dict(climbed.tried)
     else:
         result = find_architecture(order.settings.architecture).train(request, start)
-    errors = held_out_errors(result.committee, held_out, trained_on=data)
+    errors = _held_out_errors(result.committee, data, held_out)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
     return Trained(
@@ -237,6 +240,18 @@ def _train(order: TrainOrder) -> Trained:
             forecast=result.forecast,
         ),
     )
+
+
+def _held_out_errors(
+    committee: Committee, learned: list[LabelledStructure], held_out: list[LabelledStructure]
+) -> Errors | None:
+    """Compare a committee with held-out labels, and take its intervals from them."""
+    errors = held_out_errors(committee, held_out, trained_on=learned)
+    if errors is None or errors.calibration is None:
+        return errors
+    predictions = committee.predict([row.structure for row in held_out])
+    intervals = held_out_intervals(learned, held_out, predictions)
+    return replace(errors, calibration=replace(errors.calibration, intervals=intervals))
 
 
 def _judge(order: JudgeOrder) -> Judged:

@@ -9,6 +9,7 @@ from itertools import accumulate
 from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Prediction
 from model import load_committee
+from model.intervals import Intervals, intervals_of
 from workflow.planning.keys import TrainKey
 from workflow.report.climb_report import read_report
 from workflow.report.page.records import Origin, Predicted, RungReport, RunReport
@@ -66,7 +67,7 @@ def _rung(
 ) -> RungReport:
     trained_at, ends, hours = clock
     until = [trained_at.get(TrainKey(rung=index, version=t.version).key) for t in summary.trainings]
-    held_out, before, trained_on = _predicted(store, folder, index, summary)
+    held_out, before, trained_on, intervals = _predicted(store, folder, index, summary)
     return RungReport(
         planned=campaign.rungs[index],
         n_held_out_planned=campaign.held_out_structures(index),
@@ -83,15 +84,19 @@ def _rung(
         held_out=held_out,
         held_out_before=before,
         trained_on=trained_on,
+        intervals=intervals,
     )
 
 
 def _predicted(
     store: StoreReader, folder: RunFolder, index: int, summary: RungSummary
-) -> tuple[Predicted | None, tuple[Prediction, ...], Predicted | None]:
-    """Return held-out structures by the newest and the first committee, and training ones."""
+) -> tuple[Predicted | None, tuple[Prediction, ...], Predicted | None, Intervals | None]:
+    """Return held-out structures by the newest and the first committee, training ones, intervals.
+
+    The intervals are those of the newest committee's checkpoint.
+    """
     if not summary.trainings:
-        return None, (), None
+        return None, (), None, None
     n_held_out = summary.labels["held_out"]
     level_id = summary.level.level_id
     # Structure ids are hashes: the first of them are drawn at random.
@@ -100,7 +105,7 @@ def _predicted(
     newest = folder.checkpoint(index, summary.trainings[-1].version)
     first = folder.checkpoint(index, summary.trainings[0].version)
     if not newest.exists():
-        return None, (), None
+        return None, (), None, None
     committee = load_committee(newest)
 
     def predicted(rows: list[LabelledStructure], n_all: int) -> Predicted | None:
@@ -114,4 +119,5 @@ def _predicted(
         predicted(held_out, n_held_out),
         tuple(before),
         predicted(trained_on, summary.labels.total() - n_held_out),
+        intervals_of(committee.record),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chemistry.records.label import LabelledStructure
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Prediction
+from model.intervals import Intervals
 from workflow.report.climb_report import ClimbReport
 from workflow.report.summary import RungSummary, RunSummary
 from workflow.run.store.records import Unusable
@@ -59,6 +60,8 @@ class RungReport:
         By the newest committee; None without a committee or without such labels.
     held_out_before : tuple of Prediction
         Of the same held-out structures by the rung's first committee.
+    intervals : Intervals or None
+        Of the newest committee; None where its checkpoint has none.
     """
 
     planned: PlannedRung
@@ -70,6 +73,7 @@ class RungReport:
     held_out: Predicted | None
     trained_on: Predicted | None
     held_out_before: tuple[Prediction, ...]
+    intervals: Intervals | None
 
     @property
     def level_name(self) -> str:

@@ -17,6 +17,7 @@ SECTIONS: Registry[MakeSection] = Registry(
         "learning": f"{_HERE}.learning:learning",
         "disagreement": f"{_HERE}.learning:disagreement",
         "calibration": f"{_HERE}.accuracy:calibrations",
+        "intervals": f"{_HERE}.intervals:intervals",
         "parity": f"{_HERE}.accuracy:parity",
         "climbing": f"{_HERE}.learning:climbing",
         "origins": f"{_HERE}.labels:origins",

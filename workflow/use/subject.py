@@ -16,7 +16,7 @@ from chemistry.records.structure import Structure
 from model import Committee, CommitteeCalculator
 from model.intervals import NO_FACTORS, IntervalFactors, Intervals, intervals_of
 from workflow.run.potential import read_potential
-from workflow.settings.molecules import one_geometry, require_elements
+from workflow.settings.molecules import one_geometry, require_computable
 from workflow.use.level_calculator import LevelCalculator
 
 _SEED = 1
@@ -99,7 +99,7 @@ def _by_level(name: Path, molecule: Molecule) -> Subject:
         raise InputError(
             f"there is no committee at {name}; as a level of theory: {error}"
         ) from error
-    require_elements(level, engine, [molecule])
+    require_computable(level, engine, [molecule])
     return Subject(
         molecule=molecule,
         structure=one_geometry(molecule, seed=_SEED),

@@ -119,7 +119,12 @@ def coupled_cluster(
     CalculationFailed
         CCSD does not converge, or the memory is too small; there are no densities.
     """
-    orbitals, frozen = mf.mo_coeff, list(range(core_orbitals(mf.mol, calculation)))
+    core = core_orbitals(mf.mol, calculation)
+    if with_densities and min(mf.mol.nelec) == core:
+        raise CalculationFailed(
+            "input", "there are no forces of CCSD for electrons of one spin; take mp2"
+        )
+    orbitals, frozen = mf.mo_coeff, list(range(core))
     if isinstance(calculation.truncation, FrozenNaturalOrbitals):
         orbitals, dropped = _natural_orbitals(mf, calculation, memory_mb)
         frozen += dropped
@@ -133,14 +138,7 @@ def coupled_cluster(
     eris = solver.ao2mo(orbitals)
     mp2 = _solve(solver, eris, attempts)
     integrals = getattr(reference, "with_df", None)
-    densities = None
-    if with_densities:
-        core = core_orbitals(mf.mol, calculation)
-        if min(mf.mol.nelec) == core:
-            raise CalculationFailed(
-                "input", "there are no forces of CCSD for electrons of one spin; take mp2"
-            )
-        densities = ccsd_densities(solver, eris, integrals, core)
+    densities = ccsd_densities(solver, eris, integrals, core) if with_densities else None
     return CoupledCluster(
         mp2=mp2,
         ccsd=float(solver.e_corr),

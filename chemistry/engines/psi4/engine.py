@@ -80,9 +80,7 @@ class Psi4Engine:
     def refuse(cls, level: LevelOfTheory) -> str | None:
         """Say why Psi4 cannot compute the level; raise EngineNotInstalled without Psi4."""
         psi4 = find_psi4()
-        if level.gives_forces and (
-            not isinstance(level.recipe, Calculation) or level.recipe.coupled_cluster
-        ):
+        if level.gives_forces and not isinstance(level.recipe, Calculation):
             return f"Psi4 gives no forces of {level.name}; take engine pyscf"
         for calculation in level.calculations:
             reason = _refuse(psi4, calculation)
@@ -314,6 +312,8 @@ def _cheapest_last(calculation: Calculation) -> tuple[bool, bool, bool]:
 def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
     if calculation.kind == "semiempirical":
         return f"Psi4 computes no {calculation.method}; take engine tblite"
+    if calculation.kind == "ccsd":
+        return f"Psi4 gives no forces of {calculation.name}; take engine pyscf"
     if isinstance(calculation.truncation, LocalNaturalOrbitals):
         return "Psi4 computes no LNO-CCSD(T); take engine pyscf"
     if isinstance(calculation.truncation, PairNaturalOrbitals) and psi4.release < _DLPNO_SINCE:

@@ -27,6 +27,9 @@ from chemistry.units import (
 # the wrong one, which costs several SCFs.
 _SUSPICIOUS_T1 = 0.02
 _SUSPICIOUS_T2 = 0.15
+_TIGHT_HARTREE = 1e-10
+"""Correlation energies change with the first order of an error of the orbitals, so that forces at
+the usual 1e-8 were off by up to 5e-6 hartree/bohr."""
 
 
 class Parts:
@@ -47,7 +50,7 @@ class Parts:
         memory_mb: float,
         attempts: list[str],
         *,
-        with_forces: bool,
+        with_forces: bool = False,
         is_second: bool = False,
     ) -> None:
         self.energies: dict[str, float] = {}
@@ -74,7 +77,9 @@ class Parts:
         jobs = [(molecule.build(self._structure, group[0]), group) for group in groups.values()]
         for mol, group in jobs:
             for calculation in group:
-                correlation.forecast_memory(mol, calculation, self._memory_mb)
+                correlation.forecast_memory(
+                    mol, calculation, self._memory_mb, with_densities=self._with_forces
+                )
         previous = None
         for mol, group in sorted(jobs, key=lambda job: int(job[0].nao)):
             previous = self._converge(mol, group[0], previous)
@@ -85,6 +90,8 @@ class Parts:
 
     def _converge(self, mol: Any, calculation: Calculation, previous: Any) -> Any:
         mf = scf.mean_field(mol, calculation, self._memory_mb)
+        if self._with_forces:
+            mf.conv_tol = _TIGHT_HARTREE
         density = None if previous is None else scf.projected_density(previous, mol)
         cycles = states.converge(mf, self._attempts, density, is_second=self._is_second)
         cycles += int(self.diagnostics.get("scf_cycles", 0))

@@ -29,8 +29,8 @@ BARRIERS_KCAL_MOL = {
     ("hydrogen peroxide", "hydrogen peroxide, trans"): 1.01,
     ("hydrogen peroxide", "hydrogen peroxide, cis"): 7.17,
 }
-# The last term of gold stands in cc-pVDZ: 0.07 for conformers (chemistry/records/level.py), and
-# no core is correlated, which is in the published numbers.
+# The last term of gold stands in cc-pVDZ: 0.07 for conformers (chemistry/records/level.py). The
+# largest was 0.10.
 BARRIER_TOLERANCE_KCAL_MOL = 0.15
 
 # W4, electronic energies of atomisation: W4-11, doi:10.1016/j.cplett.2011.05.007.

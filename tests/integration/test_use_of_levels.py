@@ -86,10 +86,10 @@ def test_a_level_without_forces_relaxes_and_vibrates_by_differences(answer):
 def test_differences_of_a_real_level_are_its_own_forces_and_curvatures():
     level = find_level("hf/6-31g*")
     potential = LevelPotential(level, find_engine("pyscf")(level, Resources()))
-    # The minimum of water to 0.0001 Å.
+    # The minimum of water to 0.001 Å.
     water = Structure(
         atomic_numbers=np.array([8, 1, 1]),
-        positions=np.array([[0.0, 0.0, 0.0], [0.7540, 0.5642, 0.0], [-0.7540, 0.5642, 0.0]]),
+        positions=np.array([[0.0, 0.0, 0.0], [0.7541, 0.5735, 0.0], [-0.7541, 0.5735, 0.0]]),
     )
     stretched = water.moved_to(1.1 * water.positions, water.origin)
     [known] = potential.predict([stretched])
@@ -126,14 +126,11 @@ def test_what_people_read_of_a_level_names_it_and_no_members(command):
         (("vibrations", "hf/sto-4g", "CO"), "PySCF knows no basis 'sto-4g'"),
         (("relax", "hf/cc-pvtz", "[Cs]O"), "hf/cc-pvtz has no Cs"),
         (("relax", "ccsd(t)/sto-3g", "CCCCC"), "17 atoms are too many"),
-        (("relax", "hf/sto-3g", "broken.xyz"), "overlap"),
     ],
 )
 def test_bad_input_gets_one_sentence(command, tmp_path, arguments, said):
-    broken = "3\n\nO 0 0 0\nH 0 0 0.3\nH 0 0.9 -0.3\n"
-    (tmp_path / "broken.xyz").write_text(broken, encoding="utf-8")
     done = command(*arguments)
     assert done.code == 2
     assert said in done.err
     assert done.err.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["broken.xyz"]
+    assert not [*tmp_path.iterdir()]

@@ -13,13 +13,13 @@ distance      of the nearest learned environment to each atom's, by the descript
 posterior     the deviation of a linear regression in the last hidden layers of all members
               (Bigi et al., doi:10.1088/2632-2153/ad805f)
 
-Then rung's own intervals are held against what people see: harmonic wavenumbers, and structures of
-a relaxed torsion scan above its lowest, of molecules never seen.
+Those for molecules that were learned come from three more structures of each, and are held against
+the rest.
 """
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -32,16 +32,12 @@ from scipy.stats import spearmanr
 from chemistry.engines import find_engine
 from chemistry.engines.base import Engine, Resources
 from chemistry.engines.potential import EnginePotential
-from chemistry.geometries.relaxation import relax
-from chemistry.geometries.torsions import rotatable_torsions
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
-from chemistry.records.potential import replicas_of
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.conformers import Conformers
-from chemistry.sampling.modes import hessians, vibrations
 from chemistry.sampling.normal_modes import NormalModes
 from chemistry.sampling.torsions import TorsionScans
 from chemistry.units import KCAL_MOL_PER_EV
@@ -49,16 +45,11 @@ from model import TrainingRequest, find_architecture
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
-from model.calibration import calibrate
-from model.conformal import Scores, conformal_factor, force_deviations, held_out_intervals
+from model.conformal import conformal_factor, force_deviations, held_out_intervals
 from model.intervals import LEVEL
 from model.left_out import Step, leave_molecules_out
 from model.protocol import Committee
 from model.settings import TrainingSettings
-from workflow.settings.molecules import one_geometry
-from workflow.use.subject import Subject
-from workflow.use.torsion import torsion_profile
-from workflow.use.vibrations import vibrations_of
 
 SMILES = """
 CC C=C C#C CN C=N CO C=O NN NO OO CCC CC=C CC#C C1CC1 CCO COC CC=O C1CO1 CCN CNC CC#N C1CN1
@@ -71,8 +62,6 @@ LEARNED, HELD_OUT = 4, 3
 """Structures of a molecule."""
 FOLDS = 10
 RIDGE = 1e-6
-USED = 3
-"""Molecules a seed whose vibrations and torsion are looked at."""
 LEVEL_OF_THEORY = find_level("gfn2-xtb")
 ELEMENTS = (1, 6, 7, 8)
 QUANTITIES = ("energy", "relative_energy", "force")
@@ -116,7 +105,7 @@ def main() -> None:
     )
     seeds = []
     for seed in range(arguments.seeds):
-        seeds.append(one_seed(seed, molecules, labelled, engine, arguments))
+        seeds.append(one_seed(seed, molecules, labelled, arguments))
         print(f"seed {seed} done", flush=True)
     report(seeds)
 
@@ -148,7 +137,6 @@ def one_seed(
     seed: int,
     molecules: Sequence[Molecule],
     labelled: Mapping[str, list[LabelledStructure]],
-    engine: Engine,
     arguments: argparse.Namespace,
 ) -> dict[Row, float]:
     """Return what one draw of the learned molecules gives."""
@@ -169,17 +157,14 @@ def one_seed(
         seed=seed,
     )
     committee = find_architecture("ani").train(request).committee
-    left_out, scores = list[Measured](), Scores(energy=(), relative_energy=(), force=())
+    left_out: list[Measured] = []
     for left in leave_molecules_out([Step(request=request, way=None)], folds=FOLDS):
         left_out += measured(left.committee, left.learned, by_molecule(left.left_out))
-        scores += left.scores()
     tested = measured(committee, learned, [labelled[m.molecule_id] for m in unseen])
     found = compared(left_out, tested)
 
     predictions = committee.predict([row.structure for row in held_out])
-    calibration = calibrate(held_out, predictions)
     intervals = held_out_intervals(learned, held_out, predictions)
-    assert calibration is not None
     assert intervals is not None
     assert intervals.known is not None
     others = measured(committee, learned, [rows[LEARNED + HELD_OUT :] for rows in shuffled])
@@ -187,9 +172,7 @@ def one_seed(
         factor = getattr(intervals.known, quantity)
         shares = [one.covered(quantity, "disagreement", factor) for one in others]
         found[quantity, "disagreement", "coverage, known molecules"] = float(np.mean(shares))
-    intervals = replace(intervals, unseen=scores.factors("molecules left out"))
-    kept = committee.calibrated(replace(calibration, intervals=intervals))
-    return found | as_used(kept, unseen, engine)
+    return found
 
 
 def settings(epochs: int) -> TrainingSettings:
@@ -337,44 +320,6 @@ def compared(left_out: Sequence[Measured], tested: Sequence[Measured]) -> dict[R
         if source != "constant":
             found[quantity, source, "rank"] = float(spearmanr(*every).statistic)
     return found
-
-
-def as_used(committee: Committee, unseen: Sequence[Molecule], engine: Engine) -> dict[Row, float]:
-    """Return the coverage of wavenumbers and of relaxed torsion scans of molecules never seen."""
-    truth = EnginePotential(engine)
-    modes, scans = [], []
-    for molecule in [m for m in unseen if len(rotatable_torsions(m))][:USED]:
-        subject = Subject(
-            molecule=molecule, structure=one_geometry(molecule, seed=1), committee=committee
-        )
-        found = vibrations_of(subject)
-        off = found.wavenumbers_per_cm - wavenumbers(found.relaxation.structure, truth)
-        modes.append(np.mean(np.abs(off) <= found.interval_per_cm))
-        scan = torsion_profile(
-            subject, torsion=None, points=6, max_force_ev_per_angstrom=0.05, max_steps=60
-        )
-        energies = np.array([p.energy for p in truth.predict(scan.structures)]) * KCAL_MOL_PER_EV
-        lowest = int(scan.energies_kcal_mol.argmin())
-        wrong = np.abs(scan.energies_kcal_mol - (energies - energies[lowest]))
-        others = np.arange(len(wrong)) != lowest
-        scans.append(np.mean((wrong <= scan.interval_kcal_mol)[others]))
-    return {
-        ("wavenumber", "disagreement", "coverage"): float(np.mean(modes)),
-        ("torsion scan", "disagreement", "coverage"): float(np.mean(scans)),
-    }
-
-
-def wavenumbers(start: Structure, potential: EnginePotential) -> FloatArray:
-    """Return harmonic wavenumbers (V,) at the potential's own minimum."""
-    found = relax(
-        replicas_of(potential, start),
-        start.positions[None],
-        max_force_ev_per_angstrom=2e-3,
-        max_steps=300,
-    )
-    minimum = start.moved_to(found.positions[0], start.origin)
-    [hessian] = hessians([minimum], potential, 0.005)
-    return vibrations(hessian, minimum.positions, minimum.masses).wavenumbers_per_cm
 
 
 def report(seeds: Sequence[Mapping[Row, float]]) -> None:

@@ -20,7 +20,7 @@ from ase.constraints import FixInternals
 from ase.optimize import BFGS
 from tblite.ase import TBLite
 
-from chemistry.engines import find_engine
+from chemistry.engines import default_engine, find_engine
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
 from chemistry.engines.tblite import TBLiteEngine
@@ -42,10 +42,14 @@ MOLECULES = {
     "glycolaldehyde": "OCC=O",
 }
 GOLD = "ccsd(t)*/cbs"
-LEVELS = (GOLD, "wb97x/6-31g*")
+LEVELS = ("gfn2-xtb", "wb97x/6-31g*", "ccsd*/cc-pvtz", GOLD)
 # Structures of each part; those of a test come from seeds of their own.
-HOT, ANCHORS = {"train": 16, "test": 8}, {"train": 12, "test": 8}
+HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
+SEEDS = {"train": 1, "test": 1001, "pool": 7}
+# What is tested is gold alone, and the pool is for a cheap first rung.
+PARTS = {GOLD: ("train", "test"), "gfn2-xtb": ("train", "pool")}
 ANGLES = {"train": (0.0, 45.0, 90.0, 135.0, 180.0), "test": (20.0, 65.0, 110.0, 155.0)}
+ANGLES["pool"] = ANGLES["train"]
 RELAXED_EV_PER_ANGSTROM = 0.005
 
 
@@ -67,10 +71,9 @@ def label_file(path: Path, name: str, level_name: str) -> None:
     else:
         rows = list(unlabelled(molecule_from_smiles(MOLECULES[name])))
     level = find_level(level_name)
-    engine = find_engine("pyscf")(level, Resources(threads=1, memory_gb=3.0))
+    engine = find_engine(default_engine(level))(level, Resources(threads=1, memory_gb=3.0))
     for row in rows:
-        # What is tested is gold alone.
-        if level_name in row["labels"] or (row["part"] == "test" and level_name != GOLD):
+        if level_name in row["labels"] or row["part"] not in PARTS.get(level_name, ("train",)):
             continue
         label = engine.label(structure_from_json(row["structure"]))
         row["labels"][level_name] = label_to_json(label)
@@ -91,8 +94,8 @@ def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
     potential = EnginePotential(TBLiteEngine(find_level("gfn2-xtb"), Resources(threads=1)))
     offers = Conformers().sample(molecule, (), potential, seed=1).offers
     starts = [relaxed(offer.structure, "relaxed") for offer in offers]
-    for part, seed in (("train", 1), ("test", 1001)):
-        anchors = list(starts) if part == "train" else []
+    for part, seed in SEEDS.items():
+        anchors = [] if part == "test" else list(starts)
         anchors += scans(molecule, starts[0], part)
         anchors += cold(molecule, starts, potential, seed, ANCHORS[part] - len(anchors))
         for kind, structures in (

@@ -202,7 +202,7 @@ def test_climbs_on_structures_that_the_rung_below_has_labelled(tmp_path):
     assert len(sets[1, True]) == 5
     assert sets[1, False] < sets[0, False]
     assert sets[1, True] < sets[0, True]
-    starts = [order.start.name for order in workers.trainings if order.transfer == "freeze"]
+    starts = [order.start.name for order in workers.trainings if order.transfer == "full"]
     assert len(starts) >= 3
     assert set(starts) == {f"rung0-v{len(workers.trainings) - len(starts):03d}.safetensors"}
 
@@ -221,6 +221,7 @@ class Remembering(ScriptedWorkers):
 
 def test_what_is_the_same_for_every_seed_is_trained_on_and_not_held_out(tmp_path):
     workers, _ = run(campaign(), tmp_path / "run", Remembering)
+    assert isinstance(workers, Remembering)
     starts = {
         (purpose, order.sampler.kind): len(order.starts)
         for key, order in workers.orders.items()

@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 
 from chemistry.errors import InputError
+from chemistry.readers.molecules import molecule_from_smiles
 from model import load_committee
 from model.intervals import intervals_of
 from workflow.campaign import intervals as module
 from workflow.campaign.intervals import intervals_screen, measure_intervals
 from workflow.report.screen import new_console
+from workflow.settings.molecules import one_geometry
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +37,8 @@ def test_both_rungs_leave_molecules_out_and_their_newest_checkpoints_keep_it(run
     newest = [run / "models" / name for name in ("rung0-v003", "rung1-v002")]
     newest = [path.with_suffix(".safetensors") for path in newest]
     assert intervals_of(load_committee(newest[1]).record) is None  # as 0.1.0 left it
-    weights = [load_committee(path).networks.weights for path in newest]
+    water = one_geometry(molecule_from_smiles("O"), seed=1)
+    energies = [load_committee(path).predict([water])[0].member_energies for path in newest]
     trained = []
     found = measure_intervals(
         run, folds=2, members=2, on_committee=lambda one: trained.append((one.fold, one.rung))
@@ -43,9 +46,9 @@ def test_both_rungs_leave_molecules_out_and_their_newest_checkpoints_keep_it(run
     assert trained == [(0, 0), (0, 1), (1, 0), (1, 1)]
     assert [rung.level for rung in found] == ["gfn2-xtb", "hf/sto-3g"]
     assert [rung.checkpoint for rung in found] == newest
-    for rung, path, before in zip(found, newest, weights, strict=True):
+    for rung, path, before in zip(found, newest, energies, strict=True):
         committee = load_committee(path)
-        assert (committee.networks.weights == before).all()
+        assert (committee.predict([water])[0].member_energies == before).all()
         kept = intervals_of(committee.record)
         assert asdict(kept.unseen) == asdict(rung.unseen)
         assert kept.unseen.source == "molecules left out"

@@ -142,11 +142,16 @@ def test_another_seed_gives_other_structures(kind):
     ids = {offer.structure.structure_id for offer in one.offers}
     assert ids
     assert ids.isdisjoint(offer.structure.structure_id for offer in other.offers)
+    assert not QUICK[kind].repeats_itself
 
 
-def test_what_repeats_itself_says_so(sampler):
-    if sampler.kind not in {"conformers", "clusters"}:  # these do not need the starts
-        assert type(sampler).repeats_itself == (sampler.kind not in STARTING)
+@pytest.mark.parametrize("kind", [k for k, sampler in QUICK.items() if sampler.repeats_itself])
+def test_what_repeats_itself_offers_the_same_for_every_seed(kind):
+    case = case_of("CCO")
+    one, other = (case.sample(QUICK[kind], None, seed) for seed in (1, 2))
+    ids = [offer.structure.structure_id for offer in one.offers]
+    assert ids
+    assert ids == [offer.structure.structure_id for offer in other.offers]
 
 
 def test_offers_are_sane_geometries_of_the_molecule_and_say_where_they_are_from(sampler, case):

@@ -15,7 +15,7 @@ from chemistry.records.structure import Origin, Structure
 from chemistry.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
 _TOLERANCE_HARTREE_BOHR = 1e-5
-_STEP_ANGSTROM = 0.005
+_STEP_ANGSTROM = 0.0025
 
 MOLECULES = {
     "hypofluorous acid": Structure(

@@ -1,5 +1,8 @@
 """A potential that pulls a torsion straight ended `rung torsion` with a traceback of ASE."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 import numpy as np
 import pytest
 from ase import Atoms
@@ -15,6 +18,8 @@ from workflow.use.torsion import torsion_profile
 
 class Poor:
     """Two members that agree on a Morse potential between all atoms."""
+
+    record: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, epsilon_ev: float, r0_angstrom: float) -> None:
         self._morse = MorsePotential(epsilon=epsilon_ev, r0=r0_angstrom, rcut1=20, rcut2=30)

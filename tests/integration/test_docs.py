@@ -97,7 +97,7 @@ def test_every_command_of_a_page_works(page, tmp_path):
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=240,
+                timeout=480,
             )
             assert done.returncode == 0, f"$ {command}\n{done.stdout[-2000:]}{done.stderr}"
             assert "Traceback" not in done.stderr
@@ -142,7 +142,7 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
         env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=480,
     )
     assert done.returncode == 0, done.stderr
     assert "WARNING" not in done.stderr

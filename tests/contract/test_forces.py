@@ -15,6 +15,9 @@ from chemistry.records.structure import Origin, Structure
 from chemistry.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
 _TOLERANCE_HARTREE_BOHR = 1e-5
+# Psi4's gradient of a functional leaves out how the grid moves with the atoms: of the sulfanyl
+# cation the net force is 7e-5.
+_TOLERANCE_WITHOUT_GRID_RESPONSE_HARTREE_BOHR = 1e-4
 _STEP_ANGSTROM = 0.0025
 
 MOLECULES = {
@@ -47,6 +50,14 @@ class Case:
     engine: str
     level: str
     is_slow: bool = False
+
+    @property
+    def tolerance_hartree_bohr(self) -> float:
+        """How far a force may be from the differences."""
+        calculations = find_level(self.level).calculations
+        if self.engine == "psi4" and any(c.kind == "dft" for c in calculations):
+            return _TOLERANCE_WITHOUT_GRID_RESPONSE_HARTREE_BOHR
+        return _TOLERANCE_HARTREE_BOHR
 
     def make(self) -> Engine:
         return find_engine(self.engine)(find_level(self.level), Resources())
@@ -120,7 +131,7 @@ def test_a_force_is_minus_the_derivative_of_the_energy(case: Case, molecule: str
 
     slope = (energy(_STEP_ANGSTROM) - energy(-_STEP_ANGSTROM)) / (2 * _STEP_ANGSTROM)
     error = slope + float((forces * direction).sum())
-    assert abs(error) < _TOLERANCE_HARTREE_BOHR * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+    assert abs(error) < case.tolerance_hartree_bohr * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
 
 @pytest.mark.parametrize("level", [name for name in LEVELS if not LEVELS[name].gives_forces])

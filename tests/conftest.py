@@ -26,6 +26,15 @@ def pytest_configure() -> None:
         pytest.exit("torchani is not installed: pip install rung[oracle]", returncode=1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Under `-n 2 --dist loadgroup` a file stays together for its fixtures, and clusters, which
+    # use the machine's one host name and its ports, never run beside each other.
+    for item in items:
+        clusters = ("slurm", "gridengine")
+        together = any(item.get_closest_marker(marker) for marker in clusters)
+        item.add_marker(pytest.mark.xdist_group("clusters" if together else item.path.name))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, programs in PROGRAMS.items():
         missing = [program for program in programs if shutil.which(program) is None]

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# Two tests at a time, each with one thread: most of them wait or compute on one core.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 SYSTEM_PACKAGES := chromium psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
 	gridengine-master gridengine-exec gridengine-client
 
@@ -32,14 +34,14 @@ demo: install
 
 # The floor of coverage is of the quick tests: workers and commands run in processes of their own.
 test: install system-deps lno
-	$(BIN)/python -m pytest tests/unit tests/contract --cov --cov-report= --cov-fail-under=74
-	$(BIN)/python -m pytest tests/regression tests/integration
+	$(PYTEST) tests/unit tests/contract --cov --cov-report= --cov-fail-under=74
+	$(PYTEST) tests/regression tests/integration
 
 test-most: install system-deps lno
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-fast: install
-	$(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not psi4"
+	$(PYTEST) tests/unit tests/contract -m "not slow and not psi4"
 
 check: install
 	$(BIN)/ruff format --check .

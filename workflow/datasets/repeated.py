@@ -51,9 +51,7 @@ class FirstOfEach:
         ]
 
 
-def known_otherwise(
-    store: StoreReader, rows: Sequence[Row], tolerance: Tolerance
-) -> Iterator[str]:
+def known_otherwise(store: StoreReader, rows: Sequence[Row], tolerance: Tolerance) -> Iterator[str]:
     """Yield where a file says another energy than the run has of the same structure."""
     for label, (known, _) in rows:
         ours = store.labels.find(known.label.structure_id, known.label.level_id)

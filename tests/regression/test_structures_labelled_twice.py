@@ -1,4 +1,4 @@
-"""A structure twice in a file was counted as known, and the first of two energies taken silently."""
+"""A structure twice in a file counted as known, and of two energies the first was taken."""
 
 from dataclasses import replace
 

@@ -60,6 +60,7 @@ _PAIR = re.compile(
     # A comma ends a value only where another pair follows: 2,2-dimethylpropane is a name.
     r"""|(?P<bare>(?:(?![,;]+(?:\s|$)|[,;]\s*[A-Za-z_]\w*\s*=)\S)+))"""
 )
+_FORMULA_OF_AN_ION = re.compile(r"[\[(]?(?:[A-Z][a-z]?\d*)+[\])]?\^?[({]?\d*[+-]+[)}]?")
 _WORD_AND_NUMBER = re.compile(r"(?P<key>[A-Za-z_]+)\s*:?\s*(?P<value>[+-]?\d+)?(?![\w.])")
 
 _MAGNETIC_MOMENT_TOLERANCE = 0.01
@@ -115,6 +116,8 @@ def electrons_from(
         _refuse_doubtful(stated, _LIKE_CHARGE, _CHARGE_WORDS, "charge=… in e", where)
         _check_sum(stated, _CHARGES_OF_ATOMS, charge or 0, "charge=…", where)
         _refuse_words(text, _CHARGE_WORDS, charge, "charge=…", where)
+        if charge is None and _FORMULA_OF_AN_ION.fullmatch(comment.strip()):
+            raise InputError(f"{where}: {comment.strip()!r} looks like an ion's: say charge=…")
     if multiplicity is None:
         multiplicity = read(("multiplicity", "unpaired", "spin"))
         _refuse_doubtful(stated, _LIKE_SPIN, _SPIN_WORDS, "multiplicity=… (2S+1)", where)

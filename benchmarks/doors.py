@@ -42,7 +42,12 @@ from workflow.settings.campaign import Campaign
 
 TESTS = Path(__file__).parents[1] / "tests"
 DOORS = {
-    "levels and bases": ("unit/test_spelling.py", "integration/test_pyscf_functionals.py"),
+    "levels and bases": (
+        "unit/test_spelling.py",
+        "integration/test_pyscf_functionals.py",
+        "integration/test_pyscf_bases.py",
+        "integration/test_dispersion_of_other_programs.py",
+    ),
     "settings around engines": ("integration/test_closed_engines.py",),
     "charge and spin": ("unit/test_electrons.py", "unit/test_electrons_of_files.py"),
     "ground states": ("unit/test_ground_states.py",),
@@ -53,6 +58,7 @@ DOORS = {
         "unit/test_diagnosis.py",
         "unit/test_import_recheck.py",
         "regression/test_labels_from_outside.py",
+        "regression/test_structures_labelled_twice.py",
     ),
     "paths": ("regression/test_paths_that_shells_misread.py",),
 }

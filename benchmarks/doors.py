@@ -82,11 +82,14 @@ def try_inputs(*, listed: bool) -> tuple[int, int]:
     total, wrong = 0, 0
     for door, files in DOORS.items():
         verdicts = _Verdicts()
-        pytest.main(
-            ["-q", "--no-header", "--durations=0", "--tb=no", "-p", "no:terminal"]
+        # Options of the terminal, which the project adds, are unknown without it.
+        code = pytest.main(
+            ["-o", "addopts=--strict-markers", "-p", "no:terminal"]
             + [str(TESTS / file) for file in files],
             plugins=[verdicts],
         )
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            sys.exit(f"the tests of {door} cannot be run: {code!r}")
         counts = Counter(verdicts.outcomes.values())
         print(f"{door:28}{counts.total():6} inputs {counts['failed']:4} wrong")
         if listed:

@@ -30,7 +30,7 @@ def in_a_circle(folder: Path) -> Path:
 def test_a_folder_that_cannot_be_made(tmp_path, place):
     path = place(tmp_path)
     with (
-        pytest.raises(StoreError, match="cannot be written .*: correct that and try again"),
+        pytest.raises(StoreError, match=r"cannot be written .*: correct that and try again"),
         disk_errors_explained(tmp_path),
     ):
         own_folder(path)

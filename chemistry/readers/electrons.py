@@ -35,7 +35,7 @@ _LIKE_CHARGE = re.compile(
 )
 _LIKE_SPIN = re.compile(
     r"spin|multiplicity|^mult|mult$|magmom|magneti[csz]|unpaired|^uhf|^nupdown$|^openshell$"
-    r"|^(is)?(singlet|doublet|triplet)(state)?$|^(2s|twos|sz|ms2|nunp)"
+    r"|^(is)?(singlet|doublet|triplet)(state)?$|^(2s1?|twos|sz|ms2|nunp)$"
 )
 _OTHERWISE = re.compile(
     r"partial|nuclear|core|atomic|mulliken|l[oö]ewdin|lowdin|hirshfeld|esp|bader|mbis|nbo|npa"
@@ -132,8 +132,8 @@ def electrons_from(
     return charge, multiplicity
 
 
-def pairs_in(text: str, where: str) -> dict[str, str]:
-    """Return the key=value pairs of a line, keys in lower case.
+def pairs_in(text: str, where: str, *, keeps_case: bool = False) -> dict[str, str]:
+    """Return the key=value pairs of a line, keys in lower case unless that is kept.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def pairs_in(text: str, where: str) -> dict[str, str]:
         value = next(
             match[kind] for kind in ("double", "single", "bare") if match[kind] is not None
         )
-        key = match["key"].lower()
+        key = match["key"] if keeps_case else match["key"].lower()
         if pairs.setdefault(key, value) != value:
             raise InputError(f"{where}: {key}={pairs[key]} and {key}={value} contradict each other")
     return pairs

@@ -120,6 +120,7 @@ def test_a_smiles_whose_name_says_the_same_is_taken(tmp_path):
     [
         ("units=furlong", WATER, "units=furlong is no unit of length"),
         ("units='eV furlong'", WATER, "is no unit of length"),
+        ("units='angstrom bohr'", WATER, "is no unit of length"),
         ("in bohr", WATER, "speaks of bohr: say units=bohr or units=angstrom"),
         ("H2O+", WATER, r"'H2O\+' looks like an ion's: say charge="),
     ],

@@ -24,6 +24,7 @@ from workflow.datasets.layouts.base import Stated
         pytest.param(frame(f"DFT_energy={ENERGY_EV}", DFT_force=FORCES), id="capitals"),
         pytest.param(frame(f"Energy={ENERGY_EV}", force=FORCES), id="Energy-force"),
         pytest.param(frame(f"E={ENERGY_EV}", F=FORCES), id="E-F"),
+        pytest.param(frame(f"energy={ENERGY_EV} T=300 t=0.5", forces=FORCES), id="T-and-t"),
         pytest.param(frame(f"TotEnergy={ENERGY_EV}", forces=FORCES), id="TotEnergy"),
         pytest.param(frame(f"total_energy={ENERGY_EV}", gradient=-FORCES), id="gradient"),
         pytest.param(frame(f"energy={ENERGY_EV}", grad=-FORCES), id="grad"),

@@ -28,8 +28,8 @@ def import_closed() -> None:
     Raises
     ------
     InputError
-        Something else has imported PySCF before, with settings; or docstrings are left out, which
-        PySCF computes with.
+        Something else has imported PySCF before, with settings; or Python leaves out docstrings,
+        which PySCF puts together as it is imported.
     """
     if sys.flags.optimize > 1:
         raise InputError(

@@ -150,7 +150,8 @@ def _angstrom_per_unit(info: Mapping[str, str], source: str) -> float | None:
         parts = re.split(r"[,;\s]+", value.strip().lower())
         found = [_LENGTH_UNITS[part] for part in parts if part in _LENGTH_UNITS]
         others = [part for part in parts if part not in _LENGTH_UNITS]
-        if any(is_of_length or not _UNITS_OF_OTHERS.fullmatch(part) for part in others):
+        is_unknown = any(is_of_length or not _UNITS_OF_OTHERS.fullmatch(part) for part in others)
+        if is_unknown or len(set(found)) > 1:
             known = ", ".join(("angstrom", "bohr", "nm", "pm"))
             raise InputError(f"{source}: {key}={value} is no unit of length: say {known}")
         if found:

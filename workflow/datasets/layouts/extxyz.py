@@ -91,7 +91,7 @@ def _parse(lines: Sequence[str], where: str) -> _Frame:
         info = key_val_str_to_dict(lines[0].strip())
     except (ValueError, KeyError, IndexError) as error:
         raise InputError(f"{where}: its comment is no list of key=value ({error})") from error
-    pairs_in(lines[0], where)  # of a key that is there twice, ASE takes the last
+    pairs_in(lines[0], where, keeps_case=True)  # of a key that is there twice, ASE takes the last
     columns = _columns(lines[1:], _properties(info.pop("Properties", None), where), where)
     lattice = {name.lower(): value for name, value in info.items()}
     if np.any(lattice.get("pbc", "lattice" in lattice)):

@@ -19,6 +19,7 @@ from workflow.planning.actions import (
     Sampling,
     TrainingNow,
 )
+from workflow.planning.cost import RungCosts
 from workflow.planning.keys import (
     GrowKey,
     JudgeKey,
@@ -529,6 +530,80 @@ def test_another_sweep_follows_only_where_the_last_one_found_nothing():
     found = replace(state, waiting=waiting(3, rho=0.5))
     (choosing,) = planned(found, the_campaign)
     assert len(choosing.choices) == 3
+
+
+def test_it_never_trains_for_want_of_something_else_to_do():
+    """With new labels, too few to train on, and nothing over the threshold left."""
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}}, select={"random_share": 0})
+    swept = keys(the_campaign, "explore", "a", version=1)
+    state = after_first_training(
+        the_campaign, n_training_labels=6, sweeps=(sweep(over=2),), finished_tasks=swept
+    )
+    farther = keys(the_campaign, "explore", "a", version=1, sweep=1)
+    assert tasks(planned(state, the_campaign)) == farther
+    # Half of the threshold (0.23 kcal/mol) is enough where nothing is over it.
+    next_best = replace(state, waiting=waiting(3, rho=0.12) + waiting(3, rho=0.11, first=50))
+    (choosing,) = planned(next_best, the_campaign)
+    assert {c.structure_id for c in choosing.choices} == {
+        c.structure.structure_id for c in next_best.waiting[:3]
+    }
+    in_rounds = campaign(
+        synchronous=True, rung={"stop": {"uncertain_share": None}}, select={"random_share": 0}
+    )
+    rounds = replace(next_best, n_training_labels=4)
+    assert tasks(planned(rounds, in_rounds)) == farther
+
+
+@pytest.mark.parametrize(
+    ("costs", "over", "explores"),
+    [
+        # A sweep of 6 s, training 12 s for 6 new labels.
+        ({"sweep": 6.0, "training_a_label": 2.0}, 3, True),
+        ({"sweep": 6.0, "training_a_label": 2.0}, 2, False),
+        # Finding a structure may cost a part of its label.
+        ({"sweep": 6.0, "labels": 600.0, "n_labels": 6}, 1, True),
+        ({"sweep": 9.0, "labels": 600.0, "n_labels": 6}, 1, False),
+        ({}, 9, False),
+        ({"sweep": 6.0, "training_a_label": 99.0}, 0, False),
+    ],
+)
+def test_it_explores_farther_while_that_costs_less_than_what_it_finds_is_worth(
+    costs, over, explores
+):
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}}, select={"random_share": 0})
+    state = after_first_training(
+        the_campaign,
+        n_training_labels=6,
+        costs=RungCosts(**costs),
+        waiting=waiting(3, rho=0.12),
+        sweeps=(sweep(over=over),),
+        finished_tasks=keys(the_campaign, "explore", "a", version=1),
+    )
+    actions = planned(state, the_campaign)
+    assert [type(action) for action in actions] == [Sampling] * 2 if explores else [Choosing]
+
+
+def test_a_sweep_that_may_show_that_the_rung_is_done_comes_before_the_next_best():
+    the_campaign = campaign(
+        rung={"stop": {"uncertain_share": 0.1, "sweeps": 2}}, select={"random_share": 0}
+    )
+    state = after_first_training(
+        the_campaign,
+        waiting=waiting(3, rho=0.12),
+        sweeps=(sweep(over=1),),
+        finished_tasks=keys(the_campaign, "explore", "a", version=1),
+    )
+    again = keys(the_campaign, "explore", "a", version=1, sweep=1)
+    assert tasks(planned(state, the_campaign)) == again
+
+
+def test_samplers_that_repeat_themselves_have_a_part_in_the_first_sweep_alone():
+    the_campaign = campaign(explore=[{"kind": "normal_modes"}, {"kind": "anchor_conformers"}])
+    parts = [
+        {task.sampler for task in sample_tasks(the_campaign, 0, "explore", "a", sweep=number)}
+        for number in (0, 1, 2)
+    ]
+    assert parts == [{0, 1}, {0}, {0}]
 
 
 def climbing(**changes) -> tuple[Campaign, RungState]:

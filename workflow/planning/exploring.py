@@ -3,20 +3,23 @@
 from collections.abc import Iterable, Iterator
 
 from workflow.planning.actions import Action, Growing, Judging, Sampling
-from workflow.planning.choosing import choose, room_for_choices
+from workflow.planning.choosing import NEXT_BEST, choose, room_for_choices
 from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks
+from workflow.planning.pace import SHARE, Pace
 from workflow.planning.records import Sweep
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
 from workflow.settings.campaign import Campaign
 
-# More sweeps with one committee than this find next to nothing new.
+# More sweeps with one committee than this find next to nothing new, unless the last one has paid.
 _SWEEPS_PER_VERSION = 4
+_MOST_SWEEPS_PER_VERSION = 12
 
 
 def explore(
     state: RungState,
     campaign: Campaign,
+    pace: Pace,
     *,
     slots: int,
     explorers: int,
@@ -28,14 +31,18 @@ def explore(
     A rung that climbs sweeps only where the newest committee is certain of all that waits: labels
     of structures that the rung below has labelled, too, come first.
 
+    Where nothing is left over the threshold the next training is not due for that: it explores
+    farther, with other random numbers, while that pays; then the next best are labelled; then it
+    explores a few times more.
+
     Before there is one, random picks keep the workers busy: from when the last labels of the first
     sets are under way until the first training is done.
     """
     newest = state.newest
     if newest is None:
         if are_settled and state.n_training_labels > 0 and not campaign.synchronous:
-            room = room_for_choices(state, campaign, slots)
-            yield from choose(state, campaign, room=room, cost=cost)
+            room = room_for_choices(state, campaign, pace, slots)
+            yield from choose(state, campaign, pace, room=room, cost=cost)
         return
     is_amid_a_round = state.is_training() or state.n_unanswered or state.n_new_labels > 0
     if campaign.synchronous and is_amid_a_round:
@@ -44,11 +51,11 @@ def explore(
     is_stale = state.is_open(judging.key) and state.candidates.has_unjudged(newest.version)
     if is_stale:
         yield Judging(version=newest.version)
-    room = room_for_choices(state, campaign, slots)
+    room = room_for_choices(state, campaign, pace, slots)
     begun = [s for s in state.sweeps if s.version == newest.version and not s.of_waiting]
     if state.climbs and not begun and not (state.is_judged and not state.candidates.count_over()):
         if state.is_judged:
-            yield from choose(state, campaign, room=room, cost=cost)
+            yield from choose(state, campaign, pace, room=room, cost=cost)
         return
     done = [s for s in begun if s.is_complete]
     is_sweeping = not done or len(begun) > len(done)
@@ -59,10 +66,33 @@ def explore(
         return
     if campaign.grow and done and _is_certain(done[-1], campaign.grow.uncertain_share):
         yield from look_for_molecules(state, campaign)
-    choices = choose(state, campaign, room=room, cost=cost)
+    choices = choose(state, campaign, pace, room=room, cost=cost)
     yield from choices
-    if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
+    if is_sweeping or room <= 0 or choices:
+        return
+    if not campaign.synchronous and not _pays(state, campaign, pace, done):
+        next_best = choose(state, campaign, pace, room=room, cost=cost, least_excess=NEXT_BEST)
+        yield from next_best
+        if next_best or len(done) >= _SWEEPS_PER_VERSION:
+            return
+    if len(done) < _MOST_SWEEPS_PER_VERSION:
         yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+
+
+def _pays(state: RungState, campaign: Campaign, pace: Pace, done: list[Sweep]) -> bool:
+    """Say whether another sweep is worth its cost, by what the last one found.
+
+    It is if it may show that the rung is done, or if what it finds costs no more to find than to
+    learn, and than the share of its label that may be spent beside it.
+    """
+    last, stop = done[-1], campaign.rungs[state.index].stop
+    if stop.uncertain_share is not None and _is_certain(last, stop.uncertain_share):
+        return len(done) < max(stop.sweeps, _SWEEPS_PER_VERSION)
+    if len(done) >= _MOST_SWEEPS_PER_VERSION or state.candidates.count_over():
+        return False
+    costs = state.costs
+    a_label = SHARE * (costs.label or 0.0) + costs.training(state.n_training_labels) / pace.labels
+    return 0.0 < last.over_threshold * a_label >= costs.sweep
 
 
 def _is_certain(sweep: Sweep, share: float) -> bool:

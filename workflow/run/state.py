@@ -6,9 +6,9 @@ from typing import TypeAlias
 
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
-from workflow.planning.cost import PowerLaw, fit_cost
-from workflow.planning.keys import InheritKey, sample_tasks
-from workflow.planning.records import Purpose, Sweep
+from workflow.planning.cost import PowerLaw, RungCosts, fit_cost
+from workflow.planning.keys import InheritKey, sample_tasks, samplers_in
+from workflow.planning.records import Purpose, Sweep, Training
 from workflow.planning.state import MoleculeState, RungState
 from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
@@ -61,7 +61,40 @@ def read_rung_state(
         may_grow=campaign.grow is not None
         and index == 0
         and not (version and grown.exhausted_by == version),
+        costs=_costs(store, campaign, index, molecules, trainings),
     )
+
+
+def _costs(
+    store: StoreReader,
+    campaign: Campaign,
+    index: int,
+    molecules: Iterable[MoleculeState],
+    trainings: Sequence[Training],
+) -> RungCosts:
+    """Return what tasks have cost; explorations and judgements by the last two committees."""
+    stages = store.tasks.stages(index)
+    seconds = {kind: stage.cpu_seconds for kind, stage in stages.items()}
+    of_labels = [stages[kind] for kind in ("label", "check") if kind in stages]
+    version = trainings[-1].version if trainings else 0
+    recent = [store.tasks.cost_of_committee(index, v) for v in (version, version - 1) if v > 0]
+    explorations = sum(found["sample"].tasks for found in recent if "sample" in found)
+    exploring = sum(found["sample"].cpu_seconds for found in recent if "sample" in found)
+    judged = [found["judge"].cpu_seconds for found in recent if "judge" in found]
+    tasks_of_a_sweep = _n_explored(molecules) * len(campaign.explore)
+    labels = sum(stage.cpu_seconds for stage in of_labels)
+    return RungCosts(
+        labels=labels,
+        n_labels=sum(stage.tasks for stage in of_labels),
+        others=sum(seconds.values()) - labels,
+        training_a_label=seconds.get("train", 0.0) / max(sum(t.n_labels for t in trainings), 1),
+        sweep=tasks_of_a_sweep * exploring / max(explorations, 1),
+        judging=judged[0] if judged else 0.0,
+    )
+
+
+def _n_explored(molecules: Iterable[MoleculeState]) -> int:
+    return sum(m.has_starts and not m.held_out for m in molecules)
 
 
 def _structures(
@@ -147,14 +180,15 @@ def _place(sweep: Sweep) -> tuple[int, bool, int]:
 def _explorations(
     store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
 ) -> tuple[Sweep, ...]:
-    explored = sum(m.has_starts and not m.held_out for m in molecules)
+    explored = _n_explored(molecules)
     return tuple(
         Sweep(
             version=found.version,
             number=found.number,
             judged=found.judged,
             over_threshold=found.over_threshold,
-            is_complete=found.tasks >= explored * len(campaign.explore),
+            is_complete=found.tasks
+            >= explored * len(samplers_in(campaign, "explore", found.number)),
             is_broken=found.broken == found.tasks,
         )
         for found in store.tasks.sweeps(index)

@@ -17,7 +17,7 @@ from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
 from workflow.datasets.label_now import label_now
 from workflow.planning.cost import CostMoments, fit_cost, n_electrons
-from workflow.report.screen import duration
+from workflow.report.time_spent import duration
 from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices

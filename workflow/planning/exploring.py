@@ -71,9 +71,12 @@ def explore(
     if is_sweeping or room <= 0 or choices:
         return
     if not campaign.synchronous and not _pays(state, campaign, pace, done):
+        if not state.is_judged:
+            return
         next_best = choose(state, campaign, pace, room=room, cost=cost, least_excess=NEXT_BEST)
         yield from next_best
-        if next_best or len(done) >= _SWEEPS_PER_VERSION:
+        # The committee that is being trained will explore in any case.
+        if next_best or state.is_training() or len(done) >= _SWEEPS_PER_VERSION:
             return
     if len(done) < _MOST_SWEEPS_PER_VERSION:
         yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
@@ -88,7 +91,8 @@ def _pays(state: RungState, campaign: Campaign, pace: Pace, done: list[Sweep]) -
     last, stop = done[-1], campaign.rungs[state.index].stop
     if stop.uncertain_share is not None and _is_certain(last, stop.uncertain_share):
         return len(done) < max(stop.sweeps, _SWEEPS_PER_VERSION)
-    if len(done) >= _MOST_SWEEPS_PER_VERSION or state.candidates.count_over():
+    is_enough = len(done) >= _MOST_SWEEPS_PER_VERSION or state.candidates.count_over()
+    if is_enough or state.is_training():
         return False
     costs = state.costs
     a_label = SHARE * (costs.label or 0.0) + costs.training(state.n_training_labels) / pace.labels

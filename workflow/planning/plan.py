@@ -32,7 +32,7 @@ from workflow.planning.keys import sample_tasks
 from workflow.planning.pace import Pace, pace_of
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
-from workflow.planning.stop_rules import stop_reason
+from workflow.planning.stop_rules import budget_spent, stop_reason
 from workflow.settings.campaign import Campaign, Rung
 
 # Share of the initial and of the held-out set whose labels the first training does not wait for.
@@ -97,6 +97,22 @@ def plan(
     if not actions and _is_idle(state):
         return look_for_molecules(state, campaign) or _last_word(state)
     return actions
+
+
+def leaves_workers_to_the_next_rung(state: RungState, campaign: Campaign) -> bool:
+    """Say whether nothing is left of a rung but its last training.
+
+    Then the next one may begin: its first candidates are the labels of this one, which are all
+    there. Other reasons to stop than a spent budget may be gone with the last committee.
+    """
+    return (
+        not campaign.synchronous
+        and campaign.grow is None
+        and state.is_training()
+        and not state.n_unanswered
+        and budget_spent(state, campaign.rungs[state.index]) is not None
+        and all(first_set.is_settled for first_set in open_first_sets(state, campaign))
+    )
 
 
 def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:

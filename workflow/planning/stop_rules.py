@@ -10,17 +10,25 @@ from workflow.settings.campaign import FailureBudget, Rung, StopRules
 
 def stop_reason(state: RungState, rung: Rung) -> str | None:
     """Say why a rung needs no more labels; None while it does."""
-    budget, stop = rung.budget, rung.stop
-    if state.n_chosen >= budget.labels:
-        return f"label budget spent ({budget.labels})"
-    if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
-        return f"CPU budget spent ({budget.cpu_hours:g} h)"
+    stop = rung.stop
+    if (spent := budget_spent(state, rung)) is not None:
+        return spent
     if stop.trainings is not None and len(state.trainings) >= stop.trainings:
         return f"{stop.trainings} trainings done"
     for error, bound, unit in _bounded(state.newest.errors if state.newest else None, stop):
         if bound is not None and error is not None and error <= bound:
             return f"held-out error reached ({error:.3g} <= {bound:g} {unit})"
     return _certain(state, rung)
+
+
+def budget_spent(state: RungState, rung: Rung) -> str | None:
+    """Say which budget of a rung is spent, for good; None while none is."""
+    budget = rung.budget
+    if state.n_chosen >= budget.labels:
+        return f"label budget spent ({budget.labels})"
+    if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
+        return f"CPU budget spent ({budget.cpu_hours:g} h)"
+    return None
 
 
 def _bounded(

@@ -5,9 +5,13 @@ they have to do.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from chemistry.records.structure import Structure
+
+SHARE = 0.08
+"""CPU time outside labels, as a part of that of labels: what is aimed at where labels are dear."""
 
 _EXPONENT_BEFORE_DATA = 2.5
 _SECONDS_OF_TEN_ELECTRONS = 1.0
@@ -88,6 +92,9 @@ class RungCosts:
         Exploring all molecules once with a committee.
     judging : float
         The newest committee's look at all that waited.
+    finding : mapping of int to float
+        For each sampler that explores, what finding one structure over the threshold takes with the
+        newest committee; infinite where it finds none.
     """
 
     labels: float = 0.0
@@ -96,6 +103,12 @@ class RungCosts:
     training_a_label: float = 0.0
     sweep: float = 0.0
     judging: float = 0.0
+    finding: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def candidate(self) -> float:
+        """What finding a structure may take: as much as learning it, or a share of its label."""
+        return SHARE * (self.label or 0.0) + self.training_a_label
 
     @property
     def label(self) -> float | None:

@@ -1,11 +1,13 @@
 """The part of the plan that looks for structures: judge, sweep, choose, look for molecules."""
 
+import math
 from collections.abc import Iterable, Iterator
 
 from workflow.planning.actions import Action, Growing, Judging, Sampling
 from workflow.planning.choosing import NEXT_BEST, choose, room_for_choices
-from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks
-from workflow.planning.pace import SHARE, Pace
+from workflow.planning.cost import RungCosts
+from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks, samplers_in
+from workflow.planning.pace import Pace
 from workflow.planning.records import Sweep
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
@@ -31,9 +33,9 @@ def explore(
     A rung that climbs sweeps only where the newest committee is certain of all that waits: labels
     of structures that the rung below has labelled, too, come first.
 
-    Where nothing is left over the threshold the next training is not due for that: it explores
-    farther, with other random numbers, while that pays; then the next best are labelled; then it
-    explores a few times more.
+    Where nothing is left over the threshold the next training is not due for that: the samplers
+    that find enough for their time explore farther, with other random numbers; then the next best
+    are labelled; then it explores a few times more.
 
     Before there is one, random picks keep the workers busy: from when the last labels of the first
     sets are under way until the first training is done.
@@ -70,7 +72,7 @@ def explore(
     yield from choices
     if is_sweeping or room <= 0 or choices:
         return
-    if not campaign.synchronous and not _pays(state, campaign, pace, done):
+    if not campaign.synchronous and not _pays(state, campaign, done):
         if not state.is_judged:
             return
         next_best = choose(state, campaign, pace, room=room, cost=cost, least_excess=NEXT_BEST)
@@ -82,21 +84,31 @@ def explore(
         yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
 
 
-def _pays(state: RungState, campaign: Campaign, pace: Pace, done: list[Sweep]) -> bool:
-    """Say whether another sweep is worth its cost, by what the last one found.
-
-    It is if it may show that the rung is done, or if what it finds costs no more to find than to
-    learn, and than the share of its label that may be spent beside it.
-    """
+def _pays(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
+    """Say whether another sweep is worth its cost: it may show that the rung is done, or find."""
     last, stop = done[-1], campaign.rungs[state.index].stop
     if stop.uncertain_share is not None and _is_certain(last, stop.uncertain_share):
         return len(done) < max(stop.sweeps, _SWEEPS_PER_VERSION)
     is_enough = len(done) >= _MOST_SWEEPS_PER_VERSION or state.candidates.count_over()
     if is_enough or state.is_training():
         return False
-    costs = state.costs
-    a_label = SHARE * (costs.label or 0.0) + costs.training(state.n_training_labels) / pace.labels
-    return 0.0 < last.over_threshold * a_label >= costs.sweep
+    return last.over_threshold > 0 and bool(_paying(campaign, state.costs, len(done)))
+
+
+def exploring_samplers(campaign: Campaign, costs: RungCosts, sweep: int) -> tuple[int, ...]:
+    """Return which samplers explore in a sweep: in the first all, then those that pay, if any do.
+
+    Measured times have no say in rounds.
+    """
+    there = samplers_in(campaign, "explore", sweep)
+    if sweep == 0 or campaign.synchronous:
+        return there
+    return _paying(campaign, costs, sweep) or there
+
+
+def _paying(campaign: Campaign, costs: RungCosts, sweep: int) -> tuple[int, ...]:
+    there = samplers_in(campaign, "explore", sweep)
+    return tuple(i for i in there if costs.finding.get(i, math.inf) <= costs.candidate)
 
 
 def _is_certain(sweep: Sweep, share: float) -> bool:
@@ -128,11 +140,13 @@ def _sweep(
     state: RungState, campaign: Campaign, version: int, *, number: int, explorers: int
 ) -> Iterator[Action]:
     explored = (m.molecule_id for m in state.molecules if m.has_starts and not m.held_out)
+    samplers = exploring_samplers(campaign, state.costs, number)
     tasks = (
         task
         for molecule_id in explored
         for task in sample_tasks(
             campaign, state.index, "explore", molecule_id, version=version, sweep=number
         )
+        if task.sampler in samplers
     )
     yield from sampling(state, tasks, explorers=explorers)

@@ -13,12 +13,10 @@ import math
 from dataclasses import dataclass
 
 from model.forecast import Forecast
+from workflow.planning.cost import SHARE
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import error_bounds
 from workflow.settings.campaign import Campaign, Rung
-
-SHARE = 0.08
-"""CPU time outside labels, as a part of that of labels: what is aimed at where labels are dear."""
 
 _LEAST_GROWTH = 0.1
 _MOST_GROWTH = math.e - 1.0

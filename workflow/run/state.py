@@ -1,5 +1,6 @@
 """Read from the store what the plan needs to know of a rung."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
@@ -7,7 +8,8 @@ from typing import TypeAlias
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
 from workflow.planning.cost import PowerLaw, RungCosts, fit_cost
-from workflow.planning.keys import InheritKey, sample_tasks, samplers_in
+from workflow.planning.exploring import exploring_samplers
+from workflow.planning.keys import InheritKey, sample_tasks
 from workflow.planning.records import Purpose, Sweep, Training
 from workflow.planning.state import MoleculeState, RungState
 from workflow.run.store.store import StoreReader
@@ -31,6 +33,7 @@ def read_rung_state(
     tally = store.candidates.tally(index)
     grown = store.molecules.grown()
     molecules = _molecules(store, campaign, grown.molecule_ids)
+    costs = _costs(store, campaign, index, molecules, trainings)
     to_label = store.candidates.to_label(index)
     labels = [order for order in (under_way or {}).values() if isinstance(order, LabelOrder)]
     labelled = _by_purpose(tally, "labelled")
@@ -57,11 +60,11 @@ def read_rung_state(
         n_lost=n_lost,
         label_cpu_hours=store.tasks.label_cpu_seconds(index) / 3600.0,
         trainings=trainings,
-        sweeps=sweeps(store, campaign, index, molecules),
+        sweeps=sweeps(store, campaign, index, molecules, costs),
         may_grow=campaign.grow is not None
         and index == 0
         and not (version and grown.exhausted_by == version),
-        costs=_costs(store, campaign, index, molecules, trainings),
+        costs=costs,
     )
 
 
@@ -90,6 +93,10 @@ def _costs(
         training_a_label=seconds.get("train", 0.0) / max(sum(t.n_labels for t in trainings), 1),
         sweep=tasks_of_a_sweep * exploring / max(explorations, 1),
         judging=judged[0] if judged else 0.0,
+        finding={
+            sampler: seconds / n if n else math.inf
+            for sampler, (seconds, n) in store.tasks.finds(index, version).items()
+        },
     )
 
 
@@ -162,7 +169,11 @@ def _molecules(
 
 
 def sweeps(
-    store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+    store: StoreReader,
+    campaign: Campaign,
+    index: int,
+    molecules: Iterable[MoleculeState],
+    costs: RungCosts,
 ) -> tuple[Sweep, ...]:
     """Return what the explorations of a rung have found, by committee and sweep.
 
@@ -170,7 +181,9 @@ def sweeps(
     committee.
     """
     judged = _judgements(store, index) if index > 0 else ()
-    return tuple(sorted([*judged, *_explorations(store, campaign, index, molecules)], key=_place))
+    return tuple(
+        sorted([*judged, *_explorations(store, campaign, index, molecules, costs)], key=_place)
+    )
 
 
 def _place(sweep: Sweep) -> tuple[int, bool, int]:
@@ -178,7 +191,11 @@ def _place(sweep: Sweep) -> tuple[int, bool, int]:
 
 
 def _explorations(
-    store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+    store: StoreReader,
+    campaign: Campaign,
+    index: int,
+    molecules: Iterable[MoleculeState],
+    costs: RungCosts,
 ) -> tuple[Sweep, ...]:
     explored = _n_explored(molecules)
     return tuple(
@@ -188,7 +205,7 @@ def _explorations(
             judged=found.judged,
             over_threshold=found.over_threshold,
             is_complete=found.tasks
-            >= explored * len(samplers_in(campaign, "explore", found.number)),
+            >= explored * len(exploring_samplers(campaign, costs, found.number)),
             is_broken=found.broken == found.tasks,
         )
         for found in store.tasks.sweeps(index)

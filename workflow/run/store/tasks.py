@@ -80,6 +80,19 @@ class TaskReader:
         )
         return _stage_costs(found)
 
+    def finds(self, rung: int, version: int) -> dict[int, tuple[float, int]]:
+        """Return, by sampler, the CPU seconds with one committee, and what it found over it."""
+        found = self.database.all(
+            # The key of an exploration ends with the number of its sampler.
+            "SELECT CAST(replace(substr(key, -2), '-', '') AS INTEGER) AS sampler,"
+            " sum(cpu_seconds), sum(detail ->> 'over_threshold') FROM tasks"
+            " WHERE rung = ? AND version = ? AND kind NOT IN ('label', 'check')"
+            " AND kind = 'sample' AND version > 0 GROUP BY sampler",
+            rung,
+            version,
+        )
+        return {row[0]: (row[1], row[2]) for row in found}
+
     def label_cpu_seconds(self, rung: int) -> float:
         """Add up the CPU seconds of a rung's labels, failed and repeated ones included."""
         found = self.database.one(

@@ -76,7 +76,7 @@ def fit_cost(moments: CostMoments) -> PowerLaw:
 
 @dataclass(frozen=True, kw_only=True)
 class RungCosts:
-    """What the tasks of a rung have cost so far, all in CPU seconds.
+    """What the tasks of a rung have cost so far, in CPU seconds where nothing else is said.
 
     Attributes
     ----------
@@ -92,6 +92,8 @@ class RungCosts:
         Exploring all molecules once with a committee.
     judging : float
         The newest committee's look at all that waited.
+    wall_of_labels, wall_of_others : float
+        Wall seconds of a worker for each CPU second.
     finding : mapping of int to float
         For each sampler that explores, what finding one structure over the threshold takes with the
         newest committee; infinite where it finds none.
@@ -103,6 +105,8 @@ class RungCosts:
     training_a_label: float = 0.0
     sweep: float = 0.0
     judging: float = 0.0
+    wall_of_labels: float = 1.0
+    wall_of_others: float = 1.0
     finding: Mapping[int, float] = field(default_factory=dict)
 
     @property

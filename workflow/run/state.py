@@ -12,6 +12,7 @@ from workflow.planning.exploring import exploring_samplers
 from workflow.planning.keys import InheritKey, sample_tasks
 from workflow.planning.records import Purpose, Sweep, Training
 from workflow.planning.state import MoleculeState, RungState
+from workflow.run.store.records import StageCost
 from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import LabelOrder, Order
@@ -77,27 +78,34 @@ def _costs(
 ) -> RungCosts:
     """Return what tasks have cost; explorations and judgements by the last two committees."""
     stages = store.tasks.stages(index)
-    seconds = {kind: stage.cpu_seconds for kind, stage in stages.items()}
-    of_labels = [stages[kind] for kind in ("label", "check") if kind in stages]
+    of_labels = [stage for kind, stage in stages.items() if kind in ("label", "check")]
+    of_others = [stage for kind, stage in stages.items() if kind not in ("label", "check")]
+    training = sum(stage.cpu_seconds for kind, stage in stages.items() if kind == "train")
     version = trainings[-1].version if trainings else 0
     recent = [store.tasks.cost_of_committee(index, v) for v in (version, version - 1) if v > 0]
     explorations = sum(found["sample"].tasks for found in recent if "sample" in found)
     exploring = sum(found["sample"].cpu_seconds for found in recent if "sample" in found)
     judged = [found["judge"].cpu_seconds for found in recent if "judge" in found]
     tasks_of_a_sweep = _n_explored(molecules) * len(campaign.explore)
-    labels = sum(stage.cpu_seconds for stage in of_labels)
     return RungCosts(
-        labels=labels,
+        labels=sum(stage.cpu_seconds for stage in of_labels),
         n_labels=sum(stage.tasks for stage in of_labels),
-        others=sum(seconds.values()) - labels,
-        training_a_label=seconds.get("train", 0.0) / max(sum(t.n_labels for t in trainings), 1),
+        others=sum(stage.cpu_seconds for stage in of_others),
+        training_a_label=training / max(sum(t.n_labels for t in trainings), 1),
         sweep=tasks_of_a_sweep * exploring / max(explorations, 1),
         judging=judged[0] if judged else 0.0,
+        wall_of_labels=_wall_of_cpu(of_labels),
+        wall_of_others=_wall_of_cpu(of_others),
         finding={
             sampler: seconds / n if n else math.inf
             for sampler, (seconds, n) in store.tasks.finds(index, version).items()
         },
     )
+
+
+def _wall_of_cpu(stages: Sequence[StageCost]) -> float:
+    cpu = sum(stage.cpu_seconds for stage in stages)
+    return sum(stage.wall_seconds for stage in stages) / cpu if cpu else 1.0
 
 
 def _n_explored(molecules: Iterable[MoleculeState]) -> int:

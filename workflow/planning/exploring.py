@@ -1,7 +1,7 @@
 """The part of the plan that looks for structures: judge, sweep, choose, look for molecules."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from workflow.planning.actions import Action, Growing, Judging, Sampling
 from workflow.planning.choosing import NEXT_BEST, choose, room_for_choices
@@ -62,7 +62,7 @@ def explore(
     done = [s for s in begun if s.is_complete]
     is_sweeping = not done or len(begun) > len(done)
     if is_sweeping:
-        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+        yield from _sweep(state, campaign, done, version=newest.version, explorers=explorers)
     is_amid = is_sweeping or state.tasks_in_flight or is_stale
     if campaign.synchronous and is_amid:
         return
@@ -81,7 +81,7 @@ def explore(
         if next_best or state.is_training() or len(done) >= _SWEEPS_PER_VERSION:
             return
     if len(done) < _MOST_SWEEPS_PER_VERSION:
-        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+        yield from _sweep(state, campaign, done, version=newest.version, explorers=explorers)
 
 
 def _pays(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
@@ -95,13 +95,22 @@ def _pays(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
     return last.over_threshold > 0 and bool(_paying(campaign, state.costs, len(done)))
 
 
-def exploring_samplers(campaign: Campaign, costs: RungCosts, sweep: int) -> tuple[int, ...]:
-    """Return which samplers explore in a sweep: in the first all, then those that pay, if any do.
+def exploring_samplers(
+    campaign: Campaign, rung: int, costs: RungCosts, before: Sweep | None
+) -> tuple[int, ...]:
+    """Return which samplers explore in the sweep after another one with the same committee.
 
-    Measured times have no say in rounds.
+    In the first and in one that may show that the rung is done all do, else those that pay, if any
+    does. Measured times have no say in rounds.
     """
-    there = samplers_in(campaign, "explore", sweep)
-    if sweep == 0 or campaign.synchronous:
+    sweep = 0 if before is None else before.number + 1
+    there, share = (
+        samplers_in(campaign, "explore", sweep),
+        campaign.rungs[rung].stop.uncertain_share,
+    )
+    if before is None or campaign.synchronous:
+        return there
+    if share is not None and _is_certain(before, share):
         return there
     return _paying(campaign, costs, sweep) or there
 
@@ -137,15 +146,16 @@ def sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -
 
 
 def _sweep(
-    state: RungState, campaign: Campaign, version: int, *, number: int, explorers: int
+    state: RungState, campaign: Campaign, done: Sequence[Sweep], *, version: int, explorers: int
 ) -> Iterator[Action]:
     explored = (m.molecule_id for m in state.molecules if m.has_starts and not m.held_out)
-    samplers = exploring_samplers(campaign, state.costs, number)
+    before = done[-1] if done else None
+    samplers = exploring_samplers(campaign, state.index, state.costs, before)
     tasks = (
         task
         for molecule_id in explored
         for task in sample_tasks(
-            campaign, state.index, "explore", molecule_id, version=version, sweep=number
+            campaign, state.index, "explore", molecule_id, version=version, sweep=len(done)
         )
         if task.sampler in samplers
     )

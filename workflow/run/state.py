@@ -206,18 +206,21 @@ def _explorations(
     costs: RungCosts,
 ) -> tuple[Sweep, ...]:
     explored = _n_explored(molecules)
-    return tuple(
-        Sweep(
-            version=found.version,
-            number=found.number,
-            judged=found.judged,
-            over_threshold=found.over_threshold,
-            is_complete=found.tasks
-            >= explored * len(exploring_samplers(campaign, costs, found.number)),
-            is_broken=found.broken == found.tasks,
+    sweeps: list[Sweep] = []
+    for found in store.tasks.sweeps(index):
+        before = sweeps[-1] if found.number else None
+        samplers = exploring_samplers(campaign, index, costs, before)
+        sweeps.append(
+            Sweep(
+                version=found.version,
+                number=found.number,
+                judged=found.judged,
+                over_threshold=found.over_threshold,
+                is_complete=found.tasks >= explored * len(samplers),
+                is_broken=found.broken == found.tasks,
+            )
         )
-        for found in store.tasks.sweeps(index)
-    )
+    return tuple(sweeps)
 
 
 def _judgements(store: StoreReader, index: int) -> tuple[Sweep, ...]:

@@ -104,10 +104,8 @@ def exploring_samplers(
     does. Measured times have no say in rounds.
     """
     sweep = 0 if before is None else before.number + 1
-    there, share = (
-        samplers_in(campaign, "explore", sweep),
-        campaign.rungs[rung].stop.uncertain_share,
-    )
+    there = samplers_in(campaign, "explore", sweep)
+    share = campaign.rungs[rung].stop.uncertain_share
     if before is None or campaign.synchronous:
         return there
     if share is not None and _is_certain(before, share):

@@ -100,7 +100,7 @@ def plan(
 
 
 def leaves_workers_to_the_next_rung(state: RungState, campaign: Campaign) -> bool:
-    """Say whether nothing is left of a rung but its last training.
+    """Say whether nothing is left of a rung but trainings.
 
     Then the next one may begin: its first candidates are the labels of this one, which are all
     there. Other reasons to stop than a spent budget may be gone with the last committee.

@@ -200,7 +200,7 @@ def _idle(store: StoreReader, spans: list[tuple[float, float, int]]) -> dict[str
     busy = sum(stage.wall_seconds for stage in store.tasks.stages().values())
     counted = store.diary.idle()
     rest = there - busy - sum(counted.values())
-    return {**counted, "starting, and between tasks": max(0.0, rest)}
+    return {**counted, "starting, between tasks, not counted": max(0.0, rest)}
 
 
 def _busy_share(store: StoreReader, spans: list[tuple[float, float, int]]) -> float | None:

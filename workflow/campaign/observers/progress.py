@@ -76,7 +76,9 @@ class Progress:
         grid.add_row(f"[dim]{self._clock()}[/]", f"[bold cyan]{level.name}[/]", self._labels(state))
         grid.add_row("", "[dim]under way[/]", _under_way(state))
         grid.add_row("", "[dim]waiting[/]", f"{state.n_waiting} candidates")
-        grid.add_row("", "[dim]to go[/]", self._to_go(state) or "not known before there are labels")
+        grid.add_row(
+            "", "[dim]forecast[/]", self._to_go(state) or "not known before there are labels"
+        )
         return grid
 
     def _to_go(self, state: RungState) -> str:

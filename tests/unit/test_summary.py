@@ -11,9 +11,10 @@ from chemistry.readers.molecules import molecule_from_smiles
 from model.evaluation import KindErrors
 from workflow.campaign.driver import Driver
 from workflow.planning.records import Training
-from workflow.report.screen import duration, summary_screen
+from workflow.report.screen import summary_screen
 from workflow.report.status_json import summary_json
 from workflow.report.summary import summarize
+from workflow.report.time_spent import duration
 from workflow.run.folder import RunFolder
 from workflow.run.opened import open_run
 from workflow.run.store.store import Store

@@ -5,6 +5,8 @@ there. So whatever dies, what was computed is in the store or in the spool.
 """
 
 import queue
+import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -14,10 +16,11 @@ from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from chemistry.records.level import LevelOfTheory, find_level
 from workflow.campaign.commit import commit_result
 from workflow.campaign.dispatch import Submission, make_order
-from workflow.planning.actions import Choosing, Finishing, Inheriting, Labelling
+from workflow.campaign.idle import IdleTime
+from workflow.planning.actions import Action, Choosing, Finishing, Inheriting, Labelling
 from workflow.planning.cost import PowerLaw
 from workflow.planning.keys import InheritKey
-from workflow.planning.plan import plan
+from workflow.planning.plan import leaves_workers_to_the_next_rung, plan
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import failure_reason
 from workflow.run.folder import RunFolder
@@ -78,6 +81,7 @@ class Driver:
         self._n_lost = 0
         self._taken_in: list[str] = []
         self._failed_training: str | None = None
+        self._idle = IdleTime()
 
     def run(self) -> str:
         """Climb all rungs and return why the last one ended.
@@ -118,32 +122,54 @@ class Driver:
             self._observer.saw(state, level)
             if (failed := failure_reason(state, self._campaign.failures)) is not None:
                 raise CampaignFailed(self._why(failed, level))
-            cost = cost_model(self._store, level)
-            actions = plan(
-                state,
-                self._campaign,
-                slots=self._workers.slots("label"),
-                explore_slots=self._workers.slots("explore"),
-                cost=cost,
-            )
+            actions = self._plan(state, level)
             for action in actions:
                 if isinstance(action, Finishing):
                     if state.newest is None:
                         raise CampaignFailed(f"{action.reason}: nothing could be trained")
                     self._store.diary.add_event("rung finished", action.reason)
                     return action.reason
-                if isinstance(action, Choosing):
-                    newest = state.newest.version if state.newest else 0
-                    self._store.candidates.choose(index, action.choices, newest)
-                elif isinstance(action, Inheriting):
-                    below = find_level(self._campaign.rungs[index - 1].level).level_id
-                    self._store.candidates.inherit(
-                        InheritKey(rung=index).key, index, level_below=below
-                    )
-                else:
-                    self._submit(index, level, action, cost)
-            if not any(isinstance(action, Choosing | Inheriting) for action in actions):
+            changes = self._carry_out(state, level, actions)
+            if index + 1 < len(self._campaign.rungs) and leaves_workers_to_the_next_rung(
+                state, self._campaign
+            ):
+                changes = self._begin_rung(index + 1) or changes
+            if not changes:
                 self._take_in_next()
+
+    def _begin_rung(self, index: int) -> bool:
+        """Begin a rung while the one below trains its last committee; as `_carry_out`."""
+        level = find_level(self._campaign.rungs[index].level)
+        self._store.labels.add_level(level)
+        state = self._state(index, level)
+        return self._carry_out(state, level, self._plan(state, level))
+
+    def _plan(self, state: RungState, level: LevelOfTheory) -> list[Action]:
+        return plan(
+            state,
+            self._campaign,
+            slots=self._workers.slots("label"),
+            explore_slots=self._workers.slots("explore"),
+            cost=cost_model(self._store, level),
+        )
+
+    def _carry_out(self, state: RungState, level: LevelOfTheory, actions: Iterable[Action]) -> bool:
+        """Do what the plan asks for; say whether that changes what it would ask for next."""
+        index, changes = state.index, False
+        cost = cost_model(self._store, level)
+        for action in actions:
+            if isinstance(action, Choosing):
+                newest = state.newest.version if state.newest else 0
+                self._store.candidates.choose(index, action.choices, newest)
+                changes = True
+            elif isinstance(action, Inheriting):
+                below = find_level(self._campaign.rungs[index - 1].level).level_id
+                key = InheritKey(rung=index).key
+                self._store.candidates.inherit(key, index, level_below=below)
+                changes = True
+            elif not isinstance(action, Finishing):
+                self._submit(index, level, action, cost)
+        return changes
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
         return read_rung_state(
@@ -190,14 +216,20 @@ class Driver:
 
         The spool keeps them until it is committed.
         """
+        began = time.monotonic()
         try:
             ended = [self._done.get(timeout=_WAIT_SECONDS)]
         except queue.Empty:
+            ended = []
+        waited = time.monotonic() - began
+        self._idle.note(self._in_flight, slots=self._backend.slots, seconds=waited)
+        if not ended:
             return
         with suppress(queue.Empty):
             while True:
                 ended.append(self._done.get_nowait())
         with self._store.together():
+            self._store.diary.add_idle(self._idle.take())
             for key, future in ended:
                 self._take_in(key, self._in_flight.pop(key), future.exception())
         self._clear_spool()

@@ -1,9 +1,11 @@
 """Names of tasks. A key says what a task does; the same key is never computed twice."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, cast, get_args
 
+from chemistry.sampling.base import Sampler
 from workflow.settings.campaign import Campaign
 
 TaskKind: TypeAlias = Literal["sample", "label", "check", "train", "judge", "grow", "inherit"]
@@ -188,13 +190,7 @@ def sample_tasks(
     version: int = 0,
     sweep: int = 0,
 ) -> tuple[SampleTask, ...]:
-    """Return one task for each sampler that the campaign has for a purpose."""
-    samplers = {
-        "start": 1,
-        "initial": len(campaign.initial),
-        "held_out": len(campaign.initial),
-        "explore": len(campaign.explore),
-    }
+    """Return one task for each sampler that has a part in a sweep for a purpose."""
     return tuple(
         SampleTask(
             rung=rung,
@@ -204,5 +200,20 @@ def sample_tasks(
             version=version,
             sweep=sweep,
         )
-        for i in range(samplers[purpose])
+        for i in samplers_in(campaign, purpose, sweep)
+    )
+
+
+def samplers_in(campaign: Campaign, purpose: SamplePurpose, sweep: int) -> tuple[int, ...]:
+    """Return which samplers take part: after the first sweep not those that repeat themselves."""
+    samplers: dict[SamplePurpose, Sequence[Sampler]] = {
+        "start": (campaign.conformers,),
+        "initial": campaign.initial,
+        "held_out": campaign.initial,
+        "explore": campaign.explore,
+    }
+    return tuple(
+        i
+        for i, sampler in enumerate(samplers[purpose])
+        if not (sweep > 0 and sampler.repeats_itself)
     )

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from chemistry.records.structure import Structure
+from workflow.planning.cost import RungCosts
 from workflow.planning.keys import JudgeKey, TaskKind, kind_of
 from workflow.planning.records import Candidate, Purpose, Sweep, Training
 
@@ -21,11 +22,17 @@ class Waiting(Protocol):
         """Return up to `n` trainable candidates, at random."""
 
     def uncertain(
-        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+        self,
+        n: int,
+        *,
+        most_of_a_molecule: int,
+        already: Mapping[str, int],
+        least_excess: float = 1.0,
     ) -> Sequence[Candidate]:
         """Return up to `n` trainable candidates over the threshold, the farthest over it first.
 
-        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
+        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included. "Over" means
+        more than `least_excess` times the threshold.
         """
 
     def has_unjudged(self, version: int) -> bool:
@@ -102,6 +109,7 @@ class RungState:
     n_lost : int
         Tasks that this launch has lost with their processes and tried again.
     label_cpu_hours : float
+    costs : RungCosts
     trainings : tuple of Training
         In order of version.
     sweeps : tuple of Sweep
@@ -134,6 +142,7 @@ class RungState:
     trainings: tuple[Training, ...]
     sweeps: tuple[Sweep, ...]
     may_grow: bool = False
+    costs: RungCosts = field(default_factory=RungCosts)
 
     @property
     def climbs(self) -> bool:

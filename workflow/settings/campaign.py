@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     JsonValue,
     PositiveFloat,
+    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -148,8 +149,11 @@ class Rung(StrictModel):
     initial_labels: int = Field(
         40, ge=2, description="Labels before the first training, spread evenly over the molecules."
     )
-    labels_per_training: int = Field(
-        30, ge=1, description="New labels after which the committee is trained again."
+    labels_per_training: PositiveInt | Literal["auto"] = Field(
+        "auto",
+        description="New labels after which the committee is trained again. auto: when what "
+        "training and exploring cost is small beside the cost of labels, or the labels have grown "
+        "so much that it pays in any case.",
     )
     held_out_structures: int | None = Field(
         None, ge=2, description="Default: as many as held_out.structures."

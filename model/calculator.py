@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
@@ -12,6 +14,7 @@ from model.committees import load_committee
 from model.conformal import force_deviations
 from model.intervals import half_width, intervals_of
 from model.protocol import Committee
+from model.systems import systems_of
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
@@ -22,6 +25,9 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     checkpoint knows them, half the widths of intervals that hold nine of ten errors
     (`model.intervals`): `energy_interval` (eV), and `force_interval` (N,) eV/Å, how far the vector
     of each atom's force may be off.
+
+    In a periodic box, twice as wide as the cutoff at least, `results` has the stress and, of the
+    disagreement, `energy_sigma` and `rho_kcal_mol` alone.
 
     Parameters
     ----------
@@ -37,7 +43,7 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     >>> atoms.get_potential_energy()
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(
         self, committee: Committee | str | Path, *, molecule_id: str | None = None, **kwargs: Any
@@ -55,13 +61,18 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         properties: list[str] | None = None,  # noqa: ARG002 (energy and forces come together)
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Compute energy, forces and disagreement; raises InputError for periodic atoms."""
+        """Compute energy, forces and disagreement.
+
+        Raises InputError for what `Committee.predict` refuses, and for a box that is periodic in
+        some directions alone, or less than twice as wide as the cutoff.
+        """
         super().calculate(atoms, ["energy"], system_changes)
-        if self.atoms.pbc.any():
-            raise InputError("the committee knows molecules, not crystals: set atoms.pbc = False")
         structure = Structure(
             atomic_numbers=self.atoms.get_atomic_numbers(), positions=self.atoms.get_positions()
         )
+        if self.atoms.pbc.any():
+            self.results = self._in_box(structure)
+            return
         [prediction] = self.committee.predict([structure])
         self.results = {
             "energy": prediction.energy,
@@ -80,3 +91,22 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             if self._factors is not None and self._factors.force is not None:
                 deviations = force_deviations(prediction.member_forces)
                 self.results["force_interval"] = half_width(deviations, self._factors.force)
+
+    def _in_box(self, structure: Structure) -> dict[str, Any]:
+        if not self.atoms.pbc.all():
+            raise InputError("the box is periodic in some directions alone: set atoms.pbc to one")
+        cell = np.array(self.atoms.cell[:], dtype=np.float64)
+        systems = systems_of(self.committee, [structure])
+        found = systems.predict_mean(structure.positions, cell[None])
+        results = {
+            "energy": float(found.energies[0]),
+            "free_energy": float(found.energies[0]),
+            "forces": found.forces,
+        }
+        if found.strain_derivatives is not None:
+            stress = found.strain_derivatives[0] / self.atoms.get_volume()
+            results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if self.committee.n_members > 1:
+            results["energy_sigma"] = float(found.member_energies.std(ddof=1))
+            results["rho_kcal_mol"] = float(found.rho_kcal_mol[0])
+        return results

@@ -16,6 +16,7 @@ from model.architectures.ani.descriptor.batch import (
     ATOMS_AT_ONCE,
     ATOMS_AT_ONCE_FOR_MEANS,
     AtomBatch,
+    chunks,
 )
 from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.device import require_device
@@ -25,11 +26,13 @@ from model.architectures.ani.replicas import CommitteeReplicas
 from model.architectures.ani.restriction import restrict
 from model.architectures.ani.settings import NAME
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.systems import CommitteeSystems
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint, write_checkpoint
 from model.protocol import MeanPrediction
 from model.self_energies import element_counts
 from model.structures import check_structures
+from model.systems import Precision
 
 _RESTRICTIONS_KEPT = 8
 
@@ -149,6 +152,24 @@ class AniCommittee:
             structure=structure,
         )
 
+    def in_precision(self, precision: Precision) -> "AniCommittee":
+        """Return the same committee computing in single or double precision."""
+        return self.to({"single": torch.float32, "double": torch.float64}[precision])
+
+    def systems(self, structures: Sequence[Structure]) -> CommitteeSystems:
+        """Return what computes systems of which each structure is one geometry.
+
+        Raises InputError for an element that the committee does not know.
+        """
+        check_structures(structures, self.elements)
+        numbers = np.concatenate([structure.atomic_numbers for structure in structures])
+        smaller = self.restricted_to(set(numbers.tolist()))
+        return CommitteeSystems(
+            networks=smaller.networks,
+            self_energies_ev=smaller.self_energies_ev,
+            structures=tuple(structures),
+        )
+
     def calibrated(self, calibration: Calibration | None) -> "AniCommittee":
         """Return the same committee whose record says how its errors go with its disagreement."""
         found = None if calibration is None else asdict(calibration)
@@ -217,15 +238,3 @@ class AniCommittee:
                         f"{structure.structure_id}: do two atoms coincide?"
                     )
                 yield own.copy(), pull
-
-
-def chunks(structures: Sequence[Structure], atoms_at_once: int) -> Iterator[Sequence[Structure]]:
-    """Cut structures into runs of at most so many atoms, but at least one structure."""
-    start, atoms = 0, 0
-    for index, structure in enumerate(structures):
-        if atoms and atoms + len(structure) > atoms_at_once:
-            yield structures[start:index]
-            start, atoms = index, 0
-        atoms += len(structure)
-    if start < len(structures):
-        yield structures[start:]

@@ -51,7 +51,11 @@ class Environments:
 
     def forces(self, gradient: Tensor) -> Tensor:
         """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
-        members, n_atoms, _ = gradient.shape
+        return self.forces_by_pulls(self.pulls(gradient))
+
+    def pulls(self, gradient: Tensor) -> Tensor:
+        """Return the derivative by each pair's vector, (P, 3, M), from dE/dG, (M, A, F)."""
+        members = len(gradient)
         n_radial = self.shape.n_radial_features
         radial, angular = (
             part.reshape(members, -1, block_size)
@@ -65,11 +69,25 @@ class Environments:
         pull = along * self.pairs.direction[:, :, None]  # on each pair's neighbour, (P, 3, M)
         by_angular = angular.index_select(1, self.triples.block)  # (M, B, S)
         slopes = self.triples.slopes(self.angular, by_angular)
-        pull.index_add_(0, self.near, self.triples.pulls(*slopes))
-        forces = gradient.new_zeros(n_atoms, 3 * members)
-        forces.index_add_(0, self.pairs.centre, pull.flatten(1))
-        forces.index_add_(0, self.pairs.neighbour, pull.flatten(1), alpha=-1)
+        return pull.index_add_(0, self.near, self.triples.pulls(*slopes))
+
+    def forces_by_pulls(self, pulls: Tensor) -> Tensor:
+        """Return forces (A, M, 3) from `pulls`, (P, 3, M)."""
+        n_atoms, members = len(self.features), pulls.shape[2]
+        forces = pulls.new_zeros(n_atoms, 3 * members)
+        forces.index_add_(0, self.pairs.centre, pulls.flatten(1))
+        forces.index_add_(0, self.pairs.neighbour, pulls.flatten(1), alpha=-1)
         return forces.view(n_atoms, 3, members).transpose(1, 2)
+
+    def strain_derivatives(self, pulls: Tensor, batch: AtomBatch) -> Tensor:
+        """Return the derivative by a strain of all positions and boxes, (B, 3, 3) float64.
+
+        Of what has the `pulls` (P, 3, 1): the sum over pairs of vector times derivative by it.
+        """
+        vectors = self.pairs.direction * self.pairs.distance[:, None]
+        by_pair = vectors[:, :, None] * pulls.transpose(1, 2)
+        total = pulls.new_zeros(len(batch.sizes), 3, 3, dtype=torch.float64)
+        return total.index_add_(0, batch.owner[self.pairs.centre], by_pair.double())
 
     def fixed(self) -> FixedEnvironments:
         """Return the same with derivatives by positions, for use with one set of weights after

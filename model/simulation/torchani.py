@@ -5,6 +5,8 @@ exact ones, and the model is of double precision: total energies of single preci
 no more than 1e-5 hartree.
 """
 
+from pathlib import Path
+
 import torch
 from ase.data import chemical_symbols
 from torchani.aev import AEVComputer, ANIAngular, ANIRadial
@@ -32,8 +34,7 @@ def torchani_model(committee: Committee) -> ANI:
     InputError
         The committee is not of architecture ani.
     """
-    if not isinstance(committee, AniCommittee):
-        raise InputError("torchani knows potentials of architecture ani alone")
+    committee = _own(committee)
     shape = committee.shape
     symbols = [chemical_symbols[number] for number in shape.elements]
     members = [ANINetworks(_networks(committee, member)) for member in range(committee.n_members)]
@@ -48,6 +49,44 @@ def torchani_model(committee: Committee) -> ANI:
     _make_exact(model.aev_computer, shape)
     model.energy_shifter.self_energies.copy_(torch.from_numpy(self_energies))
     return model
+
+
+def write_state_dict(committee: Committee, path: Path) -> None:
+    """Write the state dict of `torchani_model`; `torch.load(path, weights_only=True)` reads it.
+
+    Raises InputError as `torchani_model` does.
+    """
+    torch.save(torchani_model(committee).state_dict(), path)
+
+
+def description_of(committee: Committee) -> dict[str, str]:
+    """Return, as Python, what a torchani model of a committee is before it has its numbers.
+
+    Raises InputError as `torchani_model` does.
+    """
+    shape = _own(committee).shape
+    functions = shape.symmetry_functions
+    layers = {
+        chemical_symbols[number]: (shape.n_features, *hidden, 1)
+        for number, hidden in zip(shape.elements, shape.hidden_sizes, strict=True)
+    }
+    alpha = shape.celu_alpha
+    return {
+        "layers": repr(layers),
+        "members": str(committee.n_members),
+        "activation": '"celu"' if alpha == _THEIR_ALPHA else f"torch.nn.CELU({alpha!r})",
+        "radial_shifts": str(functions.n_radial),
+        "radial_cutoff": repr(functions.radial_cutoff_angstrom),
+        "angular_shifts": str(len(functions.angular_shifts_angstrom)),
+        "sections": str(len(functions.angular_sections_radian)),
+        "angular_cutoff": repr(functions.angular_cutoff_angstrom),
+    }
+
+
+def _own(committee: Committee) -> AniCommittee:
+    if not isinstance(committee, AniCommittee):
+        raise InputError("torchani knows potentials of architecture ani alone")
+    return committee
 
 
 def _networks(committee: AniCommittee, member: int) -> dict[str, AtomicNetwork]:

@@ -155,6 +155,7 @@ def _train(
         start=_go_on_from(version, store, folder, rung),
         transfer=campaign.rungs[rung].transfer if rung else None,
         checkpoint=checkpoint,
+        license=campaign.license,
     )
 
 

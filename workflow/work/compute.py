@@ -20,9 +20,11 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
 from model import Committee, TrainingRequest, climb, find_architecture, load_committee
+from model.checkpoint import add_to_record
 from model.conformal import held_out_intervals
 from model.evaluation import Errors, held_out_errors
 from model.history import TrainingHistory
+from model.states import states_of
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,
@@ -227,6 +229,11 @@ def _train(order: TrainOrder) -> Trained:
     errors = _held_out_errors(result.committee, data, held_out)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
+    add_to_record(
+        order.checkpoint,
+        states=states_of(row.structure for row in data),
+        license=order.license,
+    )
     return Trained(
         n_labels=len(data),
         errors=errors,

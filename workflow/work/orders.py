@@ -87,6 +87,8 @@ class TrainOrder:
         Where the new committee is written.
     elements : tuple of int
         Atomic numbers that the committee shall know, whether or not the data have them yet.
+    license : str or None
+        Of the campaign's data set, for the record of the checkpoint.
     """
 
     training_set: Path
@@ -99,6 +101,7 @@ class TrainOrder:
     transfer: str | None
     checkpoint: Path
     device: str = "cpu"
+    license: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

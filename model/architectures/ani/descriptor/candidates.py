@@ -52,7 +52,8 @@ def nearest_images(vectors: Tensor, cells: Tensor, owner: Tensor) -> Tensor:
 
 def widths(cells: Tensor) -> Tensor:
     """Return distances between opposite faces of boxes (B, 3, 3), (B, 3)."""
-    return torch.linalg.vector_norm(torch.linalg.inv(cells), dim=1).reciprocal()
+    inverse_widths: Tensor = torch.linalg.vector_norm(torch.linalg.inv(cells), dim=1)
+    return inverse_widths.reciprocal()
 
 
 def _all_pairs(batch: AtomBatch) -> tuple[Tensor, Tensor]:

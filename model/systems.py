@@ -29,6 +29,7 @@ class SystemsPrediction:
         Of the atoms of all systems, laid end to end.
     strain_derivatives : (B, 3, 3) float64, eV, or None
         Of the mean energies, by a strain of positions and box; over the volume it is the stress.
+        None where there is no box.
     sizes : (B,) int
         Atoms of each system.
     """

@@ -63,14 +63,14 @@ class CommitteeSystems:
         return SystemsPrediction(
             member_energies=energies + self._own_energies[:, None],
             forces=forces,
-            strain_derivatives=strain,
+            strain_derivatives=None if cells is None else strain,
             sizes=self._sizes,
         )
 
     def _predict_part(
         self, part: "_Part", positions: FloatArray, cells: FloatArray | None
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return energies (B, M) without self-energies, forces and strain derivatives."""
+        """Return energies (B, M) without self-energies, forces; strain derivatives of boxes."""
         boxes = None if cells is None else torch.from_numpy(np.ascontiguousarray(cells[part.rows]))
         batch = part.layout.moved(positions[part.atoms], boxes)
         with torch.no_grad():
@@ -78,8 +78,10 @@ class CommitteeSystems:
             energies, gradient = energies_and_mean_gradient(self.networks, batch, surroundings)
             pulls = surroundings.pulls(gradient)
             forces = surroundings.forces_by_pulls(pulls)[batch.place, 0]
-            strain = surroundings.strain_derivatives(pulls, batch)
-        return energies.T.cpu().numpy(), forces.double().cpu().numpy(), strain.cpu().numpy()
+            strain = np.empty((0, 3, 3))
+            if boxes is not None:
+                strain = surroundings.strain_derivatives(pulls, batch).cpu().numpy()
+        return energies.T.cpu().numpy(), forces.double().cpu().numpy(), strain
 
     @cached_property
     def _sizes(self) -> tuple[int, ...]:

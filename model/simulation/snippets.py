@@ -1,5 +1,6 @@
 """Programs that take a potential, and a few lines of Python for each that work as they stand."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -39,7 +40,7 @@ from ase.md.langevin import Langevin
 from model import CommitteeCalculator
 
 atoms = $atoms
-atoms.calc = CommitteeCalculator("$path")
+atoms.calc = CommitteeCalculator($path)
 print(atoms.get_potential_energy(), atoms.calc.results.get("rho_kcal_mol"))
 Langevin(atoms, 0.5 * units.fs, temperature_K=300, friction=0.01 / units.fs).run(100)
 """
@@ -56,7 +57,7 @@ residue = topology.addResidue("MOL", topology.addChain())
 for symbol in atoms.symbols:
     topology.addAtom(symbol, app.Element.getBySymbol(symbol), residue)
 
-potential = MLPotential("rung", path="$path")
+potential = MLPotential("rung", path=$path)
 system = potential.createSystem(topology)
 # Amid a force field: potential.createMixedSystem(topology, force_field_system, ligand_atoms)
 step = 0.5 * unit.femtosecond
@@ -73,7 +74,7 @@ import torch_sim
 $example
 from model.simulation.torchsim import RungModel
 
-model = RungModel("$path")
+model = RungModel($path)
 final = torch_sim.integrate(
     system=[$atoms for _ in range(8)],
     model=model,
@@ -101,7 +102,7 @@ for line in ("units metal", "boundary s s s", "read_data lammps.data", "timestep
 for line in ("pair_style zero 6.0", "pair_coeff * *", "fix move all nve"):
     lmp.command(line)
 lmp.command("velocity all create 300 1")
-attach(lmp, "$path", elements)
+attach(lmp, $path, elements)
 lmp.command("thermo_style custom step temp pe f_rung[1]")  # the last: disagreement
 lmp.command("run 100")
 """
@@ -126,7 +127,7 @@ members = [
 symbols = list(layers)
 aev = AEVComputer(radial=radial, angular=angular, num_species=len(symbols))
 model = ANI(symbols, aev, Ensemble(members), SelfEnergy(symbols, [0.0] * len(symbols))).double()
-model.load_state_dict(torch.load("$written", weights_only=True))  # numbers in the place of all 0
+model.load_state_dict(torch.load($written, weights_only=True))  # numbers in the place of all 0
 
 atoms = $atoms
 atoms.calc = model.ase()
@@ -157,12 +158,17 @@ def snippet_for(program: str, committee: Committee, path: Path, written: Path | 
         The state dict that `model.simulation.torchani.write_state_dict` wrote, for torchani.
     """
     example, atoms = _example(committee.elements)
-    values = {"path": path.as_posix(), "example": example, "atoms": atoms}
+    values = {"path": _literal(path), "example": example, "atoms": atoms}
     if program == "torchani":
         from model.simulation.torchani import description_of
 
-        values |= {**description_of(committee), "written": str(written)}
+        values |= {**description_of(committee), "written": _literal(written or path)}
     return Template(PROGRAMS[program].text).substitute(values)
+
+
+def _literal(path: Path) -> str:
+    """Return a path as Python has it between double quotes."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def _example(elements: tuple[int, ...]) -> tuple[str, str]:

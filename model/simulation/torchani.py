@@ -54,9 +54,11 @@ def torchani_model(committee: Committee) -> ANI:
 def write_state_dict(committee: Committee, path: Path) -> None:
     """Write the state dict of `torchani_model`; `torch.load(path, weights_only=True)` reads it.
 
-    Raises InputError as `torchani_model` does.
+    Raises InputError as `torchani_model` does, OSError where the file cannot be written.
     """
-    torch.save(torchani_model(committee).state_dict(), path)
+    state_dict = torchani_model(committee).state_dict()
+    with path.open("wb") as file:
+        torch.save(state_dict, file)
 
 
 def description_of(committee: Committee) -> dict[str, str]:

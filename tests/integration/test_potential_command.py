@@ -1,17 +1,20 @@
 """`rung potential`: what a potential is, and lines for other programs that work as printed."""
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from ase.build import molecule
+from neurochem_files import put_ensemble
 from rung_command import environment, rung
 from simulated import CHECKPOINT
 
 from chemistry.errors import InputError
-from model import CommitteeCalculator
+from model import CommitteeCalculator, load_committee
 from model.checkpoint import add_to_record
 from model.simulation.snippets import PROGRAMS
 from workflow.use.description import use_in
@@ -113,12 +116,37 @@ def test_what_cannot_be_used_is_said_in_a_sentence(checkpoint, tmp_path):
     said = rung("potential", checkpoint, "--for", "opnmm", folder=tmp_path)
     assert said.returncode == 2
     assert said.stderr == "rung: rung knows no program `opnmm`: did you mean `openmm`?\n"
-    said = rung("potential", tmp_path / "none", folder=tmp_path)
-    assert said.returncode == 2
-    assert "there is no committee at" in said.stderr
+    for arguments, sentence in (
+        ([tmp_path / "none"], "there is no committee at"),
+        ([checkpoint, "--output", "x"], "--output goes with --for"),
+        ([checkpoint, "--for", "ase", "--output", "x"], "--for ase writes no file"),
+        ([checkpoint, "--for", "torchani", "--output", "not/there.pt"], "not/there.pt"),
+    ):
+        said = rung("potential", *arguments, folder=tmp_path)
+        assert said.returncode == 2
+        assert "Traceback" not in said.stderr
+        assert sentence in said.stderr
     said = rung("potential", tmp_path, folder=tmp_path)
     assert said.returncode == 2
     assert "Traceback" not in said.stderr
+
+
+def test_a_published_ensemble_is_written_as_a_checkpoint(tmp_path, monkeypatch):
+    put_ensemble(tmp_path / "ani-1x_2x", members=2)
+    monkeypatch.chdir(tmp_path)
+    text, [written] = use_in("ase", Path("ani-1x_2x"), None)
+    assert written == Path("ani-1x_2x.safetensors")
+    assert f'CommitteeCalculator("{written}")' in text
+    assert load_committee(written).n_members == 2
+
+
+def test_a_path_with_quotes_stays_a_path(checkpoint, tmp_path):
+    odd = tmp_path / 'a "b".safetensors'
+    checkpoint.rename(odd)
+    text, _ = use_in("ase", odd, None)
+    [call] = [line for line in text.splitlines() if "CommitteeCalculator(" in line]
+    literal = call.partition("CommitteeCalculator(")[2].rstrip(")")
+    assert Path(ast.literal_eval(literal)) == odd
 
 
 def test_a_file_of_another_version_is_refused(checkpoint, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chemistry.errors import InputError
 from workflow.cli.options import AsJSON, PotentialSource, Run, echo_json, echo_record
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def show_potential(
         for path in written:
             typer.echo(f"wrote {path}", err=True)
         typer.echo(text, nl=False)
+    elif output is not None:
+        raise InputError("--output goes with --for: say for which program")
     elif as_json:
         echo_record(describe(potential))
     else:

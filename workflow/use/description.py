@@ -15,6 +15,7 @@ from model.intervals import IntervalFactors, intervals_of
 from model.simulation.snippets import PROGRAMS, snippet_for
 from model.states import states_in, states_text
 from workflow.run.potential import read_potential
+from workflow.work.system.disk import disk_errors_explained
 
 _UNKNOWN = "not in its file"
 
@@ -102,19 +103,26 @@ def use_in(program: str, potential: Path, output: Path | None) -> tuple[str, tup
     Raises
     ------
     InputError
-        There is no such program, or it cannot take this potential, or it cannot be read.
+        There is no such program, or it cannot take this potential, or it cannot be read, or there
+        is nothing to write.
+    StoreError
+        The file cannot be written.
     """
     if program not in PROGRAMS:
         raise InputError(f"rung knows no program `{program}`: {nearest(program, PROGRAMS)}")
     file, committee = read_potential(potential)
     if program == "torchani":
         written = output or Path(f"{file.stem}.torchani.pt")
-        _write_for_torchani(committee, written)
+        with disk_errors_explained(written):
+            _write_for_torchani(committee, written)
         return snippet_for(program, committee, file, written), (written,)
     if file.is_dir():
         written = output or Path(f"{file.name}.safetensors")
-        committee.save(written)
+        with disk_errors_explained(written):
+            committee.save(written)
         return snippet_for(program, committee, written), (written,)
+    if output is not None:
+        raise InputError(f"--for {program} writes no file for {file}: leave --output out")
     return snippet_for(program, committee, file), ()
 
 

@@ -48,8 +48,11 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
             return _commit_second(store, campaign, key, answer, cost)
         case SampleTask(), Sampled():
             return _commit_sample(store, campaign, task, answer, cost)
-        case TrainKey(), Trained():
+        case TrainKey(members=None), Trained():
             return _commit_training(store, task, answer, cost)
+        case TrainKey(), Trained():
+            store.trainings.commit_part(key, task.rung, task.version, cost)
+            return ""
         case JudgeKey(), Judged():
             _commit_judgement(store, campaign, task, answer, cost)
             return ""

@@ -73,7 +73,7 @@ class SampleOrder:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainOrder:
-    """Train a committee.
+    """Train a committee, or some of its members, or put it together of such parts.
 
     Attributes
     ----------
@@ -87,6 +87,10 @@ class TrainOrder:
         Where the new committee is written.
     elements : tuple of int
         Atomic numbers that the committee shall know, whether or not the data have them yet.
+    members : range or None
+        Those that are to be trained; None: all of them.
+    parts : tuple of Path
+        Checkpoints of all members, where they are trained already: only to be put together.
     """
 
     training_set: Path
@@ -99,6 +103,8 @@ class TrainOrder:
     transfer: str | None
     checkpoint: Path
     device: str = "cpu"
+    members: range | None = None
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

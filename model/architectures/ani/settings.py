@@ -10,6 +10,15 @@ from model.settings import TrainingSettings
 NAME = "ani"
 """Of the architecture, in campaign files and checkpoints."""
 
+TRAINED_TOGETHER = 4
+"""Members in one matrix product, on processors. Another number would change the last bits."""
+
+
+def groups_of(members: int, device: str) -> tuple[range, ...]:
+    """Return which members are trained together; a graphics processor takes all at once."""
+    step = TRAINED_TOGETHER if device == "cpu" else members
+    return tuple(range(members)[first : first + step] for first in range(0, members, step))
+
 
 class PretrainedSettings(BaseModel):
     """A published ensemble whose weights the first training starts from."""

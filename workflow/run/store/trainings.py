@@ -55,3 +55,8 @@ class TrainingWriter(TrainingReader):
                 ),
             )
             insert_task(db, key, rung, "train", TrainDetail(version=training.version), cost)
+
+    def commit_part(self, key: str, rung: int, version: int, cost: Cost) -> None:
+        """Note that some members of a committee are trained, whose checkpoint waits for others."""
+        with self.database.write() as db:
+            insert_task(db, key, rung, "train", TrainDetail(version=version), cost)

@@ -44,6 +44,7 @@ from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import differentiable_energies_and_forces
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.training.minibatch import find_basis
 from model.calculator import CommitteeCalculator
 
 SYMBOLS = ("H", "C", "N", "O")
@@ -160,12 +161,14 @@ def their_forces(
 
 
 def our_step(ours: AniCommittee, structures: Sequence[Structure]) -> Callable[[], None]:
-    """Return the step, with environments that are computed once, as in a training."""
+    """Return the step as in a training: in coordinates of environments that are found once."""
+    basis = find_basis(structures, ours.networks)
     cut = [structures[i : i + 64] for i in range(0, len(structures), 64)]
     batches = [AtomBatch.of(part, ELEMENTS) for part in cut]
-    fixed = [environments(b, ours.shape, torch.float32).fixed() for b in batches]
-    weights = ours.networks.weights.clone().requires_grad_()
-    networks = StackedNetworks(shape=ours.shape, weights=weights)
+    fixed = [basis.fixed(environments(b, ours.shape, torch.float32), b.species) for b in batches]
+    start = basis.networks(ours.networks)
+    weights = start.weights.requires_grad_()
+    networks = StackedNetworks(shape=start.shape, weights=weights)
 
     def step() -> None:
         weights.grad = None

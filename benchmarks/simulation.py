@@ -119,7 +119,7 @@ class SimulatedDriver(Driver):
                 self._free += 1
                 order = self._in_flight.pop(key)
                 self._commit(key, result)
-                if isinstance(order, TrainOrder):
+                if isinstance(order, TrainOrder) and order.members is None:
                     forget_files(order)
         self._taken_in.clear()
         self._step_began = time.perf_counter()

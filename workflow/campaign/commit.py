@@ -247,6 +247,8 @@ def _commit_broken(
             _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
         case JudgeKey():
             _commit_judgement(store, campaign, task, Judged(judgements=()), cost, is_broken=True)
+        case TrainKey():
+            store.trainings.forget_parts(task.rung, task.version)
         case GrowKey():
             none = Grown(molecules=(), heavy_atoms=None, judged=0, skipped=0)
             _commit_growth(store, task, none, cost, is_broken=True)

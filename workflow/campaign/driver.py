@@ -230,7 +230,8 @@ class Driver:
         self._commit(key, result)
         if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
             self._failed_training = result.answer.message
-        elif isinstance(order, TrainOrder):
+            forget_files(order)
+        elif isinstance(order, TrainOrder) and order.members is None:
             forget_files(order)
 
     def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:

@@ -45,16 +45,18 @@ def training_orders(
     missing = {
         part: replace(whole, members=group, checkpoint=paths[part])
         for part, group in parts.items()
-        if part not in finished or not paths[part].exists()
+        if part not in finished
     }
     return missing or {key.key: replace(whole, parts=tuple(paths.values()))}
 
 
 def forget_files(order: TrainOrder) -> None:
-    """Delete what a training needed, once its committee is committed: the store has the labels."""
-    if order.members is None:
-        for path in (order.training_set, order.held_out, *order.parts):
-            path.unlink(missing_ok=True)
+    """Delete what a training needed, once it is committed or has failed.
+
+    The store can write the labels again.
+    """
+    for path in (order.training_set, order.held_out, *order.parts):
+        path.unlink(missing_ok=True)
 
 
 def _part_path(checkpoint: Path, members: range) -> Path:

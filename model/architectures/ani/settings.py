@@ -43,7 +43,7 @@ class AniSettings(TrainingSettings):
     paths: ClassVar[tuple[str, ...]] = ("pretrained.path",)
 
     architecture: Literal["ani"] = Field(default="ani", description="Kind of potential.")
-    max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
+    max_epochs: int = Field(default=100, ge=1, description="Passes over the data at most.")
     patience_epochs: int | None = Field(
         default=None,
         ge=1,
@@ -58,7 +58,7 @@ class AniSettings(TrainingSettings):
         description="Multiplies the learning rate when starting from a committee.",
     )
     warm_start_max_epochs: int = Field(
-        default=100,
+        default=50,
         ge=1,
         description="max_epochs when starting from a committee, if less.",
     )
@@ -67,7 +67,7 @@ class AniSettings(TrainingSettings):
     )
     batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(
-        default=5.0,
+        default=1.0,
         ge=0,
         description="Weight, in Å^2, of a structure's mean squared force component beside its "
         "squared energy error over the number of atoms.",
@@ -88,7 +88,7 @@ class AniSettings(TrainingSettings):
     )
     hidden_layers: dict[str, tuple[int, ...]] = Field(
         default_factory=dict,
-        description="Hidden layer sizes by element symbol; others are as published for ANI-1x.",
+        description="Hidden layer sizes by element symbol; others have 96, 64 and 48.",
     )
     cache_memory_gb: float = Field(
         default=1.0,

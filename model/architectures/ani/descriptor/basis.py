@@ -1,13 +1,13 @@
 """The directions in which the environments of a data set differ, as coordinates to learn in.
 
 Symmetry functions overlap, and those of absent elements are zero: environment vectors of real data
-vary along a third to a half of as many directions as they are long, and along these by amounts
+vary along half to two thirds of as many directions as they are long, and along these by amounts
 that differ a thousandfold. Learning in coordinates along the principal directions, with the small
 ones enlarged, takes fewer steps, and each is less work. What was learned is turned back into
 weights for environment vectors, so that nobody else sees these coordinates.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,9 +18,11 @@ from model.architectures.ani.descriptor.jacobian import FixedEnvironments, row_g
 from model.architectures.ani.network import StackedNetworks, split_layers
 from model.architectures.ani.shape import AniShape
 
-_LEAST_SPREAD = 1e-3
+_LEAST_SPREAD = 3e-4
 """Of an element's largest standard deviation: directions along which its atoms differ less are
-left out. With 1e-2, forces learned from 200 labels are a third worse, with 3e-4 the same."""
+left out. With 1e-2, forces learned from 200 labels are a third worse, with 1e-4 as good."""
+_MOTION_ANGSTROM = 0.05
+"""By which each atom may be elsewhere: of few structures alone, derivatives would be lost."""
 _EVENING = 0.3
 """Coordinates are enlarged by this power of how much less they spread than the first one. With 0,
 training takes 1.5 times as many epochs; with 1, which makes them all alike, errors on new
@@ -59,14 +61,14 @@ class EnvironmentBasis:
     back: Tensor
 
     @classmethod
-    def of(cls, shape: AniShape, features: Sequence[Tensor]) -> "EnvironmentBasis":
-        """Find the principal directions of environment vectors, (n, F) of each element."""
-        found = [_directions(of_element.double()) for of_element in features]
-        width = max(1, *(into.shape[1] for _, into, _ in found))
-        mean = torch.stack([mean for mean, _, _ in found])
+    def of(cls, shape: AniShape, spreads: Sequence["Spread"]) -> "EnvironmentBasis":
+        """Find the principal directions of each element's environment vectors."""
+        found = [_directions(spread) for spread in spreads]
+        width = max(1, *(into.shape[1] for into, _ in found))
+        mean = torch.stack([spread.mean for spread in spreads])
         into = mean.new_zeros(len(found), shape.n_features, width)
         back = mean.new_zeros(len(found), width, shape.n_features)
-        for index, (_, own_into, own_back) in enumerate(found):
+        for index, (own_into, own_back) in enumerate(found):
             into[index, :, : own_into.shape[1]] = own_into
             back[index, : len(own_back)] = own_back
         return cls(shape=shape, mean=mean, into=into, back=back)
@@ -123,49 +125,88 @@ class EnvironmentBasis:
     def fixed(self, environments: Environments, species: Tensor) -> FixedEnvironments:
         """Return the coordinates of environments, (A,) species of whose atoms are given."""
         dtype = environments.features.dtype
-        into, mean = self.into.to(dtype), self.mean
-        centred = (environments.features.double() - mean[species]).to(dtype)
+        into, pairs = self.into.to(dtype), environments.pairs
+        centred = (environments.features.double() - self.mean[species]).to(dtype)
         features = centred.new_zeros(len(centred), into.shape[2])
-        pairs, near = environments.pairs, environments.near
-        radial, angular = environments.radial_derivatives(), environments.angular_derivatives()
-        derivatives = centred.new_zeros(len(pairs), 3, into.shape[2])
-        near_centre, near_element = species[pairs.centre[near]], pairs.element[near]
         for index, of_element in enumerate(into):
             own = torch.nonzero(species == index).flatten()
             features[own] = centred[own] @ of_element
-            for element in range(len(into)):
-                moved = torch.nonzero(
-                    (species[pairs.centre] == index) & (pairs.element == element)
-                ).flatten()
-                derivatives[moved] = radial[moved] @ of_element[self._radial_rows(element)]
-                close = torch.nonzero((near_centre == index) & (near_element == element)).flatten()
-                derivatives[near[close]] += angular[close] @ of_element[self._angular_rows(element)]
+        derivatives = centred.new_zeros(len(pairs), 3, into.shape[2])
+        for index, moved, rows, found in _derivatives(environments, species):
+            derivatives[moved] = found @ into[index, rows]
         groups = row_groups(pairs.centre, pairs.neighbour, derivatives)
         return FixedEnvironments(features=features, groups=groups)
 
-    def _radial_rows(self, element: int) -> slice:
-        """Return which functions of an environment vector a neighbour of an element moves."""
-        size = self.shape.symmetry_functions.n_radial
-        return slice(element * size, (element + 1) * size)
 
-    def _angular_rows(self, element: int) -> Tensor:
-        """Return the angular functions that it moves, by the element of the other neighbour."""
-        size = self.shape.symmetry_functions.n_angular
-        first = torch.tensor(self.shape.pair_table[element], device=self.into.device) * size
-        rows = first[:, None] + torch.arange(size, device=self.into.device)
-        return self.shape.n_radial_features + rows.flatten()
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """How the environment vectors of one element's atoms spread.
+
+    Attributes
+    ----------
+    mean : (F,) float64
+    covariance : (F, F) float64
+        Of the vectors, and of what they would differ by if their atoms moved a little.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+    @classmethod
+    def of(
+        cls, shape: AniShape, environments: Sequence[tuple[Environments, Tensor]]
+    ) -> tuple["Spread", ...]:
+        """Return that of each element, of environments with (A,) species of their atoms."""
+        width, device = shape.n_features, environments[0][1].device
+        features = torch.cat([found.features for found, _ in environments]).double()
+        species = torch.cat([of_atoms for _, of_atoms in environments])
+        motions = torch.zeros(len(shape.elements), width, width, dtype=torch.float64, device=device)
+        for found, of_atoms in environments:
+            for index, _, rows, moved in _derivatives(found, of_atoms):
+                flat = moved.double().flatten(0, 1)
+                motions[index, rows[:, None], rows] += flat.T @ flat
+        spreads = []
+        for index, of_element in enumerate(motions):
+            own = features[species == index]
+            n_atoms = max(1, len(own))
+            mean = own.sum(0) / n_atoms
+            moved = _MOTION_ANGSTROM**2 * of_element
+            covariance = ((own - mean).T @ (own - mean) + moved) / n_atoms
+            spreads.append(cls(mean=mean, covariance=covariance))
+        return tuple(spreads)
 
 
-def _directions(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the mean (F,) of environment vectors (n, F), and `into` and `back` of one element."""
-    width = features.shape[1]
-    if not len(features):
-        return features.new_zeros(width), features.new_zeros(width, 0), features.new_zeros(0, width)
-    mean = features.mean(0)
-    centred = features - mean
-    variances, vectors = torch.linalg.eigh(centred.T @ centred / len(features))
-    spreads = variances.clamp(min=0).sqrt().flip(0)
-    kept = int((spreads > _LEAST_SPREAD * spreads[0]).sum())
-    enlarged = (spreads[0] / spreads[:kept]) ** _EVENING
+def _derivatives(
+    environments: Environments, species: Tensor
+) -> Iterator[tuple[int, Tensor, Tensor, Tensor]]:
+    """Yield the pairs of a centre of one element and a neighbour of another, and what they move.
+
+    Yields
+    ------
+    element of the centre, pairs (q,), functions (f,) of the centre that the neighbour moves, and
+    their derivatives by its position, (q, 3, f).
+    """
+    shape, pairs, near = environments.shape, environments.pairs, environments.near
+    radial, close = environments.radial_derivatives(), environments.angular_derivatives()
+    angular = radial.new_zeros(len(pairs), 3, close.shape[2])
+    angular[near] = close
+    centre = species[pairs.centre]
+    size, device = shape.symmetry_functions.n_angular, species.device
+    for element in range(len(shape.elements)):
+        first = torch.arange(shape.symmetry_functions.n_radial, device=device)
+        blocks = torch.tensor(shape.pair_table[element], device=device)[:, None] * size
+        after = blocks + torch.arange(size, device=device)
+        rows = torch.cat([element * len(first) + first, shape.n_radial_features + after.flatten()])
+        for index in range(len(shape.elements)):
+            moved = torch.nonzero((centre == index) & (pairs.element == element)).flatten()
+            yield index, moved, rows, torch.cat([radial[moved], angular[moved]], dim=2)
+
+
+def _directions(spread: Spread) -> tuple[Tensor, Tensor]:
+    """Return `into` and `back` of one element."""
+    variances, vectors = torch.linalg.eigh(spread.covariance)
+    sizes = variances.clamp(min=0).sqrt().flip(0)
+    kept = int((sizes > _LEAST_SPREAD * sizes[0]).sum())
+    enlarged = (sizes[0] / sizes[:kept]) ** _EVENING
     directions = vectors.flip(1)[:, :kept]
-    return mean, directions * enlarged, (directions / enlarged).T
+    return directions * enlarged, (directions / enlarged).T

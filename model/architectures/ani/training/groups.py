@@ -45,8 +45,7 @@ def joined(parts: Sequence[AniCommittee]) -> TrainingResult[AniCommittee]:
     for part in parts[1:]:
         if part.level_id != first.level_id or {n: part.record[n] for n in _ALIKE} != record:
             raise InputError(
-                "the parts of this committee have not learned the same: delete the files of its "
-                "members beside its checkpoint, and train it again"
+                "the parts of this committee have not learned the same data: train it again"
             )
     histories = [history_from_json(part.record[_TRAINING]) for part in parts]
     return TrainingResult(

@@ -12,18 +12,17 @@ from torch import Tensor
 from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee, chunks
-from model.architectures.ani.descriptor.basis import EnvironmentBasis
+from model.architectures.ani.descriptor.basis import EnvironmentBasis, Spread
 from model.architectures.ani.descriptor.batch import ATOMS_AT_ONCE, AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
 from model.architectures.ani.forces import (
-    by_element,
     differentiable_energies,
     differentiable_energies_and_forces,
 )
 from model.architectures.ani.network import StackedNetworks
 
-_ATOMS_LOOKED_AT = 8000
+_ATOMS_LOOKED_AT = 4000
 """About so many, for the directions in which environments differ."""
 
 
@@ -177,13 +176,11 @@ def find_basis(structures: Sequence[Structure], networks: StackedNetworks) -> En
     shape = networks.shape
     n_atoms = sum(map(len, structures))
     looked_at = structures[:: math.ceil(n_atoms / _ATOMS_LOOKED_AT)]
-    parts: list[list[Tensor]] = [[] for _ in shape.elements]
+    found = []
     for chunk in chunks(looked_at, ATOMS_AT_ONCE):
         batch = AtomBatch.of(chunk, shape.elements, networks.device)
-        found = environments(batch, shape, torch.float32).features
-        for of_element, part in zip(parts, by_element(batch, found, dim=0), strict=True):
-            of_element.append(part)
-    return EnvironmentBasis.of(shape, [torch.cat(of_element) for of_element in parts])
+        found.append((environments(batch, shape, torch.float32), batch.species))
+    return EnvironmentBasis.of(shape, Spread.of(shape, found))
 
 
 class EnvironmentCache:

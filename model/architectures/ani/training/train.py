@@ -16,7 +16,7 @@ from model.architectures.ani.device import require_device
 from model.architectures.ani.network import StackedNetworks, stacked
 from model.architectures.ani.neurochem import read_neurochem
 from model.architectures.ani.settings import AniSettings, PretrainedSettings, groups_of
-from model.architectures.ani.shape import AniShape
+from model.architectures.ani.shape import SMALLER_HIDDEN_SIZES, AniShape
 from model.architectures.ani.training.minibatch import (
     EnvironmentCache,
     Minibatch,
@@ -247,10 +247,8 @@ def _first_networks(
                 f"ask for {settings.members}"
             )
         return start.networks
-    shape = AniShape.published(
-        tuple(elements),
-        {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()},
-    )
+    own = {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()}
+    shape = AniShape.published(elements, dict.fromkeys(elements, SMALLER_HIDDEN_SIZES) | own)
     seeds = np.random.SeedSequence([seed]).spawn(settings.members)
     return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 

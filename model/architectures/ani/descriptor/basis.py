@@ -7,7 +7,7 @@ ones enlarged, takes fewer steps, and each is less work. What was learned is tur
 weights for environment vectors, so that nobody else sees these coordinates.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -61,7 +61,9 @@ class EnvironmentBasis:
     back: Tensor
 
     @classmethod
-    def of(cls, shape: AniShape, spreads: Sequence["Spread"]) -> "EnvironmentBasis":
+    def of(
+        cls, shape: AniShape, spreads: Sequence["Spread"], device: torch.device | None = None
+    ) -> "EnvironmentBasis":
         """Find the principal directions of each element's environment vectors."""
         found = [_directions(spread) for spread in spreads]
         width = max(1, *(into.shape[1] for into, _ in found))
@@ -71,7 +73,7 @@ class EnvironmentBasis:
         for index, (own_into, own_back) in enumerate(found):
             into[index, :, : own_into.shape[1]] = own_into
             back[index, : len(own_back)] = own_back
-        return cls(shape=shape, mean=mean, into=into, back=back)
+        return cls(shape=shape, mean=mean.to(device), into=into.to(device), back=back.to(device))
 
     @classmethod
     def trivial(cls, shape: AniShape, device: torch.device | None = None) -> "EnvironmentBasis":
@@ -154,25 +156,27 @@ class Spread:
 
     @classmethod
     def of(
-        cls, shape: AniShape, environments: Sequence[tuple[Environments, Tensor]]
+        cls, shape: AniShape, environments: Iterable[tuple[Environments, Tensor]]
     ) -> tuple["Spread", ...]:
         """Return that of each element, of environments with (A,) species of their atoms."""
-        width, device = shape.n_features, environments[0][1].device
-        features = torch.cat([found.features for found, _ in environments]).double()
-        species = torch.cat([of_atoms for _, of_atoms in environments])
-        motions = torch.zeros(len(shape.elements), width, width, dtype=torch.float64, device=device)
-        for found, of_atoms in environments:
-            for index, _, rows, moved in _derivatives(found, of_atoms):
-                flat = moved.double().flatten(0, 1)
-                motions[index, rows[:, None], rows] += flat.T @ flat
+        n_elements, width = len(shape.elements), shape.n_features
+        n_atoms = [0] * n_elements
+        sums = torch.zeros(n_elements, width, dtype=torch.float64)
+        squares, motions = torch.zeros(2, n_elements, width, width, dtype=torch.float64)
+        for found, species in environments:
+            for index in range(n_elements):
+                own = found.features[species == index].double()
+                n_atoms[index] += len(own)
+                sums[index] += own.sum(0).cpu()
+                squares[index] += (own.T @ own).cpu()
+            for index, _, rows, moved in _derivatives(found, species):
+                flat, rows = moved.double().flatten(0, 1), rows.cpu()
+                motions[index, rows[:, None], rows] += (flat.T @ flat).cpu()
         spreads = []
-        for index, of_element in enumerate(motions):
-            own = features[species == index]
-            n_atoms = max(1, len(own))
-            mean = own.sum(0) / n_atoms
-            moved = _MOTION_ANGSTROM**2 * of_element
-            covariance = ((own - mean).T @ (own - mean) + moved) / n_atoms
-            spreads.append(cls(mean=mean, covariance=covariance))
+        for index, n in enumerate(n_atoms):
+            mean = sums[index] / max(1, n)
+            seen = (squares[index] + _MOTION_ANGSTROM**2 * motions[index]) / max(1, n)
+            spreads.append(cls(mean=mean, covariance=seen - torch.outer(mean, mean)))
         return tuple(spreads)
 
 

@@ -1,7 +1,7 @@
 """Minibatches: structures of one step, with what their energies and forces should be."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,16 +14,13 @@ from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee, chunks
 from model.architectures.ani.descriptor.basis import EnvironmentBasis, Spread
 from model.architectures.ani.descriptor.batch import ATOMS_AT_ONCE, AtomBatch
-from model.architectures.ani.descriptor.environments import environments
+from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
 from model.architectures.ani.forces import (
     differentiable_energies,
     differentiable_energies_and_forces,
 )
 from model.architectures.ani.network import StackedNetworks
-
-_ATOMS_LOOKED_AT = 4000
-"""About so many, for the directions in which environments differ."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -172,15 +169,15 @@ def cut(
 
 
 def find_basis(structures: Sequence[Structure], networks: StackedNetworks) -> EnvironmentBasis:
-    """Return the coordinates to learn structures in; of many, every k-th is looked at."""
-    shape = networks.shape
-    n_atoms = sum(map(len, structures))
-    looked_at = structures[:: math.ceil(n_atoms / _ATOMS_LOOKED_AT)]
-    found = []
-    for chunk in chunks(looked_at, ATOMS_AT_ONCE):
-        batch = AtomBatch.of(chunk, shape.elements, networks.device)
-        found.append((environments(batch, shape, torch.float32), batch.species))
-    return EnvironmentBasis.of(shape, Spread.of(shape, found))
+    """Return the coordinates to learn structures in, where the networks are."""
+    shape, device = networks.shape, networks.device
+
+    def described() -> Iterator[tuple[Environments, Tensor]]:
+        for chunk in chunks(structures, ATOMS_AT_ONCE):
+            batch = AtomBatch.of(chunk, shape.elements, device)
+            yield environments(batch, shape, torch.float32), batch.species
+
+    return EnvironmentBasis.of(shape, Spread.of(shape, described()), device)
 
 
 class EnvironmentCache:

@@ -11,7 +11,8 @@ Where the time goes, in float32 on a core whose matrix products reach 95 GFLOP/s
 
 - train_step: about 34 GFLOP of matrix products, so 350 ms at the least and 10 times torchani; 8
   times would need them to be four fifths of the time. They are two thirds: the rest is reading the
-  derivatives of environment vectors (340 MB) twice, 130 ms, and element-wise work.
+  derivatives of the environments (340 MB) twice, 130 ms, and element-wise work. In coordinates
+  (`descriptor/basis.py`) the first layers have a sixth fewer inputs for such diverse molecules.
 - md_per_molecule_step: 18.5 GFLOP, 195 of 350 ms; 16 times torchani is the end of it if all else
   cost nothing. Finding pairs and triples is 7 %; lists kept from step to step would have to hold
   the triples of a skin of 0.2 Å too, 13 % more, whose functions take back most of that.

@@ -118,6 +118,8 @@ class TrainingRequest:
         the same machine and number of threads, which the caller sets.
     device : str
         Where to compute: one of the architecture's devices.
+    members : range or None
+        One of the architecture's `groups`, which is to be trained alone; None: all of them.
     """
 
     data: Sequence[LabelledStructure]
@@ -126,6 +128,7 @@ class TrainingRequest:
     level: LevelOfTheory
     seed: int
     device: str = "cpu"
+    members: range | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -203,6 +206,35 @@ class Architecture(ABC):
 
         Raises InputError as `train` does.
         """
+
+    def groups(
+        self,
+        settings: TrainingSettings,
+        way: str | None,  # noqa: ARG002 (the default has one group whatever the way)
+        device: str,  # noqa: ARG002 (and the device)
+    ) -> tuple[range, ...]:
+        """Return the groups of members that can be trained at the same time, each by a process.
+
+        They do not depend on how many processes there are, so that neither do the weights.
+
+        Parameters
+        ----------
+        settings : TrainingSettings
+        way : str or None
+            How the committee climbs; None: it is trained on labels of its own level.
+        device : str
+        """
+        return (range(settings.members),)
+
+    def joined(self, parts: Sequence[Committee]) -> TrainingResult[Committee]:
+        """Put committees of all groups together, in order: what one training would have given.
+
+        Raises
+        ------
+        InputError
+            They have not learned the same.
+        """
+        raise NotImplementedError(f"{self.name} trains all of its {len(parts)} groups at once")
 
     @abstractmethod
     def shifted(self, request: TrainingRequest, below: Committee) -> Committee:

@@ -329,3 +329,59 @@ def test_time_without_a_task_is_counted_by_what_is_waited_for():
     counted = {"training": 6.0, "last labels": 1.0, "exploring": 1.0, "the driver": 1.0}
     assert idle.take() == counted
     assert idle.take() == {}
+
+
+def trainings(workers: ScriptedWorkers) -> list[str]:
+    return [key for role, key in workers.roles if role == "train"]
+
+
+def test_members_are_trained_in_groups_and_then_put_together(tmp_path):
+    workers, _ = run(campaign(synchronous=True), tmp_path / "run")
+    first = ["train-0-1-1-4", "train-0-1-5-8", "train-0-1"]
+    assert trainings(workers)[:3] == first
+    assert len(trainings(workers)) == 3 * len(workers.trainings)
+    ends = workers.trainings[0]
+    assert [path.name for path in ends.parts] == [
+        "rung0-v001.1-4.safetensors",
+        "rung0-v001.5-8.safetensors",
+    ]
+    with StoreReader.open(tmp_path / "run" / "store.sqlite") as store:
+        assert {task.key for task in store.tasks.all("train")} >= set(first)
+    assert not [p.name for p in (tmp_path / "run" / "models").iterdir()]
+
+
+def test_a_graphics_processor_trains_all_members_at_once(tmp_path):
+    the_campaign, path = campaign(), tmp_path / "run"
+    folder, workers = open_run(the_campaign, path), ScriptedWorkers(path)
+    backend = Backend.model_validate({"pools": {"main": {"kind": "local", "device": "cuda"}}})
+    with Store.create(folder.store, the_campaign.model_dump_json()) as store:
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
+        Driver(store, the_campaign, backend, folder, workers, Listener()).run()
+    assert trainings(workers)[:2] == ["train-0-1", "train-0-2"]
+
+
+def test_members_that_are_trained_stay_trained_and_the_others_learn_the_same_data(tmp_path):
+    class Interrupted(ScriptedWorkers):
+        """The launch ends when the first members are trained; their result is in the spool."""
+
+        def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+            if key == "train-0-1-5-8":
+                raise KeyboardInterrupt
+            return super().submit(role, function, run_folder, key, order, *limits)
+
+    the_campaign, path = campaign(), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(the_campaign, path, Interrupted)
+    [data] = (path / "models").glob("*.training-set.jsonl")
+    begun_with = data.read_bytes()
+
+    class Resumed(ScriptedWorkers):
+        def _answer(self, order):
+            if isinstance(order, TrainOrder) and order.training_set == data:
+                seen.append(order.training_set.read_bytes())
+            return super()._answer(order)
+
+    seen: list[bytes] = []
+    workers, _ = run(the_campaign, path, Resumed)
+    assert trainings(workers)[:2] == ["train-0-1-5-8", "train-0-1"]
+    assert seen[:2] == [begun_with] * 2

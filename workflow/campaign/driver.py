@@ -15,8 +15,9 @@ from typing import Protocol
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from chemistry.records.level import LevelOfTheory, find_level
 from workflow.campaign.commit import commit_result
-from workflow.campaign.dispatch import Submission, make_order
+from workflow.campaign.dispatch import Submission, make_orders
 from workflow.campaign.idle import IdleTime
+from workflow.campaign.training import forget_files
 from workflow.planning.actions import Action, Choosing, Finishing, Inheriting, Labelling
 from workflow.planning.cost import PowerLaw
 from workflow.planning.keys import InheritKey
@@ -26,7 +27,7 @@ from workflow.planning.stop_rules import failure_reason
 from workflow.run.folder import RunFolder
 from workflow.run.state import cost_model, read_rung_state
 from workflow.run.store.store import Store
-from workflow.settings.backend import Backend
+from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
 from workflow.work.lost_tries import (
     LOSSES_OF_A_POISON_TASK,
@@ -194,9 +195,19 @@ class Driver:
         )
 
     def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
-        role, key, order = make_order(
-            action, self._store, self._campaign, self._folder, index, level
-        )
+        expected_seconds = cost(action.structure) if isinstance(action, Labelling) else 0.0
+        for role, key, order in make_orders(
+            action,
+            self._store,
+            self._campaign,
+            self._folder,
+            index,
+            level,
+            training_device=self._backend.pool("train").device,
+        ):
+            self._send(role, key, order, expected_seconds)
+
+    def _send(self, role: Role, key: str, order: Order, expected_seconds: float) -> None:
         if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
             role, order = "large_label", replace(order, is_large=True)
         self._in_flight[key] = order
@@ -207,7 +218,7 @@ class Driver:
             role,
             key,
             order,
-            expected_seconds=cost(action.structure) if isinstance(action, Labelling) else 0.0,
+            expected_seconds=expected_seconds,
         )
         future.add_done_callback(lambda finished: self._done.put((key, finished)))
 
@@ -251,10 +262,9 @@ class Driver:
         self._commit(key, result)
         if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
             self._failed_training = result.answer.message
-        elif isinstance(order, TrainOrder):
-            # The store can write them again.
-            order.training_set.unlink(missing_ok=True)
-            order.held_out.unlink(missing_ok=True)
+            forget_files(order)
+        elif isinstance(order, TrainOrder) and order.members is None:
+            forget_files(order)
 
     def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:
         """Note a lost try, so that the plan asks for the task again; None unless it is poison."""

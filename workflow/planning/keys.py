@@ -76,16 +76,25 @@ class SampleTask:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainKey:
-    """The training of one version of the committee."""
+    """The training of one version of the committee, or of some of its members.
+
+    Attributes
+    ----------
+    members : (int, int) or None
+        The first and the last of those that are trained apart, counted from 1; None: the task
+        that ends the training, by training all members or by putting them together.
+    """
 
     kind: ClassVar[TaskKind] = "train"
     rung: int
     version: int
+    members: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:
         """The name of the task."""
-        return f"train-{self.rung}-{self.version}"
+        which = "" if self.members is None else f"-{self.members[0]}-{self.members[1]}"
+        return f"train-{self.rung}-{self.version}{which}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +167,9 @@ def parse_key(key: str) -> TaskKey:
             )
         case ["train", rung, version]:
             return TrainKey(rung=int(rung), version=int(version))
+        case ["train", rung, version, first, last]:
+            members = int(first), int(last)
+            return TrainKey(rung=int(rung), version=int(version), members=members)
         case ["judge", rung, version]:
             return JudgeKey(rung=int(rung), version=int(version))
         case ["grow", rung, version]:

@@ -165,7 +165,9 @@ def _train(state: RungState, campaign: Campaign, pace: Pace, *, are_settled: boo
     """
     if state.is_training():
         return []
-    if state.newest is None:
+    if state.has_begun_training:
+        due = True
+    elif state.newest is None:
         share = 0.0 if campaign.synchronous else _STRAGGLERS
         due = are_settled and _first_sets_are_in(state, share) and state.n_training_labels > 0
     elif campaign.synchronous:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from chemistry.records.structure import Structure
 from workflow.planning.cost import RungCosts
-from workflow.planning.keys import JudgeKey, TaskKind, kind_of
+from workflow.planning.keys import JudgeKey, TaskKind, TrainKey, kind_of
 from workflow.planning.records import Candidate, Purpose, Sweep, Training
 
 
@@ -81,8 +81,8 @@ class RungState:
         Whether a climbing rung has taken its candidates over.
     molecules : tuple of MoleculeState
     finished_tasks, tasks_in_flight : frozenset of str
-        Keys of sampling, training and judging tasks; of finished ones, those with no committee and
-        those with the newest.
+        Keys of sampling, training and judging tasks; of finished ones, those with no committee,
+        those with the newest, and those of the members of the next.
     labels_in_flight, checks_in_flight : frozenset of str
         structure_ids of labels and of second opinions.
     n_large_in_flight : int
@@ -201,3 +201,9 @@ class RungState:
     def is_training(self) -> bool:
         """Say whether a training is under way."""
         return self.in_flight["train"] > 0
+
+    @property
+    def has_begun_training(self) -> bool:
+        """Whether some members of the next committee are trained already."""
+        next_one = TrainKey(rung=self.index, version=len(self.trainings) + 1).key
+        return any(key.startswith(f"{next_one}-") for key in self.finished_tasks)

@@ -30,7 +30,9 @@ def read_rung_state(
     """Return the state of a rung: all from the store but what is under way and was lost."""
     trainings = tuple(store.trainings.all(index))
     version = trainings[-1].version if trainings else 0
-    finished = store.tasks.finished(index) | store.tasks.finished(index, version)
+    finished = frozenset[str]().union(
+        *(store.tasks.finished(index, of) for of in (0, version, version + 1))
+    )
     tally = store.candidates.tally(index)
     grown = store.molecules.grown()
     molecules = _molecules(store, campaign, grown.molecule_ids)

@@ -7,6 +7,7 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -24,6 +25,7 @@ from model.checkpoint import add_to_record
 from model.conformal import held_out_intervals
 from model.evaluation import Errors, held_out_errors
 from model.history import TrainingHistory
+from model.protocol import TrainingResult
 from model.states import states_of
 from workflow.work.orders import (
     GrowOrder,
@@ -209,23 +211,13 @@ def load_potential(
 
 
 def _train(order: TrainOrder) -> Trained:
-    data, held_out = read_labelled(order.training_set), read_labelled(order.held_out)
-    request = TrainingRequest(
-        data=data,
-        settings=order.settings,
-        elements=order.elements,
-        level=order.level,
-        seed=order.seed,
-        device=order.device,
-    )
-    start = None if order.start is None else load_committee(order.start, order.device)
-    transfer, tried = None, dict[str, float]()
-    if start is not None and order.transfer is not None:
-        climbed = climb(request, start, order.transfer, held_out)
-        result = climbed.result
-        transfer, tried = climbed.way, dict(climbed.tried)
-    else:
-        result = find_architecture(order.settings.architecture).train(request, start)
+    data = read_labelled(order.training_set)
+    if order.members is not None:
+        result, _, _ = _taught(order, data, ())
+        result.committee.save(order.checkpoint)
+        return Trained(n_labels=len(data), errors=None, history=TrainingHistory())
+    held_out = read_labelled(order.held_out)
+    result, transfer, tried = _taught(order, data, held_out)
     errors = _held_out_errors(result.committee, data, held_out)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
@@ -247,6 +239,31 @@ def _train(order: TrainOrder) -> Trained:
             forecast=result.forecast,
         ),
     )
+
+
+def _taught(
+    order: TrainOrder, data: list[LabelledStructure], held_out: Sequence[LabelledStructure]
+) -> tuple[TrainingResult[Committee], str | None, Mapping[str, float]]:
+    """Return what was trained, how it climbed, and the errors of other ways that were tried."""
+    request = TrainingRequest(
+        data=data,
+        settings=order.settings,
+        elements=order.elements,
+        level=order.level,
+        seed=order.seed,
+        device=order.device,
+        members=order.members,
+    )
+    architecture = find_architecture(order.settings.architecture)
+    way = None if order.start is None else order.transfer
+    if order.parts:
+        parts = [load_committee(path, order.device) for path in order.parts]
+        return architecture.joined(parts), way, {}
+    start = None if order.start is None else load_committee(order.start, order.device)
+    if start is None or way is None:
+        return architecture.train(request, start), None, {}
+    climbed = climb(request, start, way, held_out)
+    return climbed.result, climbed.way, climbed.tried
 
 
 def _held_out_errors(

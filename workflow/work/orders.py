@@ -73,7 +73,7 @@ class SampleOrder:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainOrder:
-    """Train a committee.
+    """Train a committee, or some of its members, or put it together of such parts.
 
     Attributes
     ----------
@@ -89,6 +89,10 @@ class TrainOrder:
         Atomic numbers that the committee shall know, whether or not the data have them yet.
     license : str or None
         Of the campaign's data set, for the record of the checkpoint.
+    members : range or None
+        Those that are to be trained; None: all of them.
+    parts : tuple of Path
+        Checkpoints of all members, where they are trained already: only to be put together.
     """
 
     training_set: Path
@@ -102,6 +106,8 @@ class TrainOrder:
     checkpoint: Path
     device: str = "cpu"
     license: str | None = None
+    members: range | None = None
+    parts: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -110,8 +110,11 @@ class AniCommittee:
 
     def first(self, members: int) -> "AniCommittee":
         """Return the committee of the first members alone."""
-        weights = self.networks.weights[:members].clone()
-        return replace(self, networks=replace(self.networks, weights=weights))
+        return self.only(range(members))
+
+    def only(self, members: range) -> "AniCommittee":
+        """Return the committee of some members."""
+        return replace(self, networks=self.networks.only(members))
 
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Return energies and forces of every member for structures of any sizes, in order.

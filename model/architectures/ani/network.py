@@ -78,9 +78,18 @@ class StackedNetworks:
         """Where they compute."""
         return self.weights.device
 
+    def only(self, members: range) -> "StackedNetworks":
+        """Return the networks of some members."""
+        return replace(self, weights=self.weights[members.start : members.stop].clone())
+
     def to(self, target: torch.dtype | torch.device) -> "StackedNetworks":
         """Return the same networks in another precision, or on another device."""
         return replace(self, weights=self.weights.to(target))
+
+
+def stacked(parts: Sequence[StackedNetworks]) -> StackedNetworks:
+    """Return the members of all parts, which are of one shape, in order."""
+    return replace(parts[0], weights=torch.cat([part.weights for part in parts]))
 
 
 def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from model.architectures.ani.descriptor import symmetry
 from model.architectures.ani.descriptor.batch import AtomBatch
-from model.architectures.ani.descriptor.jacobian import FixedEnvironments, PairJacobian
 from model.architectures.ani.descriptor.neighbours import Pairs, Triples, find_pairs
 from model.architectures.ani.descriptor.symmetry import AngularFactors
 from model.architectures.ani.shape import AniShape
@@ -89,36 +88,25 @@ class Environments:
         total = pulls.new_zeros(len(batch.sizes), 3, 3, dtype=torch.float64)
         return total.index_add_(0, batch.owner[self.pairs.centre], by_pair.double())
 
-    def fixed(self) -> FixedEnvironments:
-        """Return the same with derivatives by positions, for use with one set of weights after
-        the other."""
+    def radial_derivatives(self) -> Tensor:
+        """Return derivatives of each pair's radial functions by its neighbour, (P, 3, R) 1/Å."""
+        return self.pairs.direction[:, :, None] * self.radial_slopes[:, None, :]
+
+    def angular_derivatives(self) -> Tensor:
+        """Return derivatives of the angular functions that each pair within the angular cutoff has
+        a part in by its neighbour, (Q, 3, n_elements S) 1/Å, by element of the other neighbour."""
         n_elements = len(self.shape.elements)
-        pairs = self.pairs
-        radial = PairJacobian.of(
-            pairs,
-            blocks_of_element=torch.arange(n_elements, device=self.features.device)[:, None],
-            n_blocks=n_elements,
-            derivatives=pairs.direction[:, :, None] * self.radial_slopes[:, None, :],
-        )
         triples, pairs = self.triples, self.triples.pairs
         # (triple, xyz of both neighbours, S)
         by_triple = torch.bmm(triples.motions().transpose(1, 2), self.angular.slopes())
-        # (pair, element of the other neighbour, xyz, S) -> (pair, xyz, all functions)
         by_pair = by_triple.new_zeros(len(pairs) * n_elements, 3, by_triple.shape[2])
         for side, other, half in (
             (triples.first, triples.second, by_triple[:, :3]),
             (triples.second, triples.first, by_triple[:, 3:]),
         ):
             by_pair.index_add_(0, side * n_elements + pairs.element[other], half)
-        angular = PairJacobian.of(
-            pairs,
-            blocks_of_element=torch.tensor(self.shape.pair_table, device=self.features.device),
-            n_blocks=self.shape.n_element_pairs,
-            derivatives=by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
-            .transpose(1, 2)
-            .flatten(2),
-        )
-        return FixedEnvironments(features=self.features, radial=radial, angular=angular)
+        by_element = by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
+        return by_element.transpose(1, 2).flatten(2)
 
 
 def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Environments:

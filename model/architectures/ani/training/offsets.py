@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
-from model.self_energies import fit_self_energies
+from model.architectures.ani.tangent import StillStructures
+from model.self_energies import element_counts, fit_self_energies
 
 
 def refit_offsets(
@@ -28,7 +28,9 @@ def refit_offsets(
     energies_ev : (T, S) float64
         T is 1, or M where members have targets of their own.
     """
-    known = np.stack([p.member_energies for p in committee.predict(structures)], axis=1)  # (M, S)
+    counts = element_counts(structures, committee.elements)
+    known = StillStructures.of(committee, structures).energies(committee.networks)  # (M, S)
+    known = known + counts @ committee.self_energies_ev
     weights = committee.networks.weights.clone()
     networks = replace(committee.networks, weights=weights)
     offsets = fit_self_energies(structures, (energies_ev - known).T, committee.elements)

@@ -13,15 +13,22 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.device import require_device
-from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.network import StackedNetworks, stacked
 from model.architectures.ani.neurochem import read_neurochem
-from model.architectures.ani.settings import AniSettings, PretrainedSettings
-from model.architectures.ani.shape import AniShape
-from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
+from model.architectures.ani.settings import AniSettings, PretrainedSettings, groups_of
+from model.architectures.ani.shape import SMALLER_HIDDEN_SIZES, AniShape
+from model.architectures.ani.training.minibatch import (
+    EnvironmentCache,
+    Minibatch,
+    Targets,
+    cut,
+    find_basis,
+)
 from model.architectures.ani.training.offsets import refit_offsets
 from model.architectures.ani.training.rows import check_rows, data_hash
-from model.architectures.ani.training.trainer import Trainer
+from model.architectures.ani.training.trainer import Lesson, Trainer
 from model.folds import Folds, assign_folds
+from model.history import MemberHistory
 from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import element_counts, fit_self_energies
 
@@ -91,9 +98,9 @@ def train_committee(
     whole = Targets.of(rows, plan.baseline)
     self_energies = _self_energies(structures, whole, elements, start)
     targets = whole.shifted(element_counts(structures, elements) @ self_energies)
-    trainer = Trainer(
-        networks,
-        cut(
+    lesson = Lesson(
+        start=networks,
+        batches=cut(
             rows,
             targets,
             ~folds.validates,
@@ -101,22 +108,16 @@ def train_committee(
             batch_size=settings.batch_size,
             seed=request.seed,
         ),
-        _validation(rows, targets, folds, networks),
-        settings,
+        validation=_validation(rows, targets, folds, networks, settings),
+        environments=EnvironmentCache(find_basis(structures, networks), settings.cache_memory_gb),
+        settings=settings,
         max_epochs=_max_epochs(settings, start),
         learning_rate=_learning_rate(settings, start, plan),
         frozen_layers=plan.frozen_layers,
+        seed=request.seed,
     )
-    networks, histories = trainer.run(request.seed)
-    if not torch.isfinite(networks.weights).all():
-        raise InputError("training diverged: lower train.learning_rate")
-    notes = list(folds.notes)
-    if trainer.environments.is_full:
-        notes.append(
-            f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
-            f"anew in each epoch: raise train.cache_memory_gb"
-        )
-    committee = AniCommittee(
+    n_with_forces = sum(row.label.forces is not None for row in rows)
+    untaught = AniCommittee(
         networks=networks,
         self_energies_ev=self_energies,
         level_id=request.level.level_id,
@@ -129,17 +130,37 @@ def train_committee(
             "started_from_data_hash": start and start.record.get("data_hash"),
         },
     )
-    n_with_forces = sum(row.label.forces is not None for row in rows)
-    if n_with_forces:
-        committee = refit_offsets(committee, structures, whole.energies)
+    trained, histories = list[StackedNetworks](), list[MemberHistory]()
+    for members in _groups(request):
+        networks, of_members = Trainer(lesson, members).run()
+        if not torch.isfinite(networks.weights).all():
+            raise InputError("training diverged: lower train.learning_rate")
+        if n_with_forces:
+            energies = whole.of_members(members).energies
+            taught = refit_offsets(replace(untaught, networks=networks), structures, energies)
+            networks = taught.networks
+        trained.append(networks)
+        histories += of_members
+    notes = list(folds.notes)
+    if lesson.environments.is_full:
+        notes.append(
+            f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
+            f"anew in each epoch: raise train.cache_memory_gb"
+        )
     return TrainingResult(
-        committee=committee,
-        members=histories,
+        committee=replace(untaught, networks=stacked(trained)),
+        members=tuple(histories),
         n_structures=len(rows),
         n_with_forces=n_with_forces,
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     )
+
+
+def _groups(request: TrainingRequest) -> tuple[range, ...]:
+    if request.members is not None:
+        return (request.members,)
+    return groups_of(request.settings.members, request.device)
 
 
 def settings_of(request: TrainingRequest) -> AniSettings:
@@ -180,16 +201,22 @@ def _learning_rate(settings: AniSettings, start: AniCommittee | None, plan: Tran
 
 
 def _validation(
-    rows: Sequence[LabelledStructure], targets: Targets, folds: Folds, networks: StackedNetworks
+    rows: Sequence[LabelledStructure],
+    targets: Targets,
+    folds: Folds,
+    networks: StackedNetworks,
+    settings: AniSettings,
 ) -> list[Minibatch | None]:
-    """Return each member's own part of the data."""
+    """Return each member's own part of the data, where it decides when to stop."""
+    if settings.patience_epochs is None:
+        return [None] * settings.members
     parts: list[Minibatch | None] = []
     for member, own in enumerate(folds.validates):
         chosen = np.flatnonzero(own)
         batch = (
             Minibatch.of(rows, targets, chosen, ~folds.validates, networks) if len(chosen) else None
         )
-        parts.append(batch and batch.of_member(member))
+        parts.append(batch and batch.of_members(range(member, member + 1)))
     return parts
 
 
@@ -220,10 +247,8 @@ def _first_networks(
                 f"ask for {settings.members}"
             )
         return start.networks
-    shape = AniShape.published(
-        tuple(elements),
-        {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()},
-    )
+    own = {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()}
+    shape = AniShape.published(elements, dict.fromkeys(elements, SMALLER_HIDDEN_SIZES) | own)
     seeds = np.random.SeedSequence([seed]).spawn(settings.members)
     return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 

@@ -58,7 +58,8 @@ def climb(request: TrainingRequest, below: AniCommittee, way: str) -> TrainingRe
             return train_committee(asked, start=below, plan=plan)
         case "delta":
             result = train_committee(asked, plan=TransferPlan(baseline=below))
-            return replace(result, committee=add_committees(below, result.committee))
+            part = below if request.members is None else below.only(request.members)
+            return replace(result, committee=add_committees(part, result.committee))
     raise InputError(f"ani cannot climb by {way!r}")
 
 
@@ -117,6 +118,7 @@ def add_committees(below: AniCommittee, correction: AniCommittee) -> AniCommitte
         self_energies_ev=below.self_energies_ev + correction.self_energies_ev,
         level_id=correction.level_id,
         level_name=correction.level_name,
+        record=correction.record,
     )
 
 

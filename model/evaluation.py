@@ -90,6 +90,23 @@ def held_out_errors(
 
     The lowest structure of a molecule is looked for among the data and what was `trained_on`.
     """
+    return errors_of(data, *predicted_beside_lowest(potential, data, trained_on))
+
+
+def predicted_beside_lowest(
+    potential: Potential,
+    data: Sequence[LabelledStructure],
+    trained_on: Sequence[LabelledStructure],
+) -> tuple[list[Prediction], list[_Row]]:
+    """Predict labelled structures, and the lowest of their molecules where it was `trained_on`.
+
+    Returns
+    -------
+    predictions : list of Prediction
+        One for each of the data.
+    beside : list of (LabelledStructure, Prediction)
+        The lowest structures that are not among the data.
+    """
     known = {id(row) for row in data}
     molecules = {row.structure.molecule_id for row in data}
     lowest = [
@@ -99,7 +116,7 @@ def held_out_errors(
     ]
     predictions = potential.predict([row.structure for row in (*data, *lowest)])
     beside = list(zip(lowest, predictions[len(data) :], strict=True))
-    return errors_of(data, predictions[: len(data)], beside)
+    return predictions[: len(data)], beside
 
 
 def errors_of(

@@ -19,7 +19,7 @@ from model.architectures.ani.settings import AniSettings, PretrainedSettings
 from model.architectures.ani.shape import AniShape
 from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
 from model.architectures.ani.training.offsets import refit_offsets
-from model.architectures.ani.training.rows import check_rows, data_hash
+from model.architectures.ani.training.rows import check_rows, training_record
 from model.architectures.ani.training.trainer import Trainer
 from model.folds import Folds, assign_folds
 from model.protocol import TrainingRequest, TrainingResult
@@ -121,13 +121,7 @@ def train_committee(
         self_energies_ev=self_energies,
         level_id=request.level.level_id,
         level_name=request.level.name,
-        record={
-            "seed": request.seed,
-            "settings": settings.model_dump(mode="json"),
-            "data_hash": data_hash(rows),
-            "n_structures": len(rows),
-            "started_from_data_hash": start and start.record.get("data_hash"),
-        },
+        record=training_record(request, rows, start),
     )
     n_with_forces = sum(row.label.forces is not None for row in rows)
     if n_with_forces:

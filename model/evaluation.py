@@ -48,6 +48,16 @@ class MoleculeErrors:
     calibration_factor: float | None
     above_lowest_mae_kcal_mol: float | None = None
 
+    @property
+    def of_energies_and_forces(self) -> float:
+        """The MAE of energies times that of forces: of two potentials the lesser is the better one.
+
+        A tenth less of the one makes up for a tenth more of the other, in whatever units. Energies
+        alone where labels have no forces.
+        """
+        forces = self.force_mae_kcal_mol_angstrom
+        return self.energy_mae_kcal_mol * (1.0 if forces is None else forces)
+
 
 @dataclass(frozen=True, kw_only=True)
 class KindErrors(MoleculeErrors):

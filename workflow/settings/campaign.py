@@ -158,7 +158,8 @@ class Rung(StrictModel):
         None,
         description="How the committee climbs to this rung from the one below; the first rung has "
         "none below; default: the architecture's own way. auto: all ways of train.architecture are "
-        "tried, the one with the least held-out error is kept.",
+        "tried, the one with the least held-out errors is kept (of energies, and of forces where "
+        "the level gives them).",
         json_schema_extra=_name_ways,
     )
     budget: Budget = Budget()

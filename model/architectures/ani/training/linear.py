@@ -130,9 +130,7 @@ class _Climb:
         weights, energies = self._start, self.structures.energies(self.below)
         kernels = self._start_kernels / self._scales[:, None, None]
         missing = self.targets - energies
-        fits = min(
-            (_fit(kernels, self._columns, missing, s) for s in STRENGTHS), key=_mean_left_out
-        )
+        fits = _strongest_of_the_best([_fit(kernels, self._columns, missing, s) for s in STRENGTHS])
         strength = fits[0].strength
         for _ in range(_STEPS):
             before = self._cost(weights, energies, strength)

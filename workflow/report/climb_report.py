@@ -162,14 +162,20 @@ def report_screen(report: ClimbReport) -> RenderableType:
     """Return the comparison as a table."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("way")
-    for heading in ("energy MAE\nkcal/mol", "energy RMSE\nkcal/mol", "conformers MAE\nkcal/mol"):
+    for heading in (
+        "energy MAE\nkcal/mol",
+        "energy RMSE\nkcal/mol",
+        "conformers MAE\nkcal/mol",
+        "force MAE\nkcal/mol/Å",
+    ):
         table.add_column(heading, justify="right")
-    best = min(report.ways, key=lambda way: way.errors.energy_mae_kcal_mol)
+    best = min(report.ways, key=lambda way: way.errors.of_energies_and_forces)
     for way in report.ways:
         values = (
             way.errors.energy_mae_kcal_mol,
             way.errors.energy_rmse_kcal_mol,
             way.conformer_mae_kcal_mol,
+            way.errors.force_mae_kcal_mol_angstrom,
         )
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         table.add_row(report.titles[way.name], *shown, style="bold" if way is best else "")

@@ -27,6 +27,7 @@ from chemistry.sampling import (
     AnchorConformers,
     AnchorDynamics,
     AnchorTorsions,
+    AnchorVibrations,
     AnySampler,
     Conformers,
     LangevinDynamics,
@@ -162,7 +163,8 @@ class Rung(StrictModel):
         None,
         description="How the committee climbs to this rung from the one below; the first rung has "
         "none below; default: the architecture's own way. auto: all ways of train.architecture are "
-        "tried, the one with the least held-out error is kept.",
+        "tried, the one with the least held-out errors is kept (of energies, and of forces where "
+        "the level gives them).",
         json_schema_extra=_name_ways,
     )
     budget: Budget = Budget()
@@ -297,6 +299,7 @@ class Campaign(StrictModel):
             TorsionScans(),
             AnchorConformers(),
             AnchorTorsions(bonds=3),
+            AnchorVibrations(made_per_start=6),
             AnchorDynamics(steps=300, trajectories=2, frames=6),
         ),
         min_length=1,
@@ -309,6 +312,7 @@ class Campaign(StrictModel):
             TorsionScans(),
             AnchorConformers(),
             AnchorTorsions(),
+            AnchorVibrations(),
             AnchorDynamics(),
         ),
         min_length=1,

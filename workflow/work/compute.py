@@ -23,7 +23,7 @@ from chemistry.sampling.base import Offer
 from model import Committee, TrainingRequest, climb, find_architecture, load_committee
 from model.checkpoint import add_to_record
 from model.conformal import held_out_intervals
-from model.evaluation import Errors, held_out_errors
+from model.evaluation import Errors, errors_of, predicted_beside_lowest
 from model.history import TrainingHistory
 from model.protocol import TrainingResult
 from model.states import states_of
@@ -270,10 +270,10 @@ def _held_out_errors(
     committee: Committee, learned: list[LabelledStructure], held_out: list[LabelledStructure]
 ) -> Errors | None:
     """Compare a committee with held-out labels, and take its intervals from them."""
-    errors = held_out_errors(committee, held_out, trained_on=learned)
+    predictions, beside = predicted_beside_lowest(committee, held_out, learned)
+    errors = errors_of(held_out, predictions, beside)
     if errors is None or errors.calibration is None:
         return errors
-    predictions = committee.predict([row.structure for row in held_out])
     intervals = held_out_intervals(learned, held_out, predictions)
     return replace(errors, calibration=replace(errors.calibration, intervals=intervals))
 

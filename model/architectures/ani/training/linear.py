@@ -26,7 +26,7 @@ from chemistry.units import KCAL_MOL_PER_EV
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.tangent import StillStructures
-from model.architectures.ani.training.rows import check_rows, data_hash
+from model.architectures.ani.training.rows import check_rows, training_record
 from model.forecast import Forecast
 from model.protocol import TrainingRequest, TrainingResult
 from model.ridge import Columns, Ridge, fit_ridge
@@ -74,13 +74,7 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
             self_energies_ev=below.self_energies_ev + climbed.shift,
             level_id=request.level.level_id,
             level_name=request.level.name,
-            record={
-                "seed": request.seed,
-                "settings": request.settings.model_dump(mode="json"),
-                "data_hash": data_hash(rows),
-                "n_structures": len(rows),
-                "started_from_data_hash": below.record.get("data_hash"),
-            },
+            record=training_record(request, rows, below),
         ),
         members=(),
         n_structures=len(rows),
@@ -136,9 +130,7 @@ class _Climb:
         weights, energies = self._start, self.structures.energies(self.below)
         kernels = self._start_kernels / self._scales[:, None, None]
         missing = self.targets - energies
-        fits = min(
-            (_fit(kernels, self._columns, missing, s) for s in STRENGTHS), key=_mean_left_out
-        )
+        fits = _strongest_of_the_best([_fit(kernels, self._columns, missing, s) for s in STRENGTHS])
         strength = fits[0].strength
         for _ in range(_STEPS):
             before = self._cost(weights, energies, strength)

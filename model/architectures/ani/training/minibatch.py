@@ -11,9 +11,9 @@ from torch import Tensor
 
 from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.committee import AniCommittee, chunks
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.basis import EnvironmentBasis, Spread
-from model.architectures.ani.descriptor.batch import ATOMS_AT_ONCE, AtomBatch
+from model.architectures.ani.descriptor.batch import ATOMS_AT_ONCE, AtomBatch, chunks
 from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
 from model.architectures.ani.forces import (

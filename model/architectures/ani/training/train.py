@@ -25,7 +25,7 @@ from model.architectures.ani.training.minibatch import (
     find_basis,
 )
 from model.architectures.ani.training.offsets import refit_offsets
-from model.architectures.ani.training.rows import check_rows, data_hash
+from model.architectures.ani.training.rows import check_rows, training_record
 from model.architectures.ani.training.trainer import Lesson, Trainer
 from model.folds import Folds, assign_folds
 from model.history import MemberHistory
@@ -122,13 +122,7 @@ def train_committee(
         self_energies_ev=self_energies,
         level_id=request.level.level_id,
         level_name=request.level.name,
-        record={
-            "seed": request.seed,
-            "settings": settings.model_dump(mode="json"),
-            "data_hash": data_hash(rows),
-            "n_structures": len(rows),
-            "started_from_data_hash": start and start.record.get("data_hash"),
-        },
+        record=training_record(request, rows, start),
     )
     trained, histories = list[StackedNetworks](), list[MemberHistory]()
     for members in _groups(request):

@@ -19,6 +19,7 @@ from model.checkpoint import Checkpoint
 from model.forecast import Forecast
 from model.history import MemberHistory
 from model.settings import TrainingSettings
+from model.states import State, states_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -118,6 +119,8 @@ class TrainingRequest:
         the same machine and number of threads, which the caller sets.
     device : str
         Where to compute: one of the architecture's devices.
+    states : tuple of (int, int)
+        Charge and multiplicity that the committee shall know beside those of the data.
     """
 
     data: Sequence[LabelledStructure]
@@ -126,6 +129,12 @@ class TrainingRequest:
     level: LevelOfTheory
     seed: int
     device: str = "cpu"
+    states: tuple[State, ...] = ()
+
+    @property
+    def all_states(self) -> tuple[State, ...]:
+        """States that are asked for, and those of the data."""
+        return tuple(sorted({*self.states, *states_of(row.structure for row in self.data)}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

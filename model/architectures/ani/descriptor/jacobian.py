@@ -90,6 +90,11 @@ class PairJacobian:
         return cls(groups=tuple(groups), n_blocks=n_blocks, block_size=derivatives.shape[2] // n)
 
     @property
+    def n_features(self) -> int:
+        """Functions of a centre."""
+        return self.n_blocks * self.block_size
+
+    @property
     def n_bytes(self) -> int:
         """Memory of the derivatives."""
         return sum(g.derivatives.numel() * g.derivatives.element_size() for g in self.groups)
@@ -144,13 +149,19 @@ class FixedEnvironments:
         """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
         members, n_atoms, _ = gradient.shape
         forces = gradient.new_zeros(n_atoms, members, 3)
-        n_radial = self.radial.n_blocks * self.radial.block_size
+        n_radial, n_geometric = self.radial.n_features, self._n_geometric
         self.radial.add_forces(gradient[:, :, :n_radial], forces)
-        self.angular.add_forces(gradient[:, :, n_radial:], forces)
+        self.angular.add_forces(gradient[:, :, n_radial:n_geometric], forces)
         return forces
 
     def by_gradient(self, by_forces: Tensor) -> Tensor:
         """Transpose of `forces`: from dL/dF (A, M, 3), return dL/d(dE/dG), (M, A, F)."""
-        return torch.cat(
-            [self.radial.by_gradient(by_forces), self.angular.by_gradient(by_forces)], dim=2
-        )
+        parts = [self.radial.by_gradient(by_forces), self.angular.by_gradient(by_forces)]
+        n_still = self.features.shape[1] - self._n_geometric
+        if n_still:  # what tells states apart does not move with the atoms
+            parts.append(parts[0].new_zeros(*parts[0].shape[:2], n_still))
+        return torch.cat(parts, dim=2)
+
+    @property
+    def _n_geometric(self) -> int:
+        return self.radial.n_features + self.angular.n_features

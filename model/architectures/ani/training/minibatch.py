@@ -60,7 +60,7 @@ class Targets:
         )
 
     def shifted(self, structures_energies_ev: FloatArray) -> "Targets":
-        """Return the targets less an energy of each structure, (S,) eV."""
+        """Return the targets less an energy of each structure, (1, S) or (M, S) eV."""
         return Targets(energies=self.energies - structures_energies_ev, forces=self.forces)
 
 
@@ -118,11 +118,14 @@ class Minibatch:
 
     def of_member(self, member: int) -> "Minibatch":
         """Return the same for one member alone."""
-        own = slice(member, member + 1) if len(self.energies) > 1 else slice(None)
+
+        def own(targets: Tensor) -> Tensor:
+            return targets[member : member + 1] if len(targets) > 1 else targets
+
         return Minibatch(
             atoms=self.atoms,
-            energies=self.energies[own],
-            forces=self.forces[own],
+            energies=own(self.energies),
+            forces=own(self.forces),
             has_forces=self.has_forces,
             n_atoms=self.n_atoms,
             learns=self.learns[member : member + 1],

@@ -17,13 +17,14 @@ from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.neurochem import read_neurochem
 from model.architectures.ani.settings import AniSettings, PretrainedSettings
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.states import with_states
 from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
 from model.architectures.ani.training.offsets import refit_offsets
 from model.architectures.ani.training.rows import check_rows, data_hash
 from model.architectures.ani.training.trainer import Trainer
 from model.folds import Folds, assign_folds
 from model.protocol import TrainingRequest, TrainingResult
-from model.self_energies import element_counts, fit_self_energies
+from model.self_energies import fit_self_energies, own_energies
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,18 +80,18 @@ def train_committee(
         if start is None and plan.baseline is None:
             start = _published(settings.pretrained, settings.members)
             plan = replace(plan, learning_rate_factor=settings.pretrained.learning_rate_factor)
-    start = None if start is None else start.to(device)
+    start = None if start is None else with_states(start, request.all_states).to(device)
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
-    networks = _first_networks(settings, request.elements, request.seed, start).to(device)
+    networks = _first_networks(settings, request, start).to(device)
     elements = networks.shape.elements
-    check_rows(rows, request.level, elements)
+    check_rows(rows, request.level, elements, networks.shape.states)
     structures = [row.structure for row in rows]
     folds = assign_folds(
         structures, members=settings.members, folds=settings.folds, seed=request.seed
     )
     whole = Targets.of(rows, plan.baseline)
-    self_energies = _self_energies(structures, whole, elements, start)
-    targets = whole.shifted(element_counts(structures, elements) @ self_energies)
+    self_energies, state_energies = _own_energies(structures, whole, networks, start)
+    targets = whole.shifted(own_energies(structures, elements, self_energies, state_energies))
     trainer = Trainer(
         networks,
         cut(
@@ -128,6 +129,7 @@ def train_committee(
             "n_structures": len(rows),
             "started_from_data_hash": start and start.record.get("data_hash"),
         },
+        state_energies_ev=state_energies,
     )
     n_with_forces = sum(row.label.forces is not None for row in rows)
     if n_with_forces:
@@ -149,18 +151,24 @@ def settings_of(request: TrainingRequest) -> AniSettings:
     return request.settings
 
 
-def _self_energies(
+def _own_energies(
     structures: Sequence[Structure],
     targets: Targets,
-    elements: Sequence[int],
+    networks: StackedNetworks,
     start: AniCommittee | None,
-) -> FloatArray:
-    """Fit self-energies to what the networks to start from leave open."""
-    energies = targets.energies.mean(axis=0)
-    if start is None:
-        return fit_self_energies(structures, energies, elements)
-    missing = energies - [prediction.energy for prediction in start.predict(structures)]
-    return start.self_energies_ev + fit_self_energies(structures, missing, elements)
+) -> tuple[FloatArray, FloatArray | None]:
+    """Fit energies of elements, (E,), and of states, (M, 3), to what the start leaves open."""
+    elements, with_states = networks.shape.elements, networks.shape.n_state_features > 0
+    missing = targets.energies.mean(axis=0)
+    if start is not None:
+        missing = missing - [prediction.energy for prediction in start.predict(structures)]
+    found = fit_self_energies(structures, missing, elements, with_states=with_states)
+    of_elements, of_states = np.split(found, [len(elements)])
+    if start is not None:
+        of_elements = start.self_energies_ev + of_elements
+        if start.state_energies_ev is not None:
+            return of_elements, start.state_energies_ev + of_states
+    return of_elements, np.tile(of_states, (networks.n_members, 1)) if with_states else None
 
 
 def _max_epochs(settings: AniSettings, start: AniCommittee | None) -> int:
@@ -204,11 +212,11 @@ def _published(settings: PretrainedSettings, members: int) -> AniCommittee:
 
 
 def _first_networks(
-    settings: AniSettings, elements: Sequence[int], seed: int, start: AniCommittee | None
+    settings: AniSettings, request: TrainingRequest, start: AniCommittee | None
 ) -> StackedNetworks:
     """Return the networks that training starts from, one member after the other seeded."""
     if start is not None:
-        missing = sorted(set(elements) - set(start.elements))
+        missing = sorted(set(request.elements) - set(start.elements))
         if missing:
             raise InputError(
                 f"the committee to start from does not know "
@@ -221,10 +229,11 @@ def _first_networks(
             )
         return start.networks
     shape = AniShape.published(
-        tuple(elements),
+        request.elements,
         {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()},
+        request.all_states,
     )
-    seeds = np.random.SeedSequence([seed]).spawn(settings.members)
+    seeds = np.random.SeedSequence([request.seed]).spawn(settings.members)
     return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 
 

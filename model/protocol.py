@@ -44,13 +44,18 @@ class MeanPrediction:
 class Committee(Protocol):
     """M members that disagree where they have not been taught; also a `Potential`.
 
-    It raises InputError for a structure with an element that it does not know, positions that are
-    not finite or coinciding atoms, and never returns a number that is not finite.
+    It raises InputError for a structure with an element or a state that it does not know, positions
+    that are not finite or coinciding atoms, and never returns a number that is not finite.
     """
 
     @property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that it knows."""
+        ...
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """States that it knows, in order; empty: it takes any for the one that it has learned."""
         ...
 
     @property

@@ -155,6 +155,7 @@ def _train(
         start=_go_on_from(version, store, folder, rung),
         transfer=campaign.rungs[rung].transfer if rung else None,
         checkpoint=checkpoint,
+        states=store.molecules.states(),
     )
 
 
@@ -165,6 +166,7 @@ def _grow(
     return GrowOrder(
         growth=campaign.grow,
         elements=campaign.grow.atomic_numbers or store.molecules.elements(),
+        states=store.molecules.states(),
         known=frozenset(molecule_id for molecule_id, _, _ in store.molecules.names()),
         committee=_committee(campaign, folder, rung, version),
         threshold=threshold_of(campaign.select, store.trainings.find(rung, version)),

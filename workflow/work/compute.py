@@ -215,6 +215,7 @@ def _train(order: TrainOrder) -> Trained:
         level=order.level,
         seed=order.seed,
         device=order.device,
+        states=order.states,
     )
     start = None if order.start is None else load_committee(order.start, order.device)
     transfer, tried = None, dict[str, float]()

@@ -14,6 +14,7 @@ from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import AnySampler
 from model.settings import TrainingSettings
+from model.states import State
 from workflow.settings.growth import GrowSettings
 
 
@@ -87,6 +88,8 @@ class TrainOrder:
         Where the new committee is written.
     elements : tuple of int
         Atomic numbers that the committee shall know, whether or not the data have them yet.
+    states : tuple of (int, int)
+        Charge and multiplicity that it shall know, likewise.
     """
 
     training_set: Path
@@ -99,6 +102,7 @@ class TrainOrder:
     transfer: str | None
     checkpoint: Path
     device: str = "cpu"
+    states: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -119,6 +123,8 @@ class GrowOrder:
     growth : GrowSettings
     elements : tuple of int
         Atomic numbers that new molecules may have.
+    states : tuple of (int, int)
+        Charge and multiplicity that they may have.
     known : frozenset of molecule_id
         Molecules that the campaign has.
     committee : SavedCommittee
@@ -128,6 +134,7 @@ class GrowOrder:
 
     growth: GrowSettings
     elements: tuple[int, ...]
+    states: tuple[State, ...]
     known: frozenset[str]
     committee: SavedCommittee
     threshold: Threshold

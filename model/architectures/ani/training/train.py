@@ -25,6 +25,7 @@ from model.architectures.ani.training.trainer import Trainer
 from model.folds import Folds, assign_folds
 from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import fit_self_energies, own_energies
+from model.states import State, state_name, states_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +112,7 @@ def train_committee(
     networks, histories = trainer.run(request.seed)
     if not torch.isfinite(networks.weights).all():
         raise InputError("training diverged: lower train.learning_rate")
-    notes = list(folds.notes)
+    notes = [*folds.notes, *_unlearned(networks.shape.states, structures)]
     if trainer.environments.is_full:
         notes.append(
             f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
@@ -144,6 +145,14 @@ def train_committee(
     )
 
 
+def _unlearned(states: Sequence[State], structures: Sequence[Structure]) -> list[str]:
+    """Say which states have no label yet: what is predicted of them follows from the others."""
+    missing = sorted(set(states) - set(states_of(structures)))
+    if not missing:
+        return []
+    return [f"no label has {'; '.join(map(state_name, missing))}: of it nothing was learned"]
+
+
 def settings_of(request: TrainingRequest) -> AniSettings:
     """Return the settings of a request; raises InputError for those of another architecture."""
     if not isinstance(request.settings, AniSettings):
@@ -158,17 +167,17 @@ def _own_energies(
     start: AniCommittee | None,
 ) -> tuple[FloatArray, FloatArray | None]:
     """Fit energies of elements, (E,), and of states, (M, 3), to what the start leaves open."""
-    elements, with_states = networks.shape.elements, networks.shape.n_state_features > 0
+    elements, several = networks.shape.elements, networks.shape.n_state_features > 0
     missing = targets.energies.mean(axis=0)
     if start is not None:
         missing = missing - [prediction.energy for prediction in start.predict(structures)]
-    found = fit_self_energies(structures, missing, elements, with_states=with_states)
+    found = fit_self_energies(structures, missing, elements, with_states=several)
     of_elements, of_states = np.split(found, [len(elements)])
     if start is not None:
         of_elements = start.self_energies_ev + of_elements
         if start.state_energies_ev is not None:
             return of_elements, start.state_energies_ev + of_states
-    return of_elements, np.tile(of_states, (networks.n_members, 1)) if with_states else None
+    return of_elements, np.tile(of_states, (networks.n_members, 1)) if several else None
 
 
 def _max_epochs(settings: AniSettings, start: AniCommittee | None) -> int:

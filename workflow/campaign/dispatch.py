@@ -166,11 +166,11 @@ def _grow(
     return GrowOrder(
         growth=campaign.grow,
         elements=campaign.grow.atomic_numbers or store.molecules.elements(),
-        states=store.molecules.states(),
         known=frozenset(molecule_id for molecule_id, _, _ in store.molecules.names()),
         committee=_committee(campaign, folder, rung, version),
         threshold=threshold_of(campaign.select, store.trainings.find(rung, version)),
         seed=derive_seed(campaign, key),
+        states=store.molecules.states(),
     )
 
 

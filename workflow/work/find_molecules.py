@@ -81,7 +81,7 @@ def _usable(entries: Iterable[PoolEntry], order: GrowOrder) -> tuple[list[Molecu
         if (
             molecule.molecule_id not in order.known
             and elements(molecule) <= set(order.elements)
-            and state in order.states
+            and (not order.states or state in order.states)
         ):
             molecules.append(molecule)
     return merge_molecules(molecules), bad

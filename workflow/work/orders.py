@@ -124,7 +124,7 @@ class GrowOrder:
     elements : tuple of int
         Atomic numbers that new molecules may have.
     states : tuple of (int, int)
-        Charge and multiplicity that they may have.
+        Charge and multiplicity that they may have; empty: any.
     known : frozenset of molecule_id
         Molecules that the campaign has.
     committee : SavedCommittee
@@ -134,12 +134,12 @@ class GrowOrder:
 
     growth: GrowSettings
     elements: tuple[int, ...]
-    states: tuple[State, ...]
     known: frozenset[str]
     committee: SavedCommittee
     threshold: Threshold
     seed: int
     device: str = "cpu"
+    states: tuple[State, ...] = ()
 
 
 Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder

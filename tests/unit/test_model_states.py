@@ -5,13 +5,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from model_examples import ELEMENTS, LEVEL, SMALL, cluster, committee, toy_data
 
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.records.structure import Structure
-from model import TrainingRequest, climb, find_architecture, load_committee, save_committee
+from model import (
+    CommitteeCalculator,
+    TrainingRequest,
+    climb,
+    find_architecture,
+    load_committee,
+    save_committee,
+)
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
@@ -278,3 +286,31 @@ def test_a_level_that_is_but_shifted_by_state_is_met(taught):
     np.testing.assert_allclose(
         [p.energy for p in found], [r.label.energy for r in above], atol=1e-6
     )
+
+
+def test_the_calculator_takes_the_state_from_the_atoms():
+    potential, rest = of_several_states(), cluster(4, seed=1)
+    energies = [potential.predict([in_state(rest, state)])[0].energy for state in STATES]
+    atoms = Atoms(rest.atomic_numbers, rest.positions, calculator=CommitteeCalculator(potential))
+    assert atoms.get_potential_energy() == pytest.approx(energies[0])
+    for state, energy in zip(STATES, energies, strict=True):
+        atoms.info.update(charge=state[0], multiplicity=state[1])
+        assert atoms.get_potential_energy() == pytest.approx(energy), "what was kept is of before"
+    atoms.info.update(charge=2, multiplicity=1)
+    with pytest.raises(InputError, match=r"charge \+2, multiplicity 1"):
+        atoms.get_potential_energy()
+    atoms.info.update(charge="plus")
+    with pytest.raises(InputError, match=r"atoms.info\['charge'\] is 'plus': give a whole number"):
+        atoms.get_potential_energy()
+
+
+def test_the_calculator_takes_what_it_is_told_or_the_only_state():
+    potential, rest = of_several_states(), cluster(4, seed=1)
+    [anion] = potential.predict([in_state(rest, ANION)])
+    atoms = Atoms(rest.atomic_numbers, rest.positions)
+    atoms.calc = CommitteeCalculator(potential, charge=-1, multiplicity=2)
+    assert atoms.get_potential_energy() == pytest.approx(anion.energy)
+    ions = with_states(committee(), [CATION])
+    atoms.calc = CommitteeCalculator(ions)
+    [cation] = ions.predict([in_state(rest, CATION)])
+    assert atoms.get_potential_energy() == pytest.approx(cation.energy)

@@ -1,6 +1,6 @@
 """A small committee of several states against the level that it learned: formaldehyde, GFN2-xTB.
 
-The committee has seen geometries of the neutral molecule and of the cation, each in all four states,
+The committee has seen geometries of the neutral molecule and of the cation, each in four states,
 and protonated formaldehyde: a fifth.
 """
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 LEVEL = find_level("gfn2-xtb")
 STATES = {"neutral": (0, 1), "cation": (1, 2), "anion": (-1, 2), "triplet": (0, 3)}
-LAYERS = {symbol: (64, 48, 32) for symbol in "HCO"}
+LAYERS = dict.fromkeys("HCO", (64, 48, 32))
 TOLERANCE_KCAL_MOL = 1.5
 
 

@@ -267,7 +267,10 @@ def test_a_name_holds_out_all_its_states_and_that_of_a_state_this_one():
 
 def test_states_of_a_file_start_from_its_geometry(tmp_path):
     put(tmp_path, "3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n", "water.xyz")
-    file = put(tmp_path, text_of(molecules="[{file: water.xyz, states: [{}, {charge: 1}]}]"))
+    file = put(
+        tmp_path,
+        text_of(molecules="[{file: water.xyz, states: [{}, {charge: 1, multiplicity: 2}]}]"),
+    )
     found = [molecule for molecule, _ in read_campaign_molecules(read_campaign(file))]
     assert [(m.charge, m.multiplicity) for m in found] == [(0, 1), (1, 2)]
     assert [(m.geometries[0].charge, m.geometries[0].multiplicity) for m in found] == [

@@ -124,10 +124,10 @@ def test_ionisation_attachment_and_excitation_at_fixed_geometry(potential, molec
 
 
 def test_the_proton_affinity(potential, rests):
+    """Without the energy that GFN2-xTB gives a bare proton: it is the same for both."""
     neutral, protonated = rests["neutral"], rests["protonated"]
     known = energy(neutral) - energy(protonated)
     base, acid = load_committee(potential).predict([neutral, protonated])
-    assert 150 < known * KCAL_MOL_PER_EV < 220
     assert (base.energy - acid.energy - known) * KCAL_MOL_PER_EV == pytest.approx(
         0, abs=TOLERANCE_KCAL_MOL
     )

@@ -1,6 +1,7 @@
 """Committees of several states: a molecule, its cation, its anion and its triplet in one."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -199,7 +200,7 @@ def test_more_states_change_nothing_of_what_is_known():
 def test_one_state_needs_no_columns(state):
     rows = [replace(row, structure=in_state(row.structure, state)) for row in toy_data(8)]
     settings = SETTINGS.model_copy(update={"max_epochs": 1})
-    found = find_architecture("ani").train(replace(request(rows), settings=settings)).committee
+    found: Any = find_architecture("ani").train(replace(request(rows), settings=settings)).committee
     assert found.states == (state,)
     assert found.shape.n_features == AniShape.published(ELEMENTS).n_features
     assert found.state_energies_ev is None

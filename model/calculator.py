@@ -14,6 +14,7 @@ from model.committees import load_committee
 from model.conformal import force_deviations
 from model.intervals import half_width, intervals_of
 from model.protocol import Committee
+from model.states import State
 from model.systems import systems_of
 
 
@@ -32,6 +33,9 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     Parameters
     ----------
     committee : Committee, or path of a checkpoint
+    charge, multiplicity : int or None
+        Of the molecule; None takes `atoms.info["charge"]` and `atoms.info["multiplicity"]`. Without
+        any of them it is in the state of a committee that knows one alone, else a neutral singlet.
     molecule_id : str or None
         Which molecule it is, where that is known; else it counts as one never seen, whose
         intervals are wider.
@@ -46,14 +50,27 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(
-        self, committee: Committee | str | Path, *, molecule_id: str | None = None, **kwargs: Any
+        self,
+        committee: Committee | str | Path,
+        *,
+        charge: int | None = None,
+        multiplicity: int | None = None,
+        molecule_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.committee = (
             load_committee(Path(committee)) if isinstance(committee, str | Path) else committee
         )
+        self._charge, self._multiplicity = charge, multiplicity
+        self._state: State | None = None
         intervals = intervals_of(self.committee.record)
         self._factors = None if intervals is None else intervals.of_molecule(molecule_id)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed since the last call: charge and multiplicity are among it."""
+        changes: list[str] = super().check_state(atoms, tol)
+        return changes if self._state == self._state_of(atoms) else [*changes, "state"]
 
     def calculate(
         self,
@@ -63,12 +80,19 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     ) -> None:
         """Compute energy, forces and disagreement.
 
-        Raises InputError for what `Committee.predict` refuses, and for a box that is periodic in
-        some directions alone, or less than twice as wide as the cutoff.
+        Raises
+        ------
+        InputError
+            What `Committee.predict` refuses, or a box that is periodic in some directions alone or
+            less than twice as wide as the cutoff.
         """
         super().calculate(atoms, ["energy"], system_changes)
+        self._state = self._state_of(self.atoms)
         structure = Structure(
-            atomic_numbers=self.atoms.get_atomic_numbers(), positions=self.atoms.get_positions()
+            atomic_numbers=self.atoms.get_atomic_numbers(),
+            positions=self.atoms.get_positions(),
+            charge=self._state[0],
+            multiplicity=self._state[1],
         )
         if self.atoms.pbc.any():
             self.results = self._in_box(structure)
@@ -110,3 +134,22 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             results["energy_sigma"] = float(found.member_energies.std(ddof=1))
             results["rho_kcal_mol"] = float(found.rho_kcal_mol[0])
         return results
+
+    def _state_of(self, atoms: Atoms) -> State:
+        charge = _whole_number(atoms, "charge") if self._charge is None else self._charge
+        multiplicity = self._multiplicity or _whole_number(atoms, "multiplicity")
+        if charge is None and multiplicity is None and len(self.committee.states) == 1:
+            return self.committee.states[0]
+        return charge or 0, multiplicity or 1
+
+
+def _whole_number(atoms: Atoms, key: str) -> int | None:
+    value = atoms.info.get(key)
+    if value is None:
+        return None
+    try:
+        if float(value) == int(value):
+            return int(value)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"atoms.info[{key!r}] is {value!r}: give a whole number")

@@ -19,6 +19,7 @@ from model.checkpoint import Checkpoint
 from model.forecast import Forecast
 from model.history import MemberHistory
 from model.settings import TrainingSettings
+from model.states import State, states_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,13 +44,18 @@ class MeanPrediction:
 class Committee(Protocol):
     """M members that disagree where they have not been taught; also a `Potential`.
 
-    It raises InputError for a structure with an element that it does not know, positions that are
-    not finite or coinciding atoms, and never returns a number that is not finite.
+    It raises InputError for a structure with an element or a state that it does not know, positions
+    that are not finite or coinciding atoms, and never returns a number that is not finite.
     """
 
     @property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that it knows."""
+        ...
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """States that it knows, in order; empty: it takes any for the one that it has learned."""
         ...
 
     @property
@@ -120,6 +126,8 @@ class TrainingRequest:
         Where to compute: one of the architecture's devices.
     members : range or None
         One of the architecture's `groups`, which is to be trained alone; None: all of them.
+    states : tuple of (int, int)
+        Charge and multiplicity that the committee shall know beside those of the data.
     """
 
     data: Sequence[LabelledStructure]
@@ -129,6 +137,12 @@ class TrainingRequest:
     seed: int
     device: str = "cpu"
     members: range | None = None
+    states: tuple[State, ...] = ()
+
+    @property
+    def all_states(self) -> tuple[State, ...]:
+        """States that are asked for, and those of the data."""
+        return tuple(sorted({*self.states, *states_of(row.structure for row in self.data)}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -1,53 +1,39 @@
-"""Charges and multiplicities that a committee has learned, as its record holds them."""
+"""Electronic states: what a potential that knows more than one is given beside the geometry."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
-from chemistry.errors import InputError
-from chemistry.records.structure import Structure
+import numpy as np
+
+from chemistry.records.structure import FloatArray, Structure
+
+State: TypeAlias = tuple[int, int]
+"""Total charge in e and multiplicity, 2S + 1."""
+
+N_STATE_COLUMNS = 3
 
 
-def states_of(structures: Iterable[Structure]) -> list[list[int]]:
-    """Return each [charge, multiplicity] among structures once, in order, for a record."""
-    return sorted(
-        [charge, spin] for charge, spin in {(s.charge, s.multiplicity) for s in structures}
-    )
+def states_of(structures: Iterable[Structure]) -> tuple[State, ...]:
+    """Return the states that occur, each once, in order."""
+    return tuple(sorted({(s.charge, s.multiplicity) for s in structures}))
 
 
-def states_in(record: Mapping[str, Any]) -> list[tuple[int, int]] | None:
-    """Return (charge, multiplicity) of what was learned; None where the record does not say.
+def state_columns(structures: Sequence[Structure]) -> FloatArray:
+    """Return charge, its size and the number of unpaired electrons of each structure, (B, 3).
 
-    Checkpoints of rung 0.2.0 and before, and published ensembles, do not.
+    All are zero for a neutral singlet. A molecule, its cation, its anion and its triplet are
+    independent in them: none has to lie between others.
     """
-    found = record.get("states")
-    return None if found is None else [(charge, spin) for charge, spin in found]
+    rows = [(s.charge, abs(s.charge), s.multiplicity - 1) for s in structures]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), N_STATE_COLUMNS)
 
 
-def check_state(record: Mapping[str, Any], charge: int, multiplicity: int) -> None:
-    """Refuse a state that a committee has not learned, where its record says which it has.
-
-    Raises
-    ------
-    InputError
-        It has learned others.
-    """
-    known = states_in(record)
-    if known is not None and (charge, multiplicity) not in known:
-        raise InputError(
-            f"this potential has not learned molecules of {state_name(charge, multiplicity)}: it "
-            f"knows {states_text(known)}"
-        )
+def state_name(state: State) -> str:
+    """Return what people call a state: "charge +1, multiplicity 2"."""
+    charge, multiplicity = state
+    return f"charge {f'{charge:+d}' if charge else '0'}, multiplicity {multiplicity}"
 
 
-def states_text(states: Sequence[tuple[int, int]]) -> str:
+def states_text(states: Iterable[State]) -> str:
     """Return states as people read them."""
-    return "; ".join(state_name(charge, spin) for charge, spin in states)
-
-
-def state_name(charge: int, multiplicity: int) -> str:
-    """Return "charge +1, multiplicity 2"."""
-    return (
-        f"charge {charge:+d}, multiplicity {multiplicity}"
-        if charge
-        else (f"charge 0, multiplicity {multiplicity}")
-    )
+    return "; ".join(map(state_name, states))

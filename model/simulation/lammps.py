@@ -76,7 +76,7 @@ def attach(
     precision, device, max_disagreement_kcal_mol
         As `SimulatedPotential.read` has them.
     charge, multiplicity : int
-        Of each molecule.
+        Of each system as a whole.
 
     Returns
     -------

@@ -69,7 +69,7 @@ class RungPotential(MLPotentialImpl):  # type: ignore[misc]
         multiplicity: int = 1,
         **_others: Any,
     ) -> None:
-        """Add the force; `charge` and `multiplicity` are those of each molecule.
+        """Add the force; `charge` and `multiplicity` are those of its atoms as a whole.
 
         Raises
         ------

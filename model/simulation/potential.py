@@ -11,7 +11,6 @@ from chemistry.errors import InputError, TooUncertain
 from chemistry.records.structure import FloatArray, IntArray, Structure
 from model.committees import load_committee
 from model.protocol import Committee
-from model.states import check_state
 from model.systems import Precision, Systems, SystemsPrediction, in_precision, systems_of
 
 
@@ -118,18 +117,20 @@ class SimulatedPotential:
         atomic_numbers : sequence of (N,) int
             Of the atoms of each system.
         charge, multiplicity : int
-            Of each molecule in them.
+            Of each system as a whole.
 
         Raises
         ------
         InputError
-            The committee does not know an element, or has not learned such molecules.
+            The committee does not know an element, or a state.
         """
-        check_state(self.committee.record, charge, multiplicity)
         # Where the atoms are comes with each step: here they are but apart.
         structures = [
             Structure(
-                atomic_numbers=numbers, positions=np.arange(3.0 * len(numbers)).reshape(-1, 3)
+                atomic_numbers=numbers,
+                positions=np.arange(3.0 * len(numbers)).reshape(-1, 3),
+                charge=charge,
+                multiplicity=multiplicity,
             )
             for numbers in atomic_numbers
         ]

@@ -19,6 +19,7 @@ from chemistry.units import EV_PER_HARTREE
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.shape import AniShape
 from model.protocol import Committee
+from model.states import states_text
 
 _THEIR_ALPHA = 0.1
 """Of CELU in torchani's own networks."""
@@ -32,7 +33,7 @@ def torchani_model(committee: Committee) -> ANI:
     Raises
     ------
     InputError
-        The committee is not of architecture ani.
+        The committee is not of architecture ani, or tells states apart.
     """
     committee = _own(committee)
     shape = committee.shape
@@ -88,6 +89,11 @@ def description_of(committee: Committee) -> dict[str, str]:
 def _own(committee: Committee) -> AniCommittee:
     if not isinstance(committee, AniCommittee):
         raise InputError("torchani knows potentials of architecture ani alone")
+    if committee.shape.n_state_features:
+        raise InputError(
+            f"torchani gives networks neither charge nor multiplicity, and this potential tells "
+            f"states apart ({states_text(committee.states)}): train one of a single state"
+        )
     return committee
 
 

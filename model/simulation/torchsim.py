@@ -31,7 +31,7 @@ class RungModel(ModelInterface):  # type: ignore[misc]  # TorchSim's own types a
         As `SimulatedPotential.read` has them; precision None: that of the checkpoint.
     compute_stress : bool
     charge, multiplicity : int
-        Of each molecule.
+        Of each system as a whole.
 
     Raises
     ------

@@ -11,7 +11,6 @@ from simulated import CHECKPOINT, box, large, resting, velocities
 
 from chemistry.errors import InputError
 from chemistry.units import KJ_MOL_PER_EV
-from model.states import states_of
 
 pytestmark = pytest.mark.openmm
 
@@ -238,17 +237,11 @@ def test_what_cannot_be_simulated_is_refused_before_the_first_step(tmp_path):
 
 
 def test_an_unknown_state_is_refused(tmp_path):
-    from dataclasses import replace
-
-    from chemistry.records.structure import Structure
     from model import load_committee
+    from model.architectures.ani.states import with_states
 
     atoms = resting("CH3OH")
-    learned = Structure(atomic_numbers=atoms.numbers, positions=atoms.positions)
-    committee = load_committee(CHECKPOINT)
-    replace(committee, record={**committee.record, "states": states_of([learned])}).save(
-        tmp_path / "neutral"
-    )
+    with_states(load_committee(CHECKPOINT), [(0, 1)]).save(tmp_path / "neutral")
     simulation_of(atoms, path=tmp_path / "neutral")
-    with pytest.raises(InputError, match=r"charge -1, multiplicity 1: it knows charge 0"):
+    with pytest.raises(InputError, match=r"charge -1, multiplicity 1, .*it was made for charge 0"):
         simulation_of(atoms, path=tmp_path / "neutral", arguments={"charge": -1})

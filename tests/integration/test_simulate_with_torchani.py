@@ -9,6 +9,7 @@ from simulated import CHECKPOINT, large, resting
 from chemistry.errors import InputError
 from chemistry.units import EV_PER_HARTREE
 from model import load_committee
+from model.architectures.ani.states import with_states
 
 pytest.importorskip("torchani", reason="torchani is not installed: pip install rung[torchani]")
 from model.simulation.torchani import torchani_model
@@ -88,3 +89,10 @@ def test_another_architecture_is_refused():
 
     with pytest.raises(InputError, match="architecture ani alone"):
         torchani_model(Other())
+
+
+def test_a_potential_that_tells_states_apart_is_refused():
+    ions = with_states(committee(1), [(0, 1), (1, 2)])
+    with pytest.raises(InputError, match=r"tells states apart \(charge 0.*; charge \+1"):
+        torchani_model(ions)
+    assert torchani_model(with_states(committee(1), [(1, 2)]))

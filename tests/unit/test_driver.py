@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from scripted_workers import Listener, ScriptedWorkers, training_ids
@@ -44,7 +45,7 @@ def campaign(**changes) -> Campaign:
 
 def run(
     the_campaign: Campaign, path: Path, kind=ScriptedWorkers, **worker_options
-) -> tuple[ScriptedWorkers, Listener]:
+) -> tuple[Any, Listener]:
     folder = open_run(the_campaign, path)
     observer = Listener()
     workers = kind(path, **worker_options)

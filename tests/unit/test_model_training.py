@@ -1,6 +1,7 @@
 """Training: what it must keep whatever the settings."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from model import (
     train_committee,
 )
 from model.architectures.ani.settings import AniSettings
+from model.protocol import TrainingResult
 
 SETTINGS = AniSettings(members=2, max_epochs=30, hidden_layers=SMALL, batch_size=16)
 
@@ -150,7 +152,8 @@ def test_groups_in_processes_of_their_own_give_the_bits_of_one_training(tmp_path
         path = tmp_path / f"{group.start}"
         trained(replace(request, members=group)).committee.save(path)
         parts.append(load_committee(path))
-    joined, whole = ani.joined(parts), trained(request)
+    joined: TrainingResult[Any] = ani.joined(parts)
+    whole: TrainingResult[Any] = trained(request)
     assert torch.equal(joined.committee.networks.weights, whole.committee.networks.weights)
     np.testing.assert_array_equal(
         joined.committee.self_energies_ev, whole.committee.self_energies_ev

@@ -110,6 +110,11 @@ def test_mmff94_forces_are_minus_the_gradient_in_a_batch():
 def test_mmff94_refuses_what_it_does_not_know():
     with pytest.raises(InputError, match="MMFF94 has no parameters for molecule B"):
         MMFF94(molecule_from_smiles("B"))
+    # Of an electron more, less or unpaired it sees nothing: bonds and types of atoms are the same.
+    for state in ({"charge": 1}, {"charge": -1}, {"multiplicity": 3}):
+        with pytest.raises(InputError, match="MMFF94 has no parameters for molecule CO"):
+            MMFF94(molecule_from_smiles("CO", **state))
+    assert MMFF94(molecule_from_smiles("C[NH3+]")).molecule.charge == 1
     _, potential = relaxed("CCO")
     with pytest.raises(InputError, match="not of molecule CCO"):
         potential.predict([N2])

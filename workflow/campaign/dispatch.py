@@ -153,6 +153,7 @@ def _grow(
         committee=_committee(campaign, folder, rung, version),
         threshold=threshold_of(campaign.select, store.trainings.find(rung, version)),
         seed=derive_seed(campaign, key),
+        states=store.molecules.states(),
     )
 
 

@@ -92,6 +92,7 @@ def _whole(
         transfer=campaign.rungs[rung].transfer if rung else None,
         checkpoint=checkpoint,
         license=campaign.license,
+        states=store.molecules.states(),
     )
 
 

@@ -44,6 +44,15 @@ from workflow.settings.yaml_file import StrictModel, read_yaml_model
 ExportFormat = Annotated[str, ByName(registry="workflow.datasets.export.formats:EXPORTERS")]
 
 
+class StateEntry(StrictModel):
+    """A charge and a multiplicity."""
+
+    charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
+    multiplicity: int | None = Field(
+        None, ge=1, description="2S + 1; default: as charge and formula settle it."
+    )
+
+
 class MoleculeEntry(StrictModel):
     """One molecule, or a file of them."""
 
@@ -64,6 +73,11 @@ class MoleculeEntry(StrictModel):
         description="2S + 1; default: as the SMILES or file says, which is refused where it "
         "leaves it open ([CH2], O=O).",
     )
+    states: tuple[StateEntry, ...] = Field(
+        (),
+        description="Several charges and multiplicities in the place of one: each makes a molecule "
+        "of its own, as {charge: 1} makes the cation.",
+    )
     spin_means: SpinMeans | None = Field(
         None,
         description="What `spin` and `total_spin` in the file count: unpaired electrons (2s) or "
@@ -76,7 +90,14 @@ class MoleculeEntry(StrictModel):
             raise ValueError("a molecule needs either `smiles` or `file`")
         if self.spin_means is not None and self.file is None:
             raise ValueError("`spin_means` is of a `file`: give a SMILES its `multiplicity`")
+        if self.states and (self.charge, self.multiplicity) != (None, None):
+            raise ValueError("give either `states`, or one `charge` and `multiplicity`")
         return self
+
+    @property
+    def each_state(self) -> tuple[StateEntry, ...]:
+        """The states, or the one that is given beside the source."""
+        return self.states or (StateEntry(charge=self.charge, multiplicity=self.multiplicity),)
 
 
 def _smiles_shorthand(value: Any) -> Any:

@@ -13,7 +13,7 @@ from chemistry.names import nearest
 from model import Committee
 from model.intervals import IntervalFactors, intervals_of
 from model.simulation.snippets import PROGRAMS, snippet_for
-from model.states import states_in, states_text
+from model.states import State, states_text
 from workflow.run.potential import read_potential
 from workflow.work.system.disk import disk_errors_explained
 
@@ -30,7 +30,7 @@ class PotentialFacts:
     level, level_id : str
     elements : tuple of str
     states : tuple of (charge, multiplicity) or None
-        That it has learned; None where its file does not say.
+        That it was made for; None where its file does not say.
     members : int
     n_structures : int or None
         Size of its training set.
@@ -50,7 +50,7 @@ class PotentialFacts:
     level: str
     level_id: str
     elements: tuple[str, ...]
-    states: tuple[tuple[int, int], ...] | None
+    states: tuple[State, ...] | None
     members: int
     n_structures: int | None
     data_hash: str | None
@@ -67,13 +67,12 @@ def describe(potential: Path) -> PotentialFacts:
     file, committee = read_potential(potential)
     record, intervals = committee.record, intervals_of(committee.record)
     calibration = record.get("calibration") or {}
-    states = states_in(record)
     return PotentialFacts(
         file=str(file),
         level=committee.level_name,
         level_id=committee.level_id,
         elements=tuple(chemical_symbols[number] for number in committee.elements),
-        states=None if states is None else tuple(states),
+        states=committee.states or None,
         members=committee.n_members,
         n_structures=record.get("n_structures"),
         data_hash=record.get("data_hash"),

@@ -26,7 +26,6 @@ from model.conformal import held_out_intervals
 from model.evaluation import Errors, errors_of, predicted_beside_lowest
 from model.history import TrainingHistory
 from model.protocol import TrainingResult
-from model.states import states_of
 from workflow.work.orders import (
     GrowOrder,
     JudgeOrder,
@@ -221,11 +220,7 @@ def _train(order: TrainOrder) -> Trained:
     errors = _held_out_errors(result.committee, data, held_out)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
-    add_to_record(
-        order.checkpoint,
-        states=states_of(row.structure for row in data),
-        license=order.license,
-    )
+    add_to_record(order.checkpoint, license=order.license)
     return Trained(
         n_labels=len(data),
         errors=errors,
@@ -253,6 +248,7 @@ def _taught(
         seed=order.seed,
         device=order.device,
         members=order.members,
+        states=order.states,
     )
     architecture = find_architecture(order.settings.architecture)
     way = None if order.start is None else order.transfer

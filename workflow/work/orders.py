@@ -14,6 +14,7 @@ from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import AnySampler
 from model.settings import TrainingSettings
+from model.states import State
 from workflow.settings.growth import GrowSettings
 
 
@@ -93,6 +94,8 @@ class TrainOrder:
         Those that are to be trained; None: all of them.
     parts : tuple of Path
         Checkpoints of all members, where they are trained already: only to be put together.
+    states : tuple of (int, int)
+        Charge and multiplicity that it shall know, likewise.
     """
 
     training_set: Path
@@ -108,6 +111,7 @@ class TrainOrder:
     license: str | None = None
     members: range | None = None
     parts: tuple[Path, ...] = ()
+    states: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -128,6 +132,8 @@ class GrowOrder:
     growth : GrowSettings
     elements : tuple of int
         Atomic numbers that new molecules may have.
+    states : tuple of (int, int)
+        Charge and multiplicity that they may have; empty: any.
     known : frozenset of molecule_id
         Molecules that the campaign has.
     committee : SavedCommittee
@@ -142,6 +148,7 @@ class GrowOrder:
     threshold: Threshold
     seed: int
     device: str = "cpu"
+    states: tuple[State, ...] = ()
 
 
 Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder

@@ -104,12 +104,18 @@ def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:
 def free_weights(
     shape: AniShape, frozen_layers: Sequence[int], device: torch.device | None = None
 ) -> Tensor:
-    """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1."""
-    parts = [
-        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers), device=device)
-        for sizes in layer_sizes(shape)
-        for index, (inputs, outputs) in enumerate(sizes)
-    ]
+    """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1.
+
+    What tells states apart moves in any case: a committee that is carried over may be new to them.
+    """
+    parts = []
+    for sizes in layer_sizes(shape):
+        for index, (inputs, outputs) in enumerate(sizes):
+            moves = float(index not in frozen_layers)
+            part = torch.full((inputs * outputs + outputs,), moves, device=device)
+            if index == 0:
+                part[(inputs - shape.n_state_features) * outputs : inputs * outputs] = 1.0
+            parts.append(part)
     return torch.cat(parts)
 
 

@@ -21,7 +21,6 @@ from model.architectures.ani.descriptor.batch import (
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import energies_and_mean_gradient
 from model.architectures.ani.network import StackedNetworks
-from model.self_energies import element_counts
 from model.systems import SystemsPrediction, check_cells
 
 
@@ -33,13 +32,14 @@ class CommitteeSystems:
     ----------
     networks : StackedNetworks
         Most work is saved with ones that know no elements but those of the systems.
-    self_energies_ev : (n_elements,) float64, eV
+    own_energies_ev : (1, B) or (M, B) float64, eV
+        What elements and state contribute to the energy of each system.
     structures : tuple of Structure
         One geometry of each system.
     """
 
     networks: StackedNetworks
-    self_energies_ev: FloatArray
+    own_energies_ev: FloatArray
     structures: tuple[Structure, ...]
 
     def check_cells(self, cells: FloatArray) -> None:
@@ -61,7 +61,7 @@ class CommitteeSystems:
                 "the committee has no finite energy or forces for a system: do two atoms coincide?"
             )
         return SystemsPrediction(
-            member_energies=energies + self._own_energies[:, None],
+            member_energies=energies + self.own_energies_ev.T,
             forces=forces,
             strain_derivatives=None if cells is None else strain,
             sizes=self._sizes,
@@ -86,11 +86,6 @@ class CommitteeSystems:
     @cached_property
     def _sizes(self) -> tuple[int, ...]:
         return tuple(map(len, self.structures))
-
-    @cached_property
-    def _own_energies(self) -> FloatArray:
-        counts = element_counts(self.structures, self.networks.shape.elements)
-        return np.asarray(counts @ self.self_energies_ev)
 
     @cached_property
     def _parts(self) -> tuple["_Part", ...]:

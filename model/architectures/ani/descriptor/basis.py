@@ -50,7 +50,8 @@ class EnvironmentBasis:
         Of networks that take environment vectors.
     mean : (E, F) float64
     into : (E, F, P) float64
-        Zero in columns past an element's number of directions.
+        Zero in columns past an element's number of directions. What tells states apart is the last
+        coordinates as it is: which states have been labelled says nothing of how they differ.
     back : (E, P, F) float64
         Its inverse within the directions: back @ into is the identity, or zero in those columns.
     """
@@ -67,12 +68,16 @@ class EnvironmentBasis:
         """Find the principal directions of each element's environment vectors."""
         found = [_directions(spread) for spread in spreads]
         width = max(1, *(into.shape[1] for into, _ in found))
-        mean = torch.stack([spread.mean for spread in spreads])
-        into = mean.new_zeros(len(found), shape.n_features, width)
-        back = mean.new_zeros(len(found), width, shape.n_features)
+        n_geometric, n_states = shape.n_geometric_features, shape.n_state_features
+        mean = torch.zeros(len(found), shape.n_features, dtype=torch.float64)
+        mean[:, :n_geometric] = torch.stack([spread.mean for spread in spreads])
+        into = mean.new_zeros(len(found), shape.n_features, width + n_states)
+        back = mean.new_zeros(len(found), width + n_states, shape.n_features)
+        still = torch.eye(n_states, dtype=torch.float64)
+        into[:, n_geometric:, width:], back[:, width:, n_geometric:] = still, still
         for index, (own_into, own_back) in enumerate(found):
-            into[index, :, : own_into.shape[1]] = own_into
-            back[index, : len(own_back)] = own_back
+            into[index, :n_geometric, : own_into.shape[1]] = own_into
+            back[index, : len(own_back), :n_geometric] = own_back
         return cls(shape=shape, mean=mean.to(device), into=into.to(device), back=back.to(device))
 
     @classmethod
@@ -142,12 +147,12 @@ class EnvironmentBasis:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spread:
-    """How the environment vectors of one element's atoms spread.
+    """How the environment vectors of one element's atoms spread, without what tells states apart.
 
     Attributes
     ----------
-    mean : (F,) float64
-    covariance : (F, F) float64
+    mean : (D,) float64
+    covariance : (D, D) float64
         Of the vectors, and of what they would differ by if their atoms moved a little.
     """
 
@@ -159,13 +164,13 @@ class Spread:
         cls, shape: AniShape, environments: Iterable[tuple[Environments, Tensor]]
     ) -> tuple["Spread", ...]:
         """Return that of each element, of environments with (A,) species of their atoms."""
-        n_elements, width = len(shape.elements), shape.n_features
+        n_elements, width = len(shape.elements), shape.n_geometric_features
         n_atoms = [0] * n_elements
         sums = torch.zeros(n_elements, width, dtype=torch.float64)
         squares, motions = torch.zeros(2, n_elements, width, width, dtype=torch.float64)
         for found, species in environments:
             for index in range(n_elements):
-                own = found.features[species == index].double()
+                own = found.features[species == index, :width].double()
                 n_atoms[index] += len(own)
                 sums[index] += own.sum(0).cpu()
                 squares[index] += (own.T @ own).cpu()

@@ -9,6 +9,7 @@ from ase.data import chemical_symbols
 from torch import Tensor
 
 from chemistry.records.structure import FloatArray, Structure
+from model.states import state_columns
 
 ATOMS_AT_ONCE = 1024
 """For every member's forces: bounds memory, and keeps arrays within the processor's caches."""
@@ -32,6 +33,8 @@ class AtomBatch:
         Where the atoms of the structures, laid end to end, are found here.
     sizes : tuple of int
         Atoms of each structure.
+    states : (B, 3) float64
+        `model.states.state_columns` of the structures.
     element_ends : tuple of int
         End of each element's slice.
     cells : (B, 3, 3) float64, Å, or None
@@ -44,6 +47,7 @@ class AtomBatch:
     owner: Tensor
     place: Tensor
     sizes: tuple[int, ...]
+    states: Tensor
     element_ends: tuple[int, ...]
     cells: Tensor | None = None
 
@@ -69,6 +73,7 @@ class AtomBatch:
             owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)[order]).to(device),
             place=torch.from_numpy(place).to(device),
             sizes=tuple(sizes),
+            states=torch.from_numpy(state_columns(structures)).to(device),
             element_ends=tuple(np.cumsum(np.bincount(species, minlength=len(elements))).tolist()),
         )
 

@@ -24,7 +24,7 @@ class Environments:
     shape : AniShape
     features : (A, F)
         Of each atom: for each element the radial functions, then for each pair of elements the
-        angular functions.
+        angular functions, then the columns of its structure's state where there are several.
     pairs : Pairs
         Within the radial cutoff.
     near : (Q,) int64
@@ -56,11 +56,15 @@ class Environments:
         """Return the derivative by each pair's vector, (P, 3, M), from dE/dG, (M, A, F)."""
         members = len(gradient)
         n_radial = self.shape.n_radial_features
+        n_geometric = self.shape.n_geometric_features
         radial, angular = (
             part.reshape(members, -1, block_size)
             for part, block_size in (
                 (gradient[:, :, :n_radial], self.radial_slopes.shape[1]),
-                (gradient[:, :, n_radial:], len(self.angular.stretch) * len(self.angular.bend)),
+                (
+                    gradient[:, :, n_radial:n_geometric],
+                    len(self.angular.stretch) * len(self.angular.bend),
+                ),
             )
         )
         by_radial = radial.index_select(1, self.radial_block).permute(1, 2, 0)  # (P, R, M)
@@ -130,9 +134,12 @@ def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Envir
         len(batch) * shape.n_element_pairs, len(angular.stretch) * len(angular.bend)
     )
     by_block[triples.block] = triples.sums(angular)
+    parts = [part.view(len(batch), -1) for part in (radial, by_block)]
+    if shape.n_state_features:
+        parts.append(batch.states.to(dtype)[batch.owner])
     return Environments(
         shape=shape,
-        features=torch.cat([part.view(len(batch), -1) for part in (radial, by_block)], dim=1),
+        features=torch.cat(parts, dim=1),
         pairs=pairs,
         near=near,
         triples=triples,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from chemistry.errors import InputError
-from model.architectures.ani.committee import AniCommittee
-from model.architectures.ani.network import stacked
+from model.architectures.ani.committee import AniCommittee, all_members
 from model.history import TrainingHistory, history_from_json, history_to_json
 from model.protocol import TrainingRequest, TrainingResult
 
@@ -43,15 +42,14 @@ def joined(parts: Sequence[AniCommittee]) -> TrainingResult[AniCommittee]:
     first = parts[0]
     record = {name: first.record[name] for name in _ALIKE}
     for part in parts[1:]:
-        if part.level_id != first.level_id or {n: part.record[n] for n in _ALIKE} != record:
+        learned = {name: part.record[name] for name in _ALIKE}
+        if (part.level_id, part.shape, learned) != (first.level_id, first.shape, record):
             raise InputError(
                 "the parts of this committee have not learned the same data: train it again"
             )
     histories = [history_from_json(part.record[_TRAINING]) for part in parts]
     return TrainingResult(
-        committee=replace(
-            first, networks=stacked([part.networks for part in parts]), record=record
-        ),
+        committee=replace(all_members(parts), record=record),
         members=tuple(member for history in histories for member in history.members),
         n_structures=int(record["n_structures"]),
         n_with_forces=histories[0].n_with_forces,

@@ -61,13 +61,14 @@ class Targets:
 
     def of_members(self, members: range) -> "Targets":
         """Return the targets of some members."""
-        if len(self.energies) == 1:
-            return self
-        own = slice(members.start, members.stop)
-        return Targets(energies=self.energies[own], forces=[f[own] for f in self.forces])
+
+        def own(targets: FloatArray) -> FloatArray:
+            return targets[members.start : members.stop] if len(targets) > 1 else targets
+
+        return Targets(energies=own(self.energies), forces=[own(f) for f in self.forces])
 
     def shifted(self, structures_energies_ev: FloatArray) -> "Targets":
-        """Return the targets less an energy of each structure, (S,) eV."""
+        """Return the targets less an energy of each structure, (1, S) or (M, S) eV."""
         return Targets(energies=self.energies - structures_energies_ev, forces=self.forces)
 
 
@@ -125,15 +126,17 @@ class Minibatch:
 
     def of_members(self, members: range) -> "Minibatch":
         """Return the same for some members alone."""
-        chosen = slice(members.start, members.stop)
-        own = chosen if len(self.energies) > 1 else slice(None)
+
+        def own(targets: Tensor) -> Tensor:
+            return targets[members.start : members.stop] if len(targets) > 1 else targets
+
         return Minibatch(
             atoms=self.atoms,
-            energies=self.energies[own],
-            forces=self.forces[own],
+            energies=own(self.energies),
+            forces=own(self.forces),
             has_forces=self.has_forces,
             n_atoms=self.n_atoms,
-            learns=self.learns[chosen],
+            learns=self.learns[members.start : members.stop],
         )
 
     def losses(

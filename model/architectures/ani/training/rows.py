@@ -12,11 +12,15 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from model.architectures.ani.committee import AniCommittee
 from model.protocol import TrainingRequest
+from model.states import State
 from model.structures import check_structures
 
 
 def check_rows(
-    rows: Sequence[LabelledStructure], level: LevelOfTheory, elements: Sequence[int]
+    rows: Sequence[LabelledStructure],
+    level: LevelOfTheory,
+    elements: Sequence[int],
+    states: Sequence[State] = (),
 ) -> None:
     """Refuse what cannot be learned.
 
@@ -39,7 +43,7 @@ def check_rows(
             forces is not None and not np.isfinite(forces).all()
         ):
             raise InputError(f"the label of structure {row.label.structure_id} is not finite")
-    check_structures([row.structure for row in rows], elements)
+    check_structures([row.structure for row in rows], elements, states)
 
 
 def data_hash(rows: Sequence[LabelledStructure]) -> str:

@@ -11,12 +11,13 @@ from ase.data import atomic_numbers, chemical_symbols
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.committee import AniCommittee, all_members
 from model.architectures.ani.device import require_device
-from model.architectures.ani.network import StackedNetworks, stacked
+from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.neurochem import read_neurochem
 from model.architectures.ani.settings import AniSettings, PretrainedSettings, groups_of
 from model.architectures.ani.shape import SMALLER_HIDDEN_SIZES, AniShape
+from model.architectures.ani.states import with_states
 from model.architectures.ani.training.minibatch import (
     EnvironmentCache,
     Minibatch,
@@ -30,7 +31,8 @@ from model.architectures.ani.training.trainer import Lesson, Trainer
 from model.folds import Folds, assign_folds
 from model.history import MemberHistory
 from model.protocol import TrainingRequest, TrainingResult
-from model.self_energies import element_counts, fit_self_energies
+from model.self_energies import fit_self_energies, own_energies
+from model.states import State, states_of, states_text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,18 +88,18 @@ def train_committee(
         if start is None and plan.baseline is None:
             start = _published(settings.pretrained, settings.members)
             plan = replace(plan, learning_rate_factor=settings.pretrained.learning_rate_factor)
-    start = None if start is None else start.to(device)
+    start = None if start is None else with_states(start, request.all_states).to(device)
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
-    networks = _first_networks(settings, request.elements, request.seed, start).to(device)
+    networks = _first_networks(settings, request, start).to(device)
     elements = networks.shape.elements
-    check_rows(rows, request.level, elements)
+    check_rows(rows, request.level, elements, networks.shape.states)
     structures = [row.structure for row in rows]
     folds = assign_folds(
         structures, members=settings.members, folds=settings.folds, seed=request.seed
     )
     whole = Targets.of(rows, plan.baseline)
-    self_energies = _self_energies(structures, whole, elements, start)
-    targets = whole.shifted(element_counts(structures, elements) @ self_energies)
+    self_energies, state_energies = _own_energies(structures, whole, networks, start)
+    targets = whole.shifted(own_energies(structures, elements, self_energies, state_energies))
     lesson = Lesson(
         start=networks,
         batches=cut(
@@ -123,26 +125,26 @@ def train_committee(
         level_id=request.level.level_id,
         level_name=request.level.name,
         record=training_record(request, rows, start),
+        state_energies_ev=state_energies,
     )
-    trained, histories = list[StackedNetworks](), list[MemberHistory]()
+    trained, histories = list[AniCommittee](), list[MemberHistory]()
     for members in _groups(request):
         networks, of_members = Trainer(lesson, members).run()
         if not torch.isfinite(networks.weights).all():
             raise InputError("training diverged: lower train.learning_rate")
+        taught = replace(untaught.only(members), networks=networks)
         if n_with_forces:
-            energies = whole.of_members(members).energies
-            taught = refit_offsets(replace(untaught, networks=networks), structures, energies)
-            networks = taught.networks
-        trained.append(networks)
+            taught = refit_offsets(taught, structures, whole.of_members(members).energies)
+        trained.append(taught)
         histories += of_members
-    notes = list(folds.notes)
+    notes = [*folds.notes, *_unlearned(networks.shape.states, structures)]
     if lesson.environments.is_full:
         notes.append(
             f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
             f"anew in each epoch: raise train.cache_memory_gb"
         )
     return TrainingResult(
-        committee=replace(untaught, networks=stacked(trained)),
+        committee=all_members(trained),
         members=tuple(histories),
         n_structures=len(rows),
         n_with_forces=n_with_forces,
@@ -157,6 +159,14 @@ def _groups(request: TrainingRequest) -> tuple[range, ...]:
     return groups_of(request.settings.members, request.device)
 
 
+def _unlearned(states: Sequence[State], structures: Sequence[Structure]) -> list[str]:
+    """Say which states have no label yet: what is predicted of them follows from the others."""
+    missing = sorted(set(states) - set(states_of(structures)))
+    if not missing:
+        return []
+    return [f"no label has {states_text(missing)}: of it nothing was learned"]
+
+
 def settings_of(request: TrainingRequest) -> AniSettings:
     """Return the settings of a request; raises InputError for those of another architecture."""
     if not isinstance(request.settings, AniSettings):
@@ -164,18 +174,24 @@ def settings_of(request: TrainingRequest) -> AniSettings:
     return request.settings
 
 
-def _self_energies(
+def _own_energies(
     structures: Sequence[Structure],
     targets: Targets,
-    elements: Sequence[int],
+    networks: StackedNetworks,
     start: AniCommittee | None,
-) -> FloatArray:
-    """Fit self-energies to what the networks to start from leave open."""
-    energies = targets.energies.mean(axis=0)
-    if start is None:
-        return fit_self_energies(structures, energies, elements)
-    missing = energies - [prediction.energy for prediction in start.predict(structures)]
-    return start.self_energies_ev + fit_self_energies(structures, missing, elements)
+) -> tuple[FloatArray, FloatArray | None]:
+    """Fit energies of elements, (E,), and of states, (M, 3), to what the start leaves open."""
+    elements, several = networks.shape.elements, networks.shape.n_state_features > 0
+    missing = targets.energies.mean(axis=0)
+    if start is not None:
+        missing = missing - [prediction.energy for prediction in start.predict(structures)]
+    found = fit_self_energies(structures, missing, elements, with_states=several)
+    of_elements, of_states = np.split(found, [len(elements)])
+    if start is not None:
+        of_elements = start.self_energies_ev + of_elements
+        if start.state_energies_ev is not None:
+            return of_elements, start.state_energies_ev + of_states
+    return of_elements, np.tile(of_states, (networks.n_members, 1)) if several else None
 
 
 def _max_epochs(settings: AniSettings, start: AniCommittee | None) -> int:
@@ -225,11 +241,11 @@ def _published(settings: PretrainedSettings, members: int) -> AniCommittee:
 
 
 def _first_networks(
-    settings: AniSettings, elements: Sequence[int], seed: int, start: AniCommittee | None
+    settings: AniSettings, request: TrainingRequest, start: AniCommittee | None
 ) -> StackedNetworks:
     """Return the networks that training starts from, one member after the other seeded."""
     if start is not None:
-        missing = sorted(set(elements) - set(start.elements))
+        missing = sorted(set(request.elements) - set(start.elements))
         if missing:
             raise InputError(
                 f"the committee to start from does not know "
@@ -242,8 +258,12 @@ def _first_networks(
             )
         return start.networks
     own = {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()}
-    shape = AniShape.published(elements, dict.fromkeys(elements, SMALLER_HIDDEN_SIZES) | own)
-    seeds = np.random.SeedSequence([seed]).spawn(settings.members)
+    shape = AniShape.published(
+        request.elements,
+        dict.fromkeys(request.elements, SMALLER_HIDDEN_SIZES) | own,
+        request.all_states,
+    )
+    seeds = np.random.SeedSequence([request.seed]).spawn(settings.members)
     return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 
 

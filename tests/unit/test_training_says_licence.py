@@ -1,4 +1,4 @@
-"""A checkpoint that a worker trained says which states it has learned, and under what licence."""
+"""A checkpoint that a worker trained says for which states it is, and under what licence."""
 
 from model_examples import ELEMENTS, LEVEL, SMALL, toy_data
 
@@ -10,7 +10,7 @@ from workflow.work.results import Trained
 from workflow.work.training_set import write_labelled
 
 
-def test_states_and_licence_are_in_the_record_beside_what_was_there(tmp_path):
+def test_states_and_licence_are_in_the_file_beside_what_was_there(tmp_path):
     write_labelled(tmp_path / "t.jsonl", toy_data(24))
     write_labelled(tmp_path / "h.jsonl", toy_data(6, seed=9))
     order = TrainOrder(
@@ -24,11 +24,13 @@ def test_states_and_licence_are_in_the_record_beside_what_was_there(tmp_path):
         transfer=None,
         checkpoint=tmp_path / "c.safetensors",
         license="CC-BY-4.0",
+        states=((1, 2),),
     )
     answer = compute(order, threads=1, memory_gb=1.0)
     assert isinstance(answer, Trained)
-    record = load_committee(order.checkpoint).record
-    assert record["states"] == [[0, 1]]
+    committee = load_committee(order.checkpoint)
+    record = committee.record
+    assert committee.states == ((0, 1), (1, 2))
     assert record["license"] == "CC-BY-4.0"
     assert record["n_structures"] == 24
     assert record["calibration"]["n_structures"] == 6

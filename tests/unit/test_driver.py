@@ -295,7 +295,8 @@ class HeldBackTrainings(ScriptedWorkers):
         self.above: list[str] = []
 
     def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
-        if isinstance(order, TrainOrder) and len(training_ids(order)) == 30:
+        ends_training = isinstance(order, TrainOrder) and order.members is None
+        if ends_training and len(training_ids(order)) == 30:
             future: Future[None] = Future()
             self._late.append((key, order, future))
             return future

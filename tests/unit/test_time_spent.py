@@ -64,6 +64,8 @@ def test_what_is_left_of_a_rung_is_its_budget_at_learned_costs():
     assert to_go_text(left, 2) == (
         "to go at most 10 labels and 1 training, about 5 h 00 min on 2 workers"
     )
+    untrained = to_go(state(costs=replace(DEAR, training_a_label=0.0)), campaign(), slots=2)
+    assert to_go_text(untrained, 2).endswith(" for the labels on 2 workers")
 
 
 @pytest.fixture

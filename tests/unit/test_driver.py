@@ -313,6 +313,7 @@ class HeldBackTrainings(ScriptedWorkers):
 def test_the_next_rung_begins_while_the_last_committee_of_a_spent_budget_is_trained(tmp_path):
     the_campaign = climbing_campaign()
     workers, _ = run(the_campaign, tmp_path / "run", kind=HeldBackTrainings, labels_first=9)
+    assert isinstance(workers, HeldBackTrainings)
     # Its first sets, 4 and 5; more only when the committee is there.
     assert len(workers.held_back) == 9
     assert len(labelled_ids(tmp_path / "run", "hf/sto-3g", 1)) == 10

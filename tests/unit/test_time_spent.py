@@ -125,7 +125,8 @@ def test_idle_time_adds_up_over_launches(folder):
 @pytest.mark.parametrize(("seconds", "is_said"), [(0.0, False), (0.4, True)])
 def test_a_long_wait_says_what_for_and_a_short_one_nothing(monkeypatch, seconds, is_said):
     monkeypatch.setattr("workflow.report.waits.SILENT_SECONDS", 0.1)
-    console = Console(file=io.StringIO(), force_terminal=False)
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=False)
     with shown_wait(console, "writing the report"):
         time.sleep(seconds)
-    assert ("writing the report" in console.file.getvalue()) is is_said
+    assert ("writing the report" in said.getvalue()) is is_said

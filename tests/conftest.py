@@ -31,18 +31,6 @@ def pytest_configure() -> None:
         pytest.exit("torchani is not installed: pip install rung[oracle]", returncode=1)
 
 
-# First, because xdist reads the groups in a hook of the same name.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Two processes share the tests. The fixtures of an integration test are runs, made once for
-    # its file; clusters use the machine's one host name and its ports, so one at a time.
-    for item in items:
-        if item.get_closest_marker("slurm") or item.get_closest_marker("gridengine"):
-            item.add_marker(pytest.mark.xdist_group("clusters"))
-        elif "integration" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker, programs in PROGRAMS.items():
         missing = [program for program in programs if shutil.which(program) is None]

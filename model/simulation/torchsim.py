@@ -1,7 +1,7 @@
 """A committee in TorchSim: `RungModel("committee.safetensors")`, for many systems at once."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from chemistry.errors import InputError
 from chemistry.records.structure import FloatArray
 from model.protocol import Committee
 from model.simulation.potential import SimulatedPotential, SimulatedSystems
+from model.systems import Precision
 
 
 class RungModel(ModelInterface):  # type: ignore[misc]  # TorchSim's own types are not checked
@@ -46,7 +47,7 @@ class RungModel(ModelInterface):  # type: ignore[misc]  # TorchSim's own types a
         *,
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float64,
-        precision: Literal["single", "double"] | None = None,
+        precision: Precision | None = None,
         max_disagreement_kcal_mol: float | None = None,
         compute_stress: bool = False,
         charge: int = 0,

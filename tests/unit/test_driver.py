@@ -296,7 +296,8 @@ class HeldBackTrainings(ScriptedWorkers):
         self.above: list[str] = []
 
     def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
-        if isinstance(order, TrainOrder) and len(training_ids(order)) == 30:
+        ends_training = isinstance(order, TrainOrder) and order.members is None
+        if ends_training and len(training_ids(order)) == 30:
             future: Future[None] = Future()
             self._late.append((key, order, future))
             return future
@@ -313,6 +314,7 @@ class HeldBackTrainings(ScriptedWorkers):
 def test_the_next_rung_begins_while_the_last_committee_of_a_spent_budget_is_trained(tmp_path):
     the_campaign = climbing_campaign()
     workers, _ = run(the_campaign, tmp_path / "run", kind=HeldBackTrainings, labels_first=9)
+    assert isinstance(workers, HeldBackTrainings)
     # Its first sets, 4 and 5; more only when the committee is there.
     assert len(workers.held_back) == 9
     assert len(labelled_ids(tmp_path / "run", "hf/sto-3g", 1)) == 10

@@ -1,7 +1,6 @@
 """Training: what it must keep whatever the settings."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +16,8 @@ from model import (
     load_committee,
     train_committee,
 )
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.settings import AniSettings
-from model.protocol import TrainingResult
 
 SETTINGS = AniSettings(members=2, max_epochs=30, hidden_layers=SMALL, batch_size=16)
 
@@ -152,12 +151,12 @@ def test_groups_in_processes_of_their_own_give_the_bits_of_one_training(tmp_path
         path = tmp_path / f"{group.start}"
         trained(replace(request, members=group)).committee.save(path)
         parts.append(load_committee(path))
-    joined: TrainingResult[Any] = ani.joined(parts)
-    whole: TrainingResult[Any] = trained(request)
-    assert torch.equal(joined.committee.networks.weights, whole.committee.networks.weights)
-    np.testing.assert_array_equal(
-        joined.committee.self_energies_ev, whole.committee.self_energies_ev
-    )
+    joined, whole = ani.joined(parts), trained(request)
+    one, other = joined.committee, whole.committee
+    assert isinstance(one, AniCommittee)
+    assert isinstance(other, AniCommittee)
+    assert torch.equal(one.networks.weights, other.networks.weights)
+    np.testing.assert_array_equal(one.self_energies_ev, other.self_energies_ev)
     assert [member.epochs for member in joined.members] == [3] * 6
     assert joined.committee.record == whole.committee.record
     assert (joined.n_structures, joined.n_with_forces) == (30, 30)

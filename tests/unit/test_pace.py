@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 from error_examples import errors
+from rung_states import EMPTY
 
 from workflow.planning.cost import RungCosts
 from workflow.planning.pace import Pace, pace_of
@@ -48,30 +49,12 @@ def state(
         for i, (n, error) in enumerate(trainings)
     )
     learned = found[-1].n_labels if found else 0
-    return RungState(
-        index=0,
-        has_inherited=False,
+    return replace(
+        EMPTY,
         molecules=(MoleculeState(molecule_id="a", held_out=False, has_starts=True),),
-        finished_tasks=frozenset(),
-        tasks_in_flight=frozenset(),
-        labels_in_flight=frozenset(),
-        checks_in_flight=frozenset(),
-        n_large_in_flight=0,
         waiting=Counter(),
-        candidates=None,
-        chosen=Counter(),
-        chosen_by_newest=Counter(),
-        to_label=(),
-        to_check=(),
-        first_to_label=Counter(),
         n_training_labels=learned if n_labels is None else n_labels,
-        n_labels=0,
-        n_failures=0,
-        n_quarantined=0,
-        n_lost=0,
-        label_cpu_hours=0.0,
         trainings=found,
-        sweeps=(),
         costs=costs or RungCosts(),
     )
 

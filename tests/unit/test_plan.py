@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from error_examples import errors
 from listed_waiting import ListedWaiting
+from rung_states import EMPTY
 
 from chemistry.records.structure import Origin, Structure
 from workflow.planning.actions import (
@@ -37,31 +38,6 @@ from workflow.planning.thresholds import threshold_of
 from workflow.settings.campaign import Campaign
 
 LEVEL = "hf/sto-3g"
-EMPTY = RungState(
-    index=0,
-    has_inherited=False,
-    molecules=(MoleculeState(molecule_id="a", held_out=False, has_starts=False),),
-    finished_tasks=frozenset(),
-    tasks_in_flight=frozenset(),
-    labels_in_flight=frozenset(),
-    checks_in_flight=frozenset(),
-    n_large_in_flight=0,
-    waiting=(),
-    candidates=None,
-    chosen=Counter(),
-    chosen_by_newest=Counter(),
-    to_label=(),
-    to_check=(),
-    first_to_label=Counter(),
-    n_training_labels=0,
-    n_labels=0,
-    n_failures=0,
-    n_quarantined=0,
-    n_lost=0,
-    label_cpu_hours=0.0,
-    trainings=(),
-    sweeps=(),
-)
 
 
 def campaign(*, rung=None, **changes) -> Campaign:
@@ -544,7 +520,7 @@ def test_it_never_trains_for_want_of_something_else_to_do():
     # Half of the threshold (0.23 kcal/mol) is enough where nothing is over it.
     best = waiting(3, rho=0.12)
     next_best = replace(state, waiting=best + waiting(3, rho=0.11, first=50))
-    (choosing,) = planned(next_best, the_campaign)
+    (choosing,) = of_kind(Choosing, planned(next_best, the_campaign))
     assert {c.structure_id for c in choosing.choices} == {c.structure.structure_id for c in best}
     in_rounds = campaign(
         synchronous=True, rung={"stop": {"uncertain_share": None}}, select={"random_share": 0}

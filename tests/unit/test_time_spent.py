@@ -64,6 +64,8 @@ def test_what_is_left_of_a_rung_is_its_budget_at_learned_costs():
     assert to_go_text(left, 2) == (
         "to go at most 10 labels and 1 training, about 5 h 00 min on 2 workers"
     )
+    untrained = to_go(state(costs=replace(DEAR, training_a_label=0.0)), campaign(), slots=2)
+    assert to_go_text(untrained, 2).endswith(" for the labels on 2 workers")
 
 
 @pytest.fixture
@@ -123,7 +125,8 @@ def test_idle_time_adds_up_over_launches(folder):
 @pytest.mark.parametrize(("seconds", "is_said"), [(0.0, False), (0.4, True)])
 def test_a_long_wait_says_what_for_and_a_short_one_nothing(monkeypatch, seconds, is_said):
     monkeypatch.setattr("workflow.report.waits.SILENT_SECONDS", 0.1)
-    written = io.StringIO()
-    with shown_wait(Console(file=written, force_terminal=False), "writing the report"):
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=False)
+    with shown_wait(console, "writing the report"):
         time.sleep(seconds)
-    assert ("writing the report" in written.getvalue()) is is_said
+    assert ("writing the report" in said.getvalue()) is is_said

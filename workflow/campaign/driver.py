@@ -123,14 +123,15 @@ class Driver:
             self._observer.saw(state, level)
             if (failed := failure_reason(state, self._campaign.failures)) is not None:
                 raise CampaignFailed(self._why(failed, level))
-            actions = self._plan(state, level)
+            cost = cost_model(self._store, level)
+            actions = self._plan(state, cost)
             for action in actions:
                 if isinstance(action, Finishing):
                     if state.newest is None:
                         raise CampaignFailed(f"{action.reason}: nothing could be trained")
                     self._store.diary.add_event("rung finished", action.reason)
                     return action.reason
-            changes = self._carry_out(state, level, actions)
+            changes = self._carry_out(state, level, actions, cost)
             if index + 1 < len(self._campaign.rungs) and leaves_workers_to_the_next_rung(
                 state, self._campaign
             ):
@@ -143,21 +144,23 @@ class Driver:
         level = find_level(self._campaign.rungs[index].level)
         self._store.labels.add_level(level)
         state = self._state(index, level)
-        return self._carry_out(state, level, self._plan(state, level))
+        cost = cost_model(self._store, level)
+        return self._carry_out(state, level, self._plan(state, cost), cost)
 
-    def _plan(self, state: RungState, level: LevelOfTheory) -> list[Action]:
+    def _plan(self, state: RungState, cost: PowerLaw) -> list[Action]:
         return plan(
             state,
             self._campaign,
             slots=self._workers.slots("label"),
             explore_slots=self._workers.slots("explore"),
-            cost=cost_model(self._store, level),
+            cost=cost,
         )
 
-    def _carry_out(self, state: RungState, level: LevelOfTheory, actions: Iterable[Action]) -> bool:
+    def _carry_out(
+        self, state: RungState, level: LevelOfTheory, actions: Iterable[Action], cost: PowerLaw
+    ) -> bool:
         """Do what the plan asks for; say whether that changes what it would ask for next."""
         index, changes = state.index, False
-        cost = cost_model(self._store, level)
         for action in actions:
             if isinstance(action, Choosing):
                 newest = state.newest.version if state.newest else 0

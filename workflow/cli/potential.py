@@ -38,7 +38,7 @@ MaxSteps = Annotated[int, typer.Option(min=1, help="Steps of a relaxation at mos
 
 
 @app.command("potential")
-def show_potential(
+def potential_(
     potential: PotentialSource,
     program: Annotated[
         str | None,

@@ -20,6 +20,8 @@ class ToGo:
     label_cpu_seconds, other_cpu_seconds : float
     wall_seconds : float
         With workers that are never idle but during the last training.
+    knows_trainings : bool
+        Whether one has ended; before, seconds are those of labels alone.
     """
 
     labels: int
@@ -27,6 +29,7 @@ class ToGo:
     label_cpu_seconds: float
     other_cpu_seconds: float
     wall_seconds: float
+    knows_trainings: bool
 
 
 def to_go(state: RungState, campaign: Campaign, *, slots: int) -> ToGo | None:
@@ -48,6 +51,7 @@ def to_go(state: RungState, campaign: Campaign, *, slots: int) -> ToGo | None:
         other_cpu_seconds=others + last,
         wall_seconds=(labels * each * costs.wall_of_labels + others * costs.wall_of_others) / slots
         + last * costs.wall_of_others,
+        knows_trainings=costs.training_a_label > 0.0,
     )
 
 

@@ -96,7 +96,8 @@ def under_way_text(tasks: Sequence[UnderWay]) -> str:
 def to_go_text(left: ToGo, slots: int) -> str:
     """Say what is left of a rung, at most."""
     trainings = "1 training" if left.trainings == 1 else f"{left.trainings} trainings"
+    of_what = "" if left.knows_trainings else " for the labels"
     return (
         f"to go at most {left.labels} labels and {trainings}, "
-        f"about {duration(left.wall_seconds)} on {slots} workers"
+        f"about {duration(left.wall_seconds)}{of_what} on {slots} workers"
     )

@@ -58,7 +58,7 @@ class AniSettings(TrainingSettings):
         description="Multiplies the learning rate when starting from a committee.",
     )
     warm_start_max_epochs: int = Field(
-        default=50,
+        default=100,
         ge=1,
         description="max_epochs when starting from a committee, if less.",
     )

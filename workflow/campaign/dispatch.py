@@ -9,9 +9,17 @@ from chemistry.engines import default_engine
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure, kind_made_by
 from chemistry.sampling import AnySampler
-from workflow.planning.actions import Growing, Judging, Labelling, Sampling, TrainingNow
+from workflow.planning.actions import (
+    EvaluatingStart,
+    Growing,
+    Judging,
+    Labelling,
+    Sampling,
+    TrainingNow,
+)
 from workflow.planning.keys import (
     CheckKey,
+    EvaluateKey,
     GrowKey,
     JudgeKey,
     LabelKey,
@@ -19,12 +27,14 @@ from workflow.planning.keys import (
     TrainKey,
     derive_seed,
 )
+from workflow.planning.start import FACT, start_facts
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import StoreReader
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import (
+    EvaluateOrder,
     GrowOrder,
     JudgeOrder,
     LabelOrder,
@@ -36,7 +46,7 @@ from workflow.work.orders import (
 )
 from workflow.work.training_set import write_labelled
 
-Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging | Growing
+Submission: TypeAlias = Sampling | Labelling | TrainingNow | EvaluatingStart | Judging | Growing
 
 # An exploration starts from at most so many conformers and labelled structures.
 _MAX_STARTS = 8
@@ -72,6 +82,9 @@ def make_order(
         case TrainingNow():
             key = TrainKey(rung=rung, version=action.version).key
             return "train", key, _train(action.version, store, campaign, folder, rung, level)
+        case EvaluatingStart():
+            key = EvaluateKey(rung=rung, version=0).key
+            return "train", key, _evaluate(store, campaign, folder, level)
         case Judging():
             waiting = store.candidates.waiting(rung).to_judge(_MOST_JUDGED, action.version)
             order = JudgeOrder(
@@ -91,7 +104,10 @@ def _sample(
     sampler = _sampler(task, campaign)
     seed = derive_seed(campaign, task.key)
     potential: PotentialSource = campaign.bootstrap
-    threshold = None
+    threshold, otherwise = None, None
+    begun_with = start_facts(store.diary.fact(FACT))
+    if task.purpose != "explore" and begun_with and task.molecule_id in begun_with.known:
+        potential, otherwise = _committee(campaign, folder, task.rung, 0), campaign.bootstrap
     if task.purpose == "explore":
         potential = _committee(campaign, folder, task.rung, task.version)
         threshold = threshold_of(campaign.select, store.trainings.find(task.rung, task.version)).on(
@@ -104,6 +120,7 @@ def _sample(
         potential=potential,
         threshold=threshold,
         seed=seed,
+        otherwise=otherwise,
     )
 
 
@@ -153,9 +170,18 @@ def _train(
         # which have seen its validation part would find nothing to improve.
         seed=derive_seed(campaign, "train"),
         start=_go_on_from(version, store, folder, rung),
-        transfer=campaign.rungs[rung].transfer if rung else None,
+        transfer=campaign.rungs[rung].transfer if rung or campaign.start else None,
         checkpoint=checkpoint,
     )
+
+
+def _evaluate(
+    store: StoreReader, campaign: Campaign, folder: RunFolder, level: LevelOfTheory
+) -> EvaluateOrder:
+    committee = _committee(campaign, folder, 0, 0)
+    held_out = committee.checkpoint.with_suffix(".held-out.jsonl")
+    write_labelled(held_out, store.labels.labelled(0, level.level_id, held_out=True))
+    return EvaluateOrder(held_out=held_out, committee=committee)
 
 
 def _grow(
@@ -188,8 +214,11 @@ def _go_on_from(version: int, store: StoreReader, folder: RunFolder, rung: int) 
     """Return the committee that a training starts from, or None.
 
     On the first rung it is the one before. A rung that climbs starts each time from the last of
-    the rung below: what is frozen or corrected is that one.
+    the rung below: what is frozen or corrected is that one. So does a first rung from what the run
+    began with.
     """
     if rung:
         return folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
+    if store.trainings.find(0, 0) is not None:
+        return folder.checkpoint(0, 0)
     return folder.checkpoint(rung, version - 1) if version > 1 else None

@@ -34,7 +34,7 @@ from workflow.work.lost_tries import (
     lost_result,
     poisoned,
 )
-from workflow.work.orders import LabelOrder, Order, TrainOrder
+from workflow.work.orders import EvaluateOrder, LabelOrder, Order, TrainOrder
 from workflow.work.results import Broken, TaskResult, result_spool
 from workflow.work.submit import Workers, submit_order
 
@@ -138,7 +138,10 @@ class Driver:
                 elif isinstance(action, Inheriting):
                     below = find_level(self._campaign.rungs[index - 1].level).level_id
                     self._store.candidates.inherit(
-                        InheritKey(rung=index).key, index, level_below=below
+                        InheritKey(rung=index).key,
+                        index,
+                        level_below=below,
+                        with_waiting=not self._campaign.rungs[index - 1].budget.labels,
                     )
                 else:
                     self._submit(index, level, action, cost)
@@ -217,11 +220,13 @@ class Driver:
             self._taken_in.append(key)
             return
         self._commit(key, result)
-        if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
+        if isinstance(order, TrainOrder | EvaluateOrder) and isinstance(result.answer, Broken):
             self._failed_training = result.answer.message
         elif isinstance(order, TrainOrder):
             # The store can write them again.
             order.training_set.unlink(missing_ok=True)
+            order.held_out.unlink(missing_ok=True)
+        elif isinstance(order, EvaluateOrder):
             order.held_out.unlink(missing_ok=True)
 
     def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:

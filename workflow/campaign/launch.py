@@ -13,6 +13,7 @@ from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
 from workflow.run.folder import RunFolder
 from workflow.run.opened import OpenRun, opened_run
+from workflow.run.start import find_start, start_line, take_start
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices
@@ -32,15 +33,24 @@ def launch_campaign(
         After Ctrl-C or SIGTERM.
     """
     require_devices(campaign, backend)
+    _require_start(campaign, path)
     with opened_run(campaign, path, force_new=force_new) as run, progress:
         for error in run.skipped:
             progress.said(f"skipped {error}")
+        if (begun := take_start(run)) is not None:
+            progress.said(begun)
         _drive(run, backend, progress)
         # Not earlier: its formats take a second to import, which no worker should wait for.
         from workflow.datasets.export.write import write_exports
 
         write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
+
+
+def _require_start(campaign: Campaign, path: Path) -> None:
+    """Refuse what a campaign cannot begin with, before a run folder is made."""
+    if campaign.start is not None and not RunFolder(path).store.exists():
+        find_start(campaign, [molecule for molecule, _ in read_campaign_molecules(campaign)])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +64,8 @@ class Intent:
     skipped : tuple of str
         Entries of molecule files that are left out, and why.
     molecules, only_tested_on : tuple of str
+    start : str or None
+        What the committee begins with; None for random weights.
     rungs : tuple of RungIntent
     tasks_at_once : int
     """
@@ -64,6 +76,7 @@ class Intent:
     skipped: tuple[str, ...]
     molecules: tuple[str, ...]
     only_tested_on: tuple[str, ...]
+    start: str | None
     rungs: tuple["RungIntent", ...]
     tasks_at_once: int
 
@@ -84,6 +97,7 @@ def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
+    begun_with = find_start(campaign, [molecule for molecule, _ in molecules])
     return Intent(
         campaign=campaign.name,
         run_folder=path,
@@ -91,6 +105,7 @@ def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
         skipped=tuple(str(error) for error in skipped),
         molecules=tuple(molecule.name for molecule, held_out in molecules if not held_out),
         only_tested_on=tuple(molecule.name for molecule, held_out in molecules if held_out),
+        start=None if begun_with is None else start_line(begun_with),
         rungs=tuple(
             RungIntent(
                 level=rung.level,
@@ -111,6 +126,8 @@ def describe(intent: Intent) -> str:
     lines += [f"  skipped   {error}" for error in intent.skipped]
     lines += [f"  molecule  {name}" for name in intent.molecules]
     lines += [f"  molecule  {name} (only tested on)" for name in intent.only_tested_on]
+    if intent.start is not None:
+        lines.append(f"  start     {intent.start}")
     lines += [
         f"  rung      {rung.level}: {rung.initial_labels} labels at first, at most "
         f"{rung.budget_labels} to train on, {rung.held_out_labels} held out"

@@ -1,6 +1,5 @@
 """`rung import`: labels of somebody's data set become labels of a run."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from workflow.datasets.layouts import read_labels
 from workflow.datasets.layouts.base import Reading, Stated
 from workflow.datasets.recheck import Given, Recompute, Sample, in_a_child, require_recomputed
 from workflow.datasets.recognised import recognised
+from workflow.run.checksum import sha256_of
 from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
@@ -178,7 +178,7 @@ def _take_in(
     imported: Imported,
 ) -> None:
     """Read the file once more and keep its labels."""
-    origin = f"imported from {data.name}, sha256 {_sha256(data)}"
+    origin = f"imported from {data.name}, sha256 {sha256_of(data)}"
     labels = read_labels(data, _reading(level, choice))
     found = recognised(labels, molecules, level, data, choice.checked)
     rows = (each[1] for each in found if not isinstance(each, str))
@@ -264,15 +264,3 @@ def _rung_of(campaign: Campaign, level_name: str | None) -> tuple[int, LevelOfTh
             f"--level {level.name}: no rung of the campaign has it: {nearest(level.name, names)}"
         )
     return names.index(level.name), level
-
-
-def _sha256(path: Path) -> str:
-    """Return the checksum of a file, or of the checksums of a folder's files, by name."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listed = "".join(
-            f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files
-        )
-        return hashlib.sha256(listed.encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

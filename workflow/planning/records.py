@@ -48,7 +48,7 @@ class Training:
     Attributes
     ----------
     version : int
-        1, 2, … within a rung.
+        1, 2, … within a rung; 0: no training, but what the run began with.
     checkpoint : str
         Path relative to the run folder.
     n_labels : int

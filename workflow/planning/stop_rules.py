@@ -11,7 +11,7 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
         return f"label budget spent ({budget.labels})"
     if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
         return f"CPU budget spent ({budget.cpu_hours:g} h)"
-    if stop.trainings is not None and len(state.trainings) >= stop.trainings:
+    if stop.trainings is not None and state.n_trainings >= stop.trainings:
         return f"{stop.trainings} trainings done"
     errors = state.newest.errors if state.newest else None
     if errors is None:
@@ -43,10 +43,12 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
 
 def _certain(state: RungState, rung: Rung) -> str | None:
     """Say whether the last sweeps found next to nothing uncertain, and no molecule is left."""
-    if state.may_grow:
+    if state.may_grow or state.has_start_to_evaluate:
         return None
     bound, k = rung.stop.uncertain_share, rung.stop.sweeps
-    last = [s for s in state.sweeps if s.is_complete and not s.of_waiting][-k:]
+    oldest = 0 if all(m.in_start for m in state.molecules) else 1  # version 0 explored not all
+    whole = [s for s in state.sweeps if s.is_complete and not s.of_waiting]
+    last = [s for s in whole if s.version >= oldest][-k:]
     if bound is None or len(last) < k:
         return None
     if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):

@@ -9,7 +9,8 @@ from chemistry.records.structure import Structure
 from workflow.planning.cost import PowerLaw, fit_cost
 from workflow.planning.keys import InheritKey, sample_tasks
 from workflow.planning.records import Purpose, Sweep
-from workflow.planning.state import MoleculeState, RungState
+from workflow.planning.start import FACT, start_facts
+from workflow.planning.state import MoleculeState, RungState, is_explored
 from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import LabelOrder, Order
@@ -105,12 +106,15 @@ def _molecules(
 ) -> tuple[MoleculeState, ...]:
     """Return the molecules that can be worked on: not those for which no conformer was found."""
     with_starts = store.molecules.with_starts()
+    begun_with = start_facts(store.diary.fact(FACT))
+    known = frozenset(begun_with.known if begun_with else ())
     states = [
         MoleculeState(
             molecule_id=molecule_id,
             held_out=held_out,
             has_starts=molecule_id in with_starts,
             has_grown=molecule_id in grown,
+            in_start=molecule_id in known,
         )
         for molecule_id, _, held_out in store.molecules.names()
     ]
@@ -129,7 +133,7 @@ def _molecules(
 
 
 def sweeps(
-    store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+    store: StoreReader, campaign: Campaign, index: int, molecules: Sequence[MoleculeState]
 ) -> tuple[Sweep, ...]:
     """Return what the explorations of a rung have found, by committee and sweep.
 
@@ -145,16 +149,18 @@ def _place(sweep: Sweep) -> tuple[int, bool, int]:
 
 
 def _explorations(
-    store: StoreReader, campaign: Campaign, index: int, molecules: Iterable[MoleculeState]
+    store: StoreReader, campaign: Campaign, index: int, molecules: Sequence[MoleculeState]
 ) -> tuple[Sweep, ...]:
-    explored = sum(m.has_starts and not m.held_out for m in molecules)
+    explored = [
+        sum(is_explored(m, at_start=at_start) for m in molecules) for at_start in (False, True)
+    ]
     return tuple(
         Sweep(
             version=found.version,
             number=found.number,
             judged=found.judged,
             over_threshold=found.over_threshold,
-            is_complete=found.tasks >= explored * len(campaign.explore),
+            is_complete=found.tasks >= explored[found.version == 0] * len(campaign.explore),
             is_broken=found.broken == found.tasks,
         )
         for found in store.tasks.sweeps(index)

@@ -23,7 +23,9 @@ from model import Committee, TrainingRequest, climb, find_architecture, load_com
 from model.conformal import held_out_intervals
 from model.evaluation import Errors, held_out_errors
 from model.history import TrainingHistory
+from workflow.work.lost import is_lost
 from workflow.work.orders import (
+    EvaluateOrder,
     GrowOrder,
     JudgeOrder,
     LabelOrder,
@@ -116,7 +118,7 @@ def _preload(order: Order) -> None:
                 import_module("chemistry.engines.tblite")
         case TrainOrder():
             find_architecture(order.settings.architecture).preload()
-        case JudgeOrder() | GrowOrder():
+        case EvaluateOrder() | JudgeOrder() | GrowOrder():
             find_architecture(order.committee.architecture).preload()
 
 
@@ -143,6 +145,8 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
             return _sample(order, threads)
         case TrainOrder():
             return _train(order)
+        case EvaluateOrder():
+            return _evaluate(order)
         case JudgeOrder():
             return _judge(order)
         case GrowOrder():
@@ -158,15 +162,20 @@ def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFa
 
 
 def _sample(order: SampleOrder, threads: int) -> Sampled:
+    source = order.potential
+    potential = load_potential(source, order.molecule, threads, order.device)
+    if order.otherwise is not None and is_lost(potential, order.molecule, order.starts, order.seed):
+        source = order.otherwise
+        potential = load_potential(source, order.molecule, threads)
     sample = order.sampler.sample(
         order.molecule,
         order.starts,
-        load_potential(order.potential, order.molecule, threads, order.device),
+        potential,
         seed=order.seed,
         threshold=order.threshold,
     )
     # A bootstrap potential is alone: it cannot disagree.
-    has_committee = isinstance(order.potential, SavedCommittee)
+    has_committee = isinstance(source, SavedCommittee)
     offers = [_offered(offer, has_committee=has_committee) for offer in sample.offers]
     return Sampled(
         offers=tuple(offers),
@@ -239,6 +248,20 @@ def _train(order: TrainOrder) -> Trained:
             tried=tried,
             forecast=result.forecast,
         ),
+    )
+
+
+def _evaluate(order: EvaluateOrder) -> Trained:
+    """Hold a committee against held-out labels, and let its checkpoint know."""
+    began = time.perf_counter()
+    committee = load_committee(order.committee.checkpoint, order.device)
+    errors = _held_out_errors(committee, [], read_labelled(order.held_out))
+    calibration = None if errors is None else errors.calibration
+    committee.calibrated(calibration).save(order.committee.checkpoint)
+    return Trained(
+        n_labels=0,
+        errors=errors,
+        history=TrainingHistory(seconds=time.perf_counter() - began),
     )
 
 

@@ -32,7 +32,10 @@ class SavedCommittee:
     architecture: str
 
 
-PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | SavedCommittee
+Bootstrap: TypeAlias = Literal["gfn2-xtb", "mmff94"]
+"""A potential that explores before there is a committee, by name."""
+
+PotentialSource: TypeAlias = Bootstrap | SavedCommittee
 """A bootstrap potential by name, or a committee."""
 
 
@@ -59,7 +62,8 @@ class LabelOrder:
 class SampleOrder:
     """Let one sampler look for structures of one molecule; `device` is where a committee computes.
 
-    So it is of the other orders.
+    So it is of the other orders. `otherwise` takes the place of a committee from elsewhere where
+    that is lost among the molecule's geometries.
     """
 
     molecule: Molecule
@@ -68,6 +72,24 @@ class SampleOrder:
     potential: PotentialSource
     threshold: Threshold | None
     seed: int
+    device: str = "cpu"
+    otherwise: Bootstrap | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluateOrder:
+    """Hold a committee that was not trained here against held-out labels.
+
+    Attributes
+    ----------
+    held_out : Path
+        File of `workflow.work.training_set`.
+    committee : SavedCommittee
+        Its checkpoint is written anew, with how its errors go with its disagreement.
+    """
+
+    held_out: Path
+    committee: SavedCommittee
     device: str = "cpu"
 
 
@@ -135,7 +157,7 @@ class GrowOrder:
     device: str = "cpu"
 
 
-Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder
+Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | EvaluateOrder | JudgeOrder | GrowOrder
 
 
 def on_device(order: Order, device: str) -> Order:

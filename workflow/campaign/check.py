@@ -13,7 +13,7 @@ from rich.console import Console
 from chemistry.engines.base import Engine
 from chemistry.errors import CampaignFailed, InputError
 from chemistry.records.label import LabelFailure
-from chemistry.records.level import LevelOfTheory
+from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import Structure
 from workflow.datasets.label_now import label_now
 from workflow.planning.cost import CostMoments, fit_cost, n_electrons
@@ -33,6 +33,7 @@ from workflow.settings.molecules import (
 from workflow.work.pools.facts import WorkerFacts, worker_facts
 from workflow.work.pools.workers import ParslWorkers, start_workers
 from workflow.work.system.disk import disk_errors_explained
+from workflow.work.teachers import with_teachers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -125,6 +126,8 @@ def check_campaign(
     begun_with = find_start(campaign, [molecule for molecule, _ in molecules])
     if begun_with is not None:
         console.print(f"start     {start_line(begun_with)}", markup=False, highlight=False)
+    asked = [find_level(rung.level) for rung in campaign.rungs]
+    backend = with_teachers(backend, asked, [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]
     with (
         disk_errors_explained(beside),

@@ -1,5 +1,6 @@
 """Run or resume a campaign: everything between the command line and the driver."""
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from chemistry.errors import InputError, Interrupted
+from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
@@ -18,7 +20,9 @@ from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices
 from workflow.settings.molecules import check_levels, read_campaign_molecules
+from workflow.settings.teachers import teacher_name
 from workflow.work.pools.workers import start_workers
+from workflow.work.teachers import with_teachers
 
 
 def launch_campaign(
@@ -34,9 +38,11 @@ def launch_campaign(
     """
     require_devices(campaign, backend)
     _require_start(campaign, path)
+    backend = _with_teachers(campaign, backend)
     with opened_run(campaign, path, force_new=force_new) as run, progress:
         for error in run.skipped:
             progress.said(f"skipped {error}")
+        _remember_teachers(run, backend)
         if (begun := take_start(run)) is not None:
             progress.said(begun)
         _drive(run, backend, progress)
@@ -47,10 +53,33 @@ def launch_campaign(
     return run.folder
 
 
+def _with_teachers(campaign: Campaign, backend: Backend) -> Backend:
+    levels = [find_level(rung.level) for rung in campaign.rungs]
+    if not any(map(teacher_name, levels)):
+        return backend
+    return with_teachers(backend, levels, [m for m, _ in read_campaign_molecules(campaign)])
+
+
 def _require_start(campaign: Campaign, path: Path) -> None:
     """Refuse what a campaign cannot begin with, before a run folder is made."""
     if campaign.start is not None and not RunFolder(path).store.exists():
         find_start(campaign, [molecule for molecule, _ in read_campaign_molecules(campaign)])
+
+
+def _remember_teachers(run: OpenRun, backend: Backend) -> None:
+    """Note the files of the teachers; raises InputError where the run's labels are of others."""
+    known = json.loads(run.store.diary.fact("teachers") or "{}")
+    for rung in run.campaign.rungs:
+        program = backend.teacher_of(find_level(rung.level))
+        if program is None:
+            continue
+        then, now = known.setdefault(program.name, program.sha256), program.sha256
+        if then != now:
+            raise InputError(
+                f"{run.folder.path} has labels of a teacher {program.name} of sha256 {then}, and "
+                f"the backend file names one of {now}: give it another name, and the campaign too"
+            )
+    run.store.diary.set_fact("teachers", json.dumps(known))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +123,7 @@ class RungIntent:
 def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
     """Return what a launch would do; raises InputError like one."""
     require_devices(campaign, backend)
+    _with_teachers(campaign, backend)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from chemistry.checksum import sha256_of
 from chemistry.engines import default_engine
 from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.names import nearest
@@ -17,7 +18,6 @@ from workflow.datasets.layouts import read_labels
 from workflow.datasets.layouts.base import Reading, Stated
 from workflow.datasets.recheck import Given, Recompute, Sample, in_a_child, require_recomputed
 from workflow.datasets.recognised import recognised
-from workflow.run.checksum import sha256_of
 from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ase.data import chemical_symbols
 
+from chemistry.checksum import sha256_of
 from chemistry.errors import InputError
 from chemistry.geometries.rdkit_bridge import elements
 from chemistry.records.level import LevelOfTheory, find_level
@@ -16,7 +17,6 @@ from model.protocol import Fit
 from workflow.planning.keys import derive_seed
 from workflow.planning.records import Purpose, Training
 from workflow.planning.start import FACT, StartFacts, start_facts
-from workflow.run.checksum import sha256_of
 from workflow.run.folder import RunFolder, checkpoint_name
 from workflow.run.opened import OpenRun
 from workflow.run.store.store import Store, StoreReader

@@ -62,7 +62,7 @@ def work(run_folder: Path, key: str, order: Order, threads: int, limits: Limits)
     StoreError
         The disk is full or the spool cannot be written: there is no result.
     """
-    _preload(order)
+    _preload(order, threads)
     result_spool(run_folder).compute_once(key, lambda: _isolated(order, threads, limits))
 
 
@@ -101,7 +101,7 @@ def _failed(
     return Broken(kind=kind, message=message)
 
 
-def _preload(order: Order) -> None:
+def _preload(order: Order, threads: int) -> None:
     """Import here what the order needs, so that each child starts in milliseconds.
 
     Imports do not compute: no thread pool is started that a fork would break.
@@ -109,6 +109,11 @@ def _preload(order: Order) -> None:
     match order:
         case LabelOrder():
             find_engine(order.engine)
+            if order.teacher is not None:
+                # Here, not in the child: then it is there for the next labels, too.
+                from chemistry.engines.teacher.calls import teacher_process
+
+                teacher_process(order.teacher, threads)
         case SampleOrder():
             import_module("chemistry.geometries.embedding")
             import_module("chemistry.geometries.torsions")
@@ -156,7 +161,9 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
 
 
 def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:
-    resources = Resources(threads=threads, memory_gb=memory_gb, scratch=Path.cwd())
+    resources = Resources(
+        threads=threads, memory_gb=memory_gb, scratch=Path.cwd(), teacher=order.teacher
+    )
     engine = find_engine(order.engine)(order.level, resources)
     return engine.label(order.structure, is_second=order.is_second)
 

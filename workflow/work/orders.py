@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from chemistry.engines.teacher.program import TeacherProgram
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Threshold
@@ -49,6 +50,8 @@ class LabelOrder:
         Whether it is a second opinion: from another initial guess, looking for lower solutions.
     is_large : bool
         Whether an earlier try has shown that it needs the larger pool.
+    teacher : TeacherProgram or None
+        Of a level that is a potential.
     """
 
     structure: Structure
@@ -56,6 +59,7 @@ class LabelOrder:
     engine: str
     is_second: bool = False
     is_large: bool = False
+    teacher: TeacherProgram | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

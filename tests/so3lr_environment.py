@@ -24,7 +24,7 @@ def make(folder: Path) -> Path:
     venv.create(folder, with_pip=False)
     packages = folder / "lib" / f"python{sysconfig.get_python_version()}" / "site-packages"
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target"]
-    subprocess.run([*command, str(packages), *PACKAGES], check=True, timeout=300)
+    subprocess.run([*command, str(packages), *PACKAGES], check=True, timeout=800)
     borrowed = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "rung.pth").write_text("\n".join(borrowed) + "\n")
     return folder / "bin" / "python"

@@ -18,7 +18,7 @@ from chemistry.records.level import find_level
 from chemistry.records.structure import Origin, Structure
 from workflow.run.store.store import StoreReader
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 METHANETHIOL = Structure(
     atomic_numbers=[6, 16, 1, 1, 1, 1],

@@ -100,7 +100,7 @@ def test_dft_has_bonds_and_forces_of_the_element(name):
         slopes.append(-float((label.forces * molecule.structure.positions).sum()))
         assert np.abs(label.forces.sum(axis=0)).max() < 0.01
     scale = 0.99 + 0.02 * slopes[1] / (slopes[1] - slopes[0])
-    assert scale == pytest.approx(1.0, abs=0.012)
+    assert scale == pytest.approx(1.0, abs=0.02)  # 6-31G* has HF 1.3 % too long
 
 
 @pytest.mark.timeout(900)

@@ -14,9 +14,10 @@ from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from model import load_committee
 from workflow.planning.start import FACT, start_facts
+from workflow.run.begun import take_start
 from workflow.run.opened import opened_run
 from workflow.run.resume import require_same_campaign
-from workflow.run.start import find_start, take_start
+from workflow.run.start import find_start
 from workflow.settings.campaign import Campaign, read_campaign
 
 WATER = molecule_from_smiles("O", name="water")

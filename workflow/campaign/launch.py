@@ -13,9 +13,10 @@ from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
+from workflow.run.begun import take_start
 from workflow.run.folder import RunFolder
 from workflow.run.opened import OpenRun, opened_run
-from workflow.run.start import find_start, start_line, take_start
+from workflow.run.start import find_start, start_line
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices

@@ -75,6 +75,7 @@ class Progress:
 
 _SINGLE: Mapping[TaskKind, str] = {
     "train": "training",
+    "evaluate": "evaluating the start",
     "judge": "judging",
     "grow": "looking for molecules",
 }

@@ -8,6 +8,7 @@ from toy_architecture import Springs
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
 from model import TrainingRequest, find_architecture, load_committee
+from model.architectures.ani.settings import AniSettings
 from model.protocol import Fit
 
 FLUORINE, SULPHUR = 9, 16
@@ -72,7 +73,7 @@ def test_the_copy_says_where_it_is_from_and_is_a_checkpoint_like_others(tmp_path
 def test_members_that_stood_twice_differ_once_trained():
     architecture = find_architecture("ani")
     start = fitted(committee(2, precision="float32"), members=4)
-    settings = architecture.settings(members=4, folds=4, max_epochs=1)
+    settings = AniSettings(members=4, folds=4, max_epochs=1)
     request = TrainingRequest(
         data=toy_data(12), settings=settings, elements=start.elements, level=LEVEL, seed=1
     )

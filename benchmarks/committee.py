@@ -11,7 +11,8 @@ Where the time goes, in float32 on a core whose matrix products reach 95 GFLOP/s
 
 - train_step: about 34 GFLOP of matrix products, so 350 ms at the least and 10 times torchani; 8
   times would need them to be four fifths of the time. They are two thirds: the rest is reading the
-  derivatives of environment vectors (340 MB) twice, 130 ms, and element-wise work.
+  derivatives of the environments (340 MB) twice, 130 ms, and element-wise work. In coordinates
+  (`descriptor/basis.py`) the first layers have a sixth fewer inputs for such diverse molecules.
 - md_per_molecule_step: 18.5 GFLOP, 195 of 350 ms; 16 times torchani is the end of it if all else
   cost nothing. Finding pairs and triples is 7 %; lists kept from step to step would have to hold
   the triples of a skin of 0.2 Å too, 13 % more, whose functions take back most of that.
@@ -44,6 +45,7 @@ from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import differentiable_energies_and_forces
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.training.minibatch import find_basis
 from model.calculator import CommitteeCalculator
 
 SYMBOLS = ("H", "C", "N", "O")
@@ -160,12 +162,14 @@ def their_forces(
 
 
 def our_step(ours: AniCommittee, structures: Sequence[Structure]) -> Callable[[], None]:
-    """Return the step, with environments that are computed once, as in a training."""
+    """Return the step as in a training: in coordinates of environments that are found once."""
+    basis = find_basis(structures, ours.networks)
     cut = [structures[i : i + 64] for i in range(0, len(structures), 64)]
     batches = [AtomBatch.of(part, ELEMENTS) for part in cut]
-    fixed = [environments(b, ours.shape, torch.float32).fixed() for b in batches]
-    weights = ours.networks.weights.clone().requires_grad_()
-    networks = StackedNetworks(shape=ours.shape, weights=weights)
+    fixed = [basis.fixed(environments(b, ours.shape, torch.float32), b.species) for b in batches]
+    start = basis.networks(ours.networks)
+    weights = start.weights.requires_grad_()
+    networks = StackedNetworks(shape=start.shape, weights=weights)
 
     def step() -> None:
         weights.grad = None

@@ -42,7 +42,12 @@ from workflow.settings.campaign import Campaign
 
 TESTS = Path(__file__).parents[1] / "tests"
 DOORS = {
-    "levels and bases": ("unit/test_spelling.py", "integration/test_pyscf_functionals.py"),
+    "levels and bases": (
+        "unit/test_spelling.py",
+        "integration/test_pyscf_functionals.py",
+        "integration/test_pyscf_bases.py",
+        "integration/test_dispersion_of_other_programs.py",
+    ),
     "settings around engines": ("integration/test_closed_engines.py",),
     "charge and spin": ("unit/test_electrons.py", "unit/test_electrons_of_files.py"),
     "ground states": ("unit/test_ground_states.py",),
@@ -53,6 +58,7 @@ DOORS = {
         "unit/test_diagnosis.py",
         "unit/test_import_recheck.py",
         "regression/test_labels_from_outside.py",
+        "regression/test_structures_labelled_twice.py",
     ),
     "paths": ("regression/test_paths_that_shells_misread.py",),
 }
@@ -76,11 +82,14 @@ def try_inputs(*, listed: bool) -> tuple[int, int]:
     total, wrong = 0, 0
     for door, files in DOORS.items():
         verdicts = _Verdicts()
-        pytest.main(
-            ["-q", "--no-header", "--durations=0", "--tb=no", "-p", "no:terminal"]
+        # Options of the terminal, which the project adds, are unknown without it.
+        code = pytest.main(
+            ["-o", "addopts=--strict-markers", "-p", "no:terminal"]
             + [str(TESTS / file) for file in files],
             plugins=[verdicts],
         )
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            sys.exit(f"the tests of {door} cannot be run: {code!r}")
         counts = Counter(verdicts.outcomes.values())
         print(f"{door:28}{counts.total():6} inputs {counts['failed']:4} wrong")
         if listed:

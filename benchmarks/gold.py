@@ -1,11 +1,12 @@
 """What a gold rung costs and reaches: today's ladder beside others, from labels that are kept.
 
-    OMP_NUM_THREADS=1 python benchmarks/gold.py [--seeds 3] [--labels FOLDER]
+    OMP_NUM_THREADS=1 python benchmarks/gold.py [--seeds 3] [--labels FOLDER] [--committees FOLDER]
 
 Molecules of two and three heavy atoms that no demo has, with structures at rest and hot ones
 (gold_labels.py made and labelled them). A ladder learns a lower rung, climbs to CCSD(T)*/CBS, and
 is tested on gold labels that it has not seen: energies above each molecule's lowest tested one. CPU
-time of the labels that a ladder uses is what it costs.
+time of the labels that a ladder uses is what it costs. Committees of the lower rungs are kept in a
+folder where one is named, and read from there by the next run.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import gzip
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,14 @@ from chemistry.records.level import find_level
 from chemistry.records.record_json import label_from_json, structure_from_json
 from chemistry.records.structure import Structure
 from chemistry.units import KCAL_MOL_PER_EV
-from model import Committee, TrainingRequest, climb, find_architecture
+from model import (
+    Committee,
+    TrainingRequest,
+    climb,
+    find_architecture,
+    load_committee,
+    save_committee,
+)
 from model.architectures.ani.settings import AniSettings
 
 LABELS = Path(__file__).parent / "data" / "gold"
@@ -92,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", type=Path, default=LABELS)
+    parser.add_argument("--committees", type=Path, help="Where those of lower rungs are kept.")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     rows = read_rows(chosen.labels)
@@ -102,14 +111,12 @@ def main() -> None:
     print(f"{'ladder':<22}{'gold':>6}{'CPU min':>9}{'MAE':>8}{'worst':>8}{'rank':>6}{'climb s':>9}")
     found: dict[tuple[str, float], list[Outcome]] = {}
     for seed in range(chosen.seeds):
-        below: dict[tuple[tuple[str, ...], tuple[str, ...]], Committee] = {}
+        lower = LowerRungs(seed=seed, folder=chosen.committees)
         for ladder in LADDERS:
             learned = [r for r in rows if r.part == "train" and r.kind in ladder.kinds]
-            key = ladder.below, ladder.kinds
-            if key not in below:
-                below[key] = taught([*learned, *pool], learned, ladder.below, seed)
+            below = lower.committee(ladder, [*learned, *pool], learned)
             for share in GOLD_SHARES:
-                outcome = climbed(below[key], ladder, learned, tested, share, seed)
+                outcome = climbed(below, ladder, learned, tested, share, seed)
                 found.setdefault((ladder.name, share), []).append(outcome)
                 print_row(f"{ladder.name} {seed}", [outcome])
     print("mean of the seeds")
@@ -190,25 +197,63 @@ def cpu_minutes(rows: Sequence[Row], level_name: str) -> float:
     return sum(seconds) / 60.0
 
 
-def taught(
-    cheap: Sequence[Row], rows: Sequence[Row], levels: tuple[str, ...], seed: int
-) -> Committee:
-    """Return a committee of the last of some levels; xTB is learned of many structures."""
-    committee: Committee | None = None
-    for name in levels:
-        request = TrainingRequest(
-            data=labelled(cheap if name == XTB else rows, name),
-            settings=SETTINGS,
-            elements=ELEMENTS,
-            level=find_level(name),
-            seed=seed,
-        )
-        if committee is None:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LowerRungs:
+    """Committees of the levels below gold, each trained once.
+
+    Attributes
+    ----------
+    seed : int
+    folder : Path or None
+        Where they are kept for other runs.
+    trained : dict of str to Committee
+    """
+
+    seed: int
+    folder: Path | None
+    trained: dict[str, Committee] = field(default_factory=dict)
+
+    def committee(self, ladder: Ladder, cheap: Sequence[Row], rows: Sequence[Row]) -> Committee:
+        """Return a ladder's committee of the level below gold; xTB is learned of many structures.
+
+        Parameters
+        ----------
+        ladder : Ladder
+        cheap, rows : sequence of Row
+            What is learned at GFN2-xTB, and at other levels.
+        """
+        committee: Committee | None = None
+        for rung, name in enumerate(ladder.below):
+            key = "_".join(ladder.kinds + ladder.below[: rung + 1]).replace("/", "-")
+            if key not in self.trained:
+                request = request_for(cheap if name == XTB else rows, name, self.seed)
+                self.trained[key] = self._kept(key, request, committee)
+            committee = self.trained[key]
+        assert committee is not None, "a ladder has a rung below gold"
+        return committee
+
+    def _kept(self, key: str, request: TrainingRequest, start: Committee | None) -> Committee:
+        path = None if self.folder is None else self.folder / f"{key}_{self.seed}"
+        if path is not None and path.exists():
+            return load_committee(path)
+        if start is None:
             committee = find_architecture("ani").train(request).committee
         else:
-            committee = climb(request, committee, "full").result.committee
-    assert committee is not None
-    return committee
+            committee = climb(request, start, "full").result.committee
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_committee(committee, path)
+        return committee
+
+
+def request_for(rows: Sequence[Row], level_name: str, seed: int) -> TrainingRequest:
+    return TrainingRequest(
+        data=labelled(rows, level_name),
+        settings=SETTINGS,
+        elements=ELEMENTS,
+        level=find_level(level_name),
+        seed=seed,
+    )
 
 
 def climbed(
@@ -225,13 +270,7 @@ def climbed(
     for molecule in sorted({row.molecule for row in learned}):
         own = [learned[i] for i in order if learned[i].molecule == molecule]
         gold += own[: round(share * len(own))]
-    request = TrainingRequest(
-        data=labelled(gold, GOLD),
-        settings=SETTINGS,
-        elements=ELEMENTS,
-        level=find_level(GOLD),
-        seed=seed,
-    )
+    request = request_for(gold, GOLD, seed)
     began = time.process_time()
     committee = climb(request, below, ladder.way).result.committee
     seconds = time.process_time() - began

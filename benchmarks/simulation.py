@@ -18,10 +18,8 @@ from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Origin, Structure
 from model.evaluation import Errors
 from model.history import TrainingHistory
-from workflow.campaign.dispatch import Submission, make_order
 from workflow.campaign.driver import Driver
-from workflow.planning.actions import Labelling
-from workflow.planning.cost import PowerLaw
+from workflow.campaign.training import forget_files
 from workflow.planning.state import RungState
 from workflow.run.opened import open_run
 from workflow.run.store.store import Store
@@ -101,14 +99,11 @@ class SimulatedDriver(Driver):
         self._left = max_steps
         self._step_began = time.perf_counter()
 
-    def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
-        role, key, order = make_order(
-            action, self._store, self._campaign, self._folder, index, level
-        )
+    def _send(self, role: Role, key: str, order: Order, expected_seconds: float) -> None:
         self._in_flight[key] = order
-        expected = cost(action.structure) if isinstance(action, Labelling) else 0.0
         self._count += 1
-        heapq.heappush(self._queue, (priority(role, expected), self._count, role, key, order))
+        urgency = priority(role, expected_seconds)
+        heapq.heappush(self._queue, (urgency, self._count, role, key, order))
 
     def _take_in_next(self) -> None:
         """Let the clock run to the next end of a task, and take in all that end then."""
@@ -124,9 +119,8 @@ class SimulatedDriver(Driver):
                 self._free += 1
                 order = self._in_flight.pop(key)
                 self._commit(key, result)
-                if isinstance(order, TrainOrder):
-                    order.training_set.unlink()
-                    order.held_out.unlink()
+                if isinstance(order, TrainOrder) and order.members is None:
+                    forget_files(order)
         self._taken_in.clear()
         self._step_began = time.perf_counter()
 
@@ -206,6 +200,8 @@ def _answer(order: Order, chance: np.random.Generator, seconds: float) -> Answer
         case SampleOrder():
             return _sampled(order, chance)
         case TrainOrder():
+            if order.members is not None:
+                order.checkpoint.touch()
             n_labels = len(read_labelled(order.training_set))
             return Trained(n_labels=n_labels, errors=flat_errors(1.0), history=TrainingHistory())
         case JudgeOrder():

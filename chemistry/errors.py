@@ -7,6 +7,7 @@
     │   └── RunInUse              another launch holds the run folder
     ├── StoreError            the run's store cannot be read or written
     ├── PoisonTask            a task lost its worker each time that it was tried
+    ├── TooUncertain          a simulation met a structure that its potential has not learned
     ├── CampaignFailed        the campaign stopped without reaching its goal: exit code 1
     └── Interrupted           somebody stopped it; everything computed is kept: exit code 130
 
@@ -41,6 +42,10 @@ class StoreError(RungError):
 
 class PoisonTask(RungError):
     """A task lost its worker each time that it was tried: it will not be tried again."""
+
+
+class TooUncertain(RungError):
+    """Members of a committee disagree by more than a simulation is allowed to."""
 
 
 class CampaignFailed(RungError):

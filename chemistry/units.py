@@ -30,6 +30,9 @@ EV_PER_KCAL_MOL: Final = 4184.0 / _AVOGADRO_PER_MOL / _ELEMENTARY_CHARGE_C
 KCAL_MOL_PER_EV: Final = 1.0 / EV_PER_KCAL_MOL
 """One eV in kcal/mol; also eV/Å in kcal/mol/Å."""
 
+KJ_MOL_PER_EV: Final = 4.184 * KCAL_MOL_PER_EV
+"""One eV in kJ/mol."""
+
 BOLTZMANN_EV_PER_K: Final = 1.380649e-23 / _ELEMENTARY_CHARGE_C
 """The Boltzmann constant in eV/K."""
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from chemistry.errors import InputError
 from chemistry.records.structure import Structure
@@ -12,6 +14,8 @@ from model.committees import load_committee
 from model.conformal import force_deviations
 from model.intervals import half_width, intervals_of
 from model.protocol import Committee
+from model.states import State
+from model.systems import systems_of
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
@@ -23,9 +27,15 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     (`model.intervals`): `energy_interval` (eV), and `force_interval` (N,) eV/Å, how far the vector
     of each atom's force may be off.
 
+    In a periodic box, twice as wide as the cutoff at least, `results` has the stress and, of the
+    disagreement, `energy_sigma` and `rho_kcal_mol` alone.
+
     Parameters
     ----------
     committee : Committee, or path of a checkpoint
+    charge, multiplicity : int or None
+        Of the molecule; None takes `atoms.info["charge"]` and `atoms.info["multiplicity"]`. Without
+        any of them it is in the state of a committee that knows one alone, else a neutral singlet.
     molecule_id : str or None
         Which molecule it is, where that is known; else it counts as one never seen, whose
         intervals are wider.
@@ -37,17 +47,30 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     >>> atoms.get_potential_energy()
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces"]
+    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
 
     def __init__(
-        self, committee: Committee | str | Path, *, molecule_id: str | None = None, **kwargs: Any
+        self,
+        committee: Committee | str | Path,
+        *,
+        charge: int | None = None,
+        multiplicity: int | None = None,
+        molecule_id: str | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.committee = (
             load_committee(Path(committee)) if isinstance(committee, str | Path) else committee
         )
+        self._charge, self._multiplicity = charge, multiplicity
+        self._state: State | None = None
         intervals = intervals_of(self.committee.record)
         self._factors = None if intervals is None else intervals.of_molecule(molecule_id)
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed since the last call: charge and multiplicity are among it."""
+        changes: list[str] = super().check_state(atoms, tol)
+        return changes if self._state == self._state_of(atoms) else [*changes, "state"]
 
     def calculate(
         self,
@@ -55,13 +78,25 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         properties: list[str] | None = None,  # noqa: ARG002 (energy and forces come together)
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Compute energy, forces and disagreement; raises InputError for periodic atoms."""
+        """Compute energy, forces and disagreement.
+
+        Raises
+        ------
+        InputError
+            What `Committee.predict` refuses, or a box that is periodic in some directions alone or
+            less than twice as wide as the cutoff.
+        """
         super().calculate(atoms, ["energy"], system_changes)
-        if self.atoms.pbc.any():
-            raise InputError("the committee knows molecules, not crystals: set atoms.pbc = False")
+        self._state = self._state_of(self.atoms)
         structure = Structure(
-            atomic_numbers=self.atoms.get_atomic_numbers(), positions=self.atoms.get_positions()
+            atomic_numbers=self.atoms.get_atomic_numbers(),
+            positions=self.atoms.get_positions(),
+            charge=self._state[0],
+            multiplicity=self._state[1],
         )
+        if self.atoms.pbc.any():
+            self.results = self._in_box(structure)
+            return
         [prediction] = self.committee.predict([structure])
         self.results = {
             "energy": prediction.energy,
@@ -80,3 +115,41 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             if self._factors is not None and self._factors.force is not None:
                 deviations = force_deviations(prediction.member_forces)
                 self.results["force_interval"] = half_width(deviations, self._factors.force)
+
+    def _in_box(self, structure: Structure) -> dict[str, Any]:
+        if not self.atoms.pbc.all():
+            raise InputError("the box is periodic in some directions alone: set atoms.pbc to one")
+        cell = np.array(self.atoms.cell[:], dtype=np.float64)
+        systems = systems_of(self.committee, [structure])
+        found = systems.predict_mean(structure.positions, cell[None])
+        results = {
+            "energy": float(found.energies[0]),
+            "free_energy": float(found.energies[0]),
+            "forces": found.forces,
+        }
+        if found.strain_derivatives is not None:
+            stress = found.strain_derivatives[0] / self.atoms.get_volume()
+            results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if self.committee.n_members > 1:
+            results["energy_sigma"] = float(found.member_energies.std(ddof=1))
+            results["rho_kcal_mol"] = float(found.rho_kcal_mol[0])
+        return results
+
+    def _state_of(self, atoms: Atoms) -> State:
+        charge = _whole_number(atoms, "charge") if self._charge is None else self._charge
+        multiplicity = self._multiplicity or _whole_number(atoms, "multiplicity")
+        if charge is None and multiplicity is None and len(self.committee.states) == 1:
+            return self.committee.states[0]
+        return charge or 0, multiplicity or 1
+
+
+def _whole_number(atoms: Atoms, key: str) -> int | None:
+    value = atoms.info.get(key)
+    if value is None:
+        return None
+    try:
+        if float(value) == int(value):
+            return int(value)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"atoms.info[{key!r}] is {value!r}: give a whole number")

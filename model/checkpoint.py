@@ -17,7 +17,9 @@ entry, `rung_committee`: a JSON document of
                        null, or what the members' standard deviations are multiplied by to get half
                        of an interval that holds the share `level` of errors: factors for known
                        molecules, whose molecule_ids are in `molecules`, and for unseen ones, each
-                       {n_groups, source, energy, relative_energy, force}; rung 0.1.0 wrote none
+                       {n_groups, source, energy, relative_energy, force}; rung 0.1.0 wrote none.
+                       From a campaign, too: states, each [charge, multiplicity] among the training
+                       set, and license, of the data set; rung 0.2.0 and before wrote none
 
 No pickle: reading a file runs nothing that is in it.
 """
@@ -25,7 +27,7 @@ No pickle: reading a file runs nothing that is in it.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -88,6 +90,15 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def add_to_record(path: Path, **facts: Any) -> None:
+    """Write a committee's file again with more in its record; whole or absent, as it was written.
+
+    Raises InputError as `read_checkpoint` does.
+    """
+    checkpoint = read_checkpoint(path)
+    write_checkpoint(replace(checkpoint, record={**checkpoint.record, **facts}), path)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:

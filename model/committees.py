@@ -9,7 +9,7 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from model.architectures import ARCHITECTURES, find_architecture
 from model.checkpoint import read_checkpoint
-from model.evaluation import held_out_errors
+from model.evaluation import Errors, held_out_errors
 from model.protocol import Committee, TrainingRequest, TrainingResult
 from model.settings import AUTO, TrainingSettings
 
@@ -66,7 +66,7 @@ def climb(
     below : Committee
     way : str
         One of the architecture's, or "auto": all are tried and the one with the least held-out
-        energy MAE is kept.
+        errors is kept (`Errors.of_energies_and_forces`).
     held_out : sequence of LabelledStructure
         All at the request's level; what "auto" decides by.
 
@@ -81,15 +81,16 @@ def climb(
     if not held_out:
         raise InputError("transfer: auto needs a held-out set to decide by; name a way instead")
     results = {name: architecture.climb(request, below, name) for name in architecture.ways}
-    tried = {name: _energy_mae(result.committee, held_out) for name, result in results.items()}
-    best = min(tried, key=lambda name: tried[name])
+    errors = {name: _errors(result.committee, held_out) for name, result in results.items()}
+    best = min(errors, key=lambda name: errors[name].of_energies_and_forces)
+    tried = {name: found.energy_mae_kcal_mol for name, found in errors.items()}
     return Climb(result=results[best], way=best, tried=tried)
 
 
-def _energy_mae(committee: Committee, held_out: Sequence[LabelledStructure]) -> float:
+def _errors(committee: Committee, held_out: Sequence[LabelledStructure]) -> Errors:
     errors = held_out_errors(committee, held_out)
     assert errors is not None, "the held-out set is not empty"
-    return errors.energy_mae_kcal_mol
+    return errors
 
 
 def load_committee(path: Path, device: str = "cpu") -> Committee:

@@ -19,7 +19,8 @@ class MemberHistory:
     epochs : int
         Epochs until it stopped.
     validation_loss : tuple of float
-        On its own part of the data, after each epoch; NaN for a member that has none.
+        On its own part of the data, after each epoch; NaN for a member that has none, and where
+        none is needed, as nothing stops early.
     """
 
     best_epoch: int

@@ -8,6 +8,7 @@ from chemistry.records.label import LabelledStructure
 from model.architectures import find_architecture
 from model.conformal import Scores, scores_by_molecule
 from model.protocol import Committee, TrainingRequest
+from model.states import states_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,8 +59,8 @@ def leave_molecules_out(steps: Sequence[Step], *, folds: int) -> Iterator[LeftOu
 
     All rungs leave the same molecules out, so that what climbs has not seen them on the way
     either: Barber et al., doi:10.1214/20-AOS1965, with molecules for structures, and the mean of
-    each committee for all of them. A molecule with an element that no other part has is not
-    judged: nothing can be learned of it.
+    each committee for all of them. A molecule with an element or in a state that no
+    other part has is not judged: nothing can be learned of it.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def leave_molecules_out(steps: Sequence[Step], *, folds: int) -> Iterator[LeftOu
                 rung=rung,
                 committee=committee,
                 learned=learned,
-                left_out=_of_known_elements(left_out, learned),
+                left_out=_judgeable(left_out, learned),
             )
 
 
@@ -99,11 +100,18 @@ def _trained(
     return architecture.climb(request, below, step.way).committee
 
 
-def _of_known_elements(
+def _judgeable(
     rows: Sequence[LabelledStructure], learned: Sequence[LabelledStructure]
 ) -> list[LabelledStructure]:
-    known = {z for row in learned for z in row.structure.atomic_numbers.tolist()}
-    return [row for row in rows if known.issuperset(row.structure.atomic_numbers.tolist())]
+    """Return the rows whose elements and states have been learned."""
+    elements = {z for row in learned for z in row.structure.atomic_numbers.tolist()}
+    states = states_of(row.structure for row in learned)
+    return [
+        row
+        for row in rows
+        if elements.issuperset(row.structure.atomic_numbers.tolist())
+        and (row.structure.charge, row.structure.multiplicity) in states
+    ]
 
 
 def _shuffled(molecule_id: str) -> str:

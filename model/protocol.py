@@ -20,6 +20,7 @@ from model.checkpoint import Checkpoint
 from model.forecast import Forecast
 from model.history import MemberHistory
 from model.settings import TrainingSettings
+from model.states import State, states_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,13 +45,18 @@ class MeanPrediction:
 class Committee(Protocol):
     """M members that disagree where they have not been taught; also a `Potential`.
 
-    It raises InputError for a structure with an element that it does not know, positions that are
-    not finite or coinciding atoms, and never returns a number that is not finite.
+    It raises InputError for a structure with an element or a state that it does not know, positions
+    that are not finite or coinciding atoms, and never returns a number that is not finite.
     """
 
     @property
     def elements(self) -> tuple[int, ...]:
         """Atomic numbers that it knows."""
+        ...
+
+    @property
+    def states(self) -> tuple[State, ...]:
+        """States that it knows, in order; empty: it takes any for the one that it has learned."""
         ...
 
     @property
@@ -119,6 +125,10 @@ class TrainingRequest:
         the same machine and number of threads, which the caller sets.
     device : str
         Where to compute: one of the architecture's devices.
+    members : range or None
+        One of the architecture's `groups`, which is to be trained alone; None: all of them.
+    states : tuple of (int, int)
+        Charge and multiplicity that the committee shall know beside those of the data.
     """
 
     data: Sequence[LabelledStructure]
@@ -127,6 +137,13 @@ class TrainingRequest:
     level: LevelOfTheory
     seed: int
     device: str = "cpu"
+    members: range | None = None
+    states: tuple[State, ...] = ()
+
+    @property
+    def all_states(self) -> tuple[State, ...]:
+        """States that are asked for, and those of the data."""
+        return tuple(sorted({*self.states, *states_of(row.structure for row in self.data)}))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +157,8 @@ class Fit:
         when each has learned without its own part of the data.
     elements : tuple of int
         Atomic numbers that it shall know, too.
+    states : tuple of (int, int)
+        Charge and multiplicity of each state that it shall take, too.
     level : LevelOfTheory
         Of the labels that it was trained on.
     seed : int
@@ -150,6 +169,7 @@ class Fit:
 
     members: int
     elements: tuple[int, ...]
+    states: tuple[State, ...]
     level: LevelOfTheory
     seed: int
     record: Mapping[str, Any]
@@ -231,6 +251,35 @@ class Architecture(ABC):
         Raises InputError as `train` does.
         """
 
+    def groups(
+        self,
+        settings: TrainingSettings,
+        way: str | None,  # noqa: ARG002 (the default has one group whatever the way)
+        device: str,  # noqa: ARG002 (and the device)
+    ) -> tuple[range, ...]:
+        """Return the groups of members that can be trained at the same time, each by a process.
+
+        They do not depend on how many processes there are, so that neither do the weights.
+
+        Parameters
+        ----------
+        settings : TrainingSettings
+        way : str or None
+            How the committee climbs; None: it is trained on labels of its own level.
+        device : str
+        """
+        return (range(settings.members),)
+
+    def joined(self, parts: Sequence[Committee]) -> TrainingResult[Committee]:
+        """Put committees of all groups together, in order: what one training would have given.
+
+        Raises
+        ------
+        InputError
+            They have not learned the same.
+        """
+        raise NotImplementedError(f"{self.name} trains all of its {len(parts)} groups at once")
+
     @abstractmethod
     def shifted(self, request: TrainingRequest, below: Committee) -> Committee:
         """Return the committee below with nothing but its energies of elements refitted.
@@ -256,10 +305,10 @@ class Architecture(ABC):
         return False
 
     def fitted(self, committee: Committee, fit: Fit) -> Committee:  # noqa: ARG002
-        """Return a committee with other members and further elements, as a campaign needs it.
+        """Return a committee with other members, further elements and states, as a campaign needs.
 
-        What it said of structures of the elements that it knew stays, to rounding, but for members
-        that are cut.
+        What it said of structures of the elements and states that it knew stays, to rounding, but
+        for members that are cut.
 
         Raises
         ------

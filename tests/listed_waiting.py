@@ -28,10 +28,15 @@ class ListedWaiting:
         return [self._trainable[i] for i in order[:n]]
 
     def uncertain(
-        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+        self,
+        n: int,
+        *,
+        most_of_a_molecule: int,
+        already: Mapping[str, int],
+        least_excess: float = 1.0,
     ) -> list[Candidate]:
         taken, found = Counter(already), []
-        for c in sorted(self._over(), key=self._falling):
+        for c in sorted(self._over(least_excess), key=self._falling):
             if len(found) < n and taken[c.structure.molecule_id] < most_of_a_molecule:
                 taken[c.structure.molecule_id] += 1
                 found.append(c)
@@ -52,5 +57,5 @@ class ListedWaiting:
     def _falling(self, candidate: Candidate) -> float:
         return -excess(candidate, self._threshold)
 
-    def _over(self) -> list[Candidate]:
-        return [c for c in self._trainable if excess(c, self._threshold) > 1]
+    def _over(self, least: float = 1.0) -> list[Candidate]:
+        return [c for c in self._trainable if excess(c, self._threshold) > least]

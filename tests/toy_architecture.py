@@ -49,6 +49,7 @@ class ToyCommittee:
     level_id: str
     level_name: str
     record: Mapping[str, Any]
+    states = ()
 
     @property
     def n_members(self) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from rdkit import rdBase
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 from chemistry.errors import InputError
@@ -72,8 +72,15 @@ class MMFF94:
 
 
 def mmff94_covers(molecule: Molecule) -> bool:
-    """Say whether MMFF94 has parameters for every atom of a molecule."""
-    if molecule.mol_block is None:
+    """Say whether MMFF94 has parameters for every atom of a molecule, in its state.
+
+    It knows closed shells whose charge is that of the bonds as they are drawn: an electron added,
+    taken away or unpaired changes nothing that it sees.
+    """
+    if molecule.mol_block is None or molecule.multiplicity != 1:
+        return False
+    mol = to_rdkit(molecule)
+    if Chem.GetFormalCharge(mol) != molecule.charge:
         return False
     with rdBase.BlockLogs():
-        return bool(rdForceFieldHelpers.MMFFHasAllMoleculeParams(to_rdkit(molecule)))
+        return bool(rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol))

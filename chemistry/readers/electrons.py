@@ -23,37 +23,44 @@ _Quantity: TypeAlias = Literal["charge", "multiplicity", "unpaired", "spin"]
 
 _WHOLE_MOLECULE = r"(total|tot|net|molecular|molecule|mol|system|pubchemtotal)?"
 _NAMES: Final[Mapping[_Quantity, re.Pattern[str]]] = {
-    "charge": re.compile(rf"{_WHOLE_MOLECULE}(formal)?charge|chrg|q"),
+    "charge": re.compile(rf"{_WHOLE_MOLECULE}(formal)?charge|charge(total|tot)|chrg|chg|q(tot)?"),
     "multiplicity": re.compile(rf"{_WHOLE_MOLECULE}(spin)?(multiplicity|multip|mult)"),
     "unpaired": re.compile(r"uhf|(n|num|number)?(of)?unpaired(electrons?)?|(total)?magmom"),
     "spin": re.compile(rf"{_WHOLE_MOLECULE}spin"),
 }
 """Names in lower case and without separators, by what they mean."""
 
-_LIKE_CHARGE = re.compile(r"charge(state|number)?$|chrg|^charged$")
-_LIKE_SPIN = re.compile(r"spin|multiplicity|^mult|magmom|magnetic|unpaired|^uhf")
+_LIKE_CHARGE = re.compile(
+    r"charge(?!s$)|chrg|chg|^(is)?(radical)?(cation|anion)(ic)?$|^q(total|net|mol)$|^(total|tot|net)q$"
+)
+_LIKE_SPIN = re.compile(
+    r"spin|multiplicity|^mult|mult$|magmom|magneti[csz]|unpaired|^uhf|^nupdown$|^openshell$"
+    r"|^(is)?(singlet|doublet|triplet)(state)?$|^(2s1?|twos|sz|ms2|nunp)$"
+)
 _OTHERWISE = re.compile(
     r"partial|nuclear|core|atomic|mulliken|l[oö]ewdin|lowdin|hirshfeld|esp|bader|mbis|nbo|npa"
     r"|gasteiger|bcc|chelpg|valence|multipole|multiwfn|spin(orbit|contamination|squared?|coupling)"
-    r"|densit|populations?"
+    r"|densit|populations?|transfer|penetration|(charge|spin)(model|method|scheme|type)"
 )
 """Names that speak of parts of a molecule, or of other properties."""
 
 _CHARGES_OF_ATOMS = re.compile(r"charges$")
 _MOMENTS_OF_ATOMS = re.compile(r"(magmoms|magneticmoments|spins|spinpopulations)$")
 
-_CHARGE_WORDS = re.compile(r"\b(di|tri)?(cation|anion)(ic)?\b", re.IGNORECASE)
+_CHARGE_WORDS = re.compile(r"\b(mono|di|tri)?(cation|anion)(ic)?\b", re.IGNORECASE)
 _SPIN_WORDS = re.compile(
-    r"\b((bi|di)?radical|doublet|triplet|quartet|quintet|sextet|septet)\b", re.IGNORECASE
+    r"\b((bi|di)?radical|doublet|triplet|quartet|quintet|sextet|septet|2S(\s*\+\s*1)?)\b",
+    re.IGNORECASE,
 )
 _TWO_NUMBERS = re.compile(r"([+-]?\d{1,2})[\s,;]+(\d{1,2})")
-_TWO_NUMBERS_AND_WORDS = re.compile(r"[+-]?\d[\s,;]+[1-9]\s+[A-Za-z]")
+_TWO_NUMBERS_AND_WORDS = re.compile(r"[+-]?\d[\s,;]+[1-9][\s,;]+[A-Za-z]")
 _PAIR = re.compile(
-    r"""(?P<key>[A-Za-z_]\w*)\s*=\s*"""
+    r"""(?<!\d)(?P<key>[A-Za-z_]\w*)\s*=\s*"""
     r"""(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'"""
     # A comma ends a value only where another pair follows: 2,2-dimethylpropane is a name.
     r"""|(?P<bare>(?:(?![,;]+(?:\s|$)|[,;]\s*[A-Za-z_]\w*\s*=)\S)+))"""
 )
+_FORMULA_OF_AN_ION = re.compile(r"[\[(]?(?:[A-Z][a-z]?\d*)+[\])]?\^?[({]?\d*[+-]+[)}]?")
 _WORD_AND_NUMBER = re.compile(r"(?P<key>[A-Za-z_]+)\s*:?\s*(?P<value>[+-]?\d+)?(?![\w.])")
 
 _MAGNETIC_MOMENT_TOLERANCE = 0.01
@@ -102,18 +109,21 @@ def electrons_from(
     words = " ".join(str(key) for key, value in facts.items() if value is True)
     stated = {str(key): value for key, value in facts.items() if value is not True}
     stated |= _said_in_words(f"{comment} {words}".strip(), where)
+    text = (comment or words).replace("_", " ")
     read = partial(_agreed, stated, where=where, place=place, spin_means=spin_means)
     if charge is None:
         charge = read(("charge",))
-        _refuse_doubtful(stated, _LIKE_CHARGE, "charge=… in e", where)
+        _refuse_doubtful(stated, _LIKE_CHARGE, _CHARGE_WORDS, "charge=… in e", where)
         _check_sum(stated, _CHARGES_OF_ATOMS, charge or 0, "charge=…", where)
-        _refuse_words(comment or words, _CHARGE_WORDS, charge, "charge=…", where)
+        _refuse_words(text, _CHARGE_WORDS, charge, "charge=…", where)
+        if charge is None and _FORMULA_OF_AN_ION.fullmatch(comment.strip()):
+            raise InputError(f"{where}: {comment.strip()!r} looks like an ion's: say charge=…")
     if multiplicity is None:
         multiplicity = read(("multiplicity", "unpaired", "spin"))
-        _refuse_doubtful(stated, _LIKE_SPIN, "multiplicity=… (2S+1)", where)
+        _refuse_doubtful(stated, _LIKE_SPIN, _SPIN_WORDS, "multiplicity=… (2S+1)", where)
         unpaired = (multiplicity or 1) - 1
         _check_sum(stated, _MOMENTS_OF_ATOMS, unpaired, "multiplicity=… (2S+1)", where)
-        _refuse_words(comment or words, _SPIN_WORDS, multiplicity, "multiplicity=…", where)
+        _refuse_words(text, _SPIN_WORDS, multiplicity, "multiplicity=…", where)
     if None in (charge, multiplicity) and _TWO_NUMBERS_AND_WORDS.match(comment):
         raise InputError(
             f"{where}: {comment[:40]!r} may begin with a charge and a multiplicity: "
@@ -122,8 +132,8 @@ def electrons_from(
     return charge, multiplicity
 
 
-def pairs_in(text: str, where: str) -> dict[str, str]:
-    """Return the key=value pairs of a line, keys in lower case.
+def pairs_in(text: str, where: str, *, keeps_case: bool = False) -> dict[str, str]:
+    """Return the key=value pairs of a line, keys in lower case unless that is kept.
 
     Raises
     ------
@@ -135,7 +145,7 @@ def pairs_in(text: str, where: str) -> dict[str, str]:
         value = next(
             match[kind] for kind in ("double", "single", "bare") if match[kind] is not None
         )
-        key = match["key"].lower()
+        key = match["key"] if keeps_case else match["key"].lower()
         if pairs.setdefault(key, value) != value:
             raise InputError(f"{where}: {key}={pairs[key]} and {key}={value} contradict each other")
     return pairs
@@ -231,13 +241,23 @@ def _whole_number(value: Any, tolerance: float) -> int | None:
 
 
 def _refuse_doubtful(
-    stated: Mapping[str, Any], looks_like: re.Pattern[str], say: str, where: str
+    stated: Mapping[str, Any],
+    looks_like: re.Pattern[str],
+    words: re.Pattern[str],
+    say: str,
+    where: str,
 ) -> None:
+    """Refuse keys that look like a charge or a spin, and such a word under any key."""
+    known = {quantity: key for key in stated if (quantity := _quantity(key))}
+    is_stated = ("charge" in known) if words is _CHARGE_WORDS else bool({*known} - {"charge"})
     for key, value in stated.items():
         plain = _plain(key)
-        if _quantity(key) or _OTHERWISE.search(plain) or _MOMENTS_OF_ATOMS.search(plain):
+        is_word = isinstance(value, str) and words.fullmatch(value.strip()) and not is_stated
+        if not is_word and (
+            _quantity(key) or _OTHERWISE.search(plain) or _MOMENTS_OF_ATOMS.search(plain)
+        ):
             continue
-        if looks_like.search(plain):
+        if is_word or looks_like.search(plain):
             raise InputError(
                 f"{where}: {key}={_short(value)} looks like a charge or a spin but is not "
                 f"understood: say {say}"

@@ -16,6 +16,7 @@ from chemistry.readers.files.xyz import read_xyz
 from chemistry.readers.given import NOTHING_GIVEN, Given
 from chemistry.readers.ground_states import multiplicity_of
 from chemistry.readers.matching import bonds_as_text, in_order_of, is_same_molecule
+from chemistry.readers.names import refuse_contradicting_name
 from chemistry.records.molecule import Molecule
 
 _ERRORS_SHOWN = 5
@@ -177,13 +178,12 @@ def molecule_from_line(
     """
     rest, where = rest or "", source or "SMILES"
     charge, multiplicity = given.or_stated(pairs_in(rest, where), where, place=f"behind {smiles}")
-    return molecule_from_smiles(
-        smiles,
-        name=without_pairs(rest) or None,
-        charge=charge,
-        multiplicity=multiplicity,
-        source=source,
+    name = without_pairs(rest)
+    molecule = molecule_from_smiles(
+        smiles, name=name or None, charge=charge, multiplicity=multiplicity, source=source
     )
+    refuse_contradicting_name(name, molecule.charge, molecule.multiplicity, where)
+    return molecule
 
 
 def _read_smi(path: Path, text: str, given: Given, bad: list[InputError]) -> list[Molecule]:

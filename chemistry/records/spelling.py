@@ -82,7 +82,8 @@ def usual_basis(name: str) -> str:
     """Return the usual spelling of a basis, `6-31g*` for `631G(d)`."""
     pople = _POPLE.fullmatch(name)
     if pople is None:
-        return _USUAL_BASIS.get(_bare(name), name)
+        # What ends with "_" has brackets of its own: def2-sv_p_ is not def2-svp.
+        return name if name.endswith("_") else _USUAL_BASIS.get(_bare(name), name)
     core, valence, plus, polarisation = pople.groups()
     polarisation = polarisation.replace(" ", "")
     return f"{core}-{valence}{plus}g{_STARS.get(polarisation, polarisation)}"

@@ -10,6 +10,7 @@ from chemistry.plugin_fields import ByKind
 from chemistry.registry import Registry
 from chemistry.sampling.anchor_conformers import AnchorConformers
 from chemistry.sampling.anchor_torsions import AnchorTorsions
+from chemistry.sampling.anchor_vibrations import AnchorVibrations
 from chemistry.sampling.base import Sampler, SamplerSettings
 from chemistry.sampling.clusters import Clusters
 from chemistry.sampling.conformers import Conformers
@@ -31,6 +32,7 @@ SAMPLERS: Registry[type[SamplerSettings]] = Registry(
         "stretches": "chemistry.sampling.stretches:Stretches",
         "anchor_conformers": "chemistry.sampling.anchor_conformers:AnchorConformers",
         "anchor_torsions": "chemistry.sampling.anchor_torsions:AnchorTorsions",
+        "anchor_vibrations": "chemistry.sampling.anchor_vibrations:AnchorVibrations",
         "anchor_langevin": "chemistry.sampling.dynamics:AnchorDynamics",
     },
 )
@@ -44,6 +46,7 @@ __all__ = [
     "AnchorConformers",
     "AnchorDynamics",
     "AnchorTorsions",
+    "AnchorVibrations",
     "AnySampler",
     "BiasedDynamics",
     "Clusters",

@@ -1,4 +1,4 @@
-"""Thermal displacements along normal modes."""
+"""Displacements along normal modes, as large as the classical oscillator's are."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,18 +21,15 @@ from chemistry.units import (
 )
 
 
-class NormalModes(SamplerSettings):
-    """Geometries drawn from the classical thermal distribution of harmonic vibrations.
+class AlongModes(SamplerSettings):
+    """Geometries around each start, displaced along all its modes by random amplitudes.
 
-    Normal-mode sampling as in ANI-1 (Smith, Isayev and Roitberg, doi:10.1039/C6SC05720A), but for
-    the amplitudes. ANI-1 shares out at most 3/2 N kT among the modes by random numbers; here the
-    mass-weighted coordinate of each mode is normal with variance kT / omega², the Boltzmann
-    distribution of a classical oscillator, so that each mode has kT/2 on average. Of the
-    geometries over the threshold around one start, the most different are offered (MaxMin, as in
-    ANI-1x); without a threshold all are, as they are distributed.
+    The mass-weighted coordinate of a mode is normal, with the mean square that belongs to its mean
+    potential energy. Of the geometries over the threshold around one start, the most different are
+    offered (MaxMin, as in ANI-1x); without a threshold all are, as they are distributed.
     """
 
-    kind: Literal["normal_modes"] = "normal_modes"
+    kind: str
     temperature_k: float = Field(default=600.0, gt=0, description="Temperature of the vibrations.")
     made_per_start: int = Field(default=10, ge=1, description="Geometries drawn around each start.")
     kept_per_start: int = Field(
@@ -107,12 +104,32 @@ class NormalModes(SamplerSettings):
             )
         ]
 
+    def _twice_potential_ev(self, curvatures: FloatArray) -> FloatArray:
+        """Return twice the mean potential energy of modes of curvatures (V,) eV/(Da Å²)."""
+        raise NotImplementedError
+
     def _draw(self, modes: Vibrations, generator: np.random.Generator) -> FloatArray:
-        """Draw displacements, (made_per_start, N, 3) Å, of thermal amplitude along all modes."""
+        """Draw displacements, (made_per_start, N, 3) Å, along all modes."""
         softest = (
             self.softest_mode_per_cm * PER_FS_PER_INVERSE_CM
         ) ** 2 * EV_PER_DALTON_ANGSTROM2_PER_FS2
-        variances = BOLTZMANN_EV_PER_K * self.temperature_k / np.maximum(modes.curvatures, softest)
+        curvatures = np.maximum(modes.curvatures, softest)
+        variances = self._twice_potential_ev(curvatures) / curvatures
         drawn = generator.standard_normal((self.made_per_start, len(variances)))
         amplitudes = drawn * np.sqrt(variances)  # (made_per_start, V)
         return np.asarray(np.einsum("rv,vna->rna", amplitudes, modes.displacements))
+
+
+class NormalModes(AlongModes):
+    """Geometries drawn from the classical thermal distribution of harmonic vibrations.
+
+    Normal-mode sampling as in ANI-1 (Smith, Isayev and Roitberg, doi:10.1039/C6SC05720A), but for
+    the amplitudes. ANI-1 shares out at most 3/2 N kT among the modes by random numbers; here the
+    mass-weighted coordinate of each mode has variance kT / omega², the Boltzmann distribution of a
+    classical oscillator, so that each mode has kT/2 on average.
+    """
+
+    kind: Literal["normal_modes"] = "normal_modes"
+
+    def _twice_potential_ev(self, curvatures: FloatArray) -> FloatArray:
+        return np.full(len(curvatures), BOLTZMANN_EV_PER_K * self.temperature_k)

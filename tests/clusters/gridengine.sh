@@ -36,9 +36,12 @@ ENVIRONMENT
     echo "$host localhost" > "$folder/cell/common/host_aliases"
     echo "$host" > "$folder/cell/common/act_qmaster"
     "$lib/spoolinit" classic libspoolc "$folder/cell/common;$folder/qmaster" init
+    # No login shells: profiles may take a lock (pyenv's does), and a job that is deleted amid one
+    # would leave it to the next, which waits for it for a minute.
     sed -e "s|^execd_spool_dir.*|execd_spool_dir $folder/execd|" \
         -e "s|^min_[ug]id.*||" \
         -e "s|^load_report_time.*|load_report_time 00:00:02|" \
+        -e "s|^login_shells.*|login_shells NONE|" \
         $share/default-configuration > "$folder/configuration"
     "$lib/spooldefaults" configuration "$folder/configuration"
     "$lib/spooldefaults" complexes $share/util/resources/centry
@@ -61,6 +64,13 @@ ENVIRONMENT
 
 configure() {
     local folder=$1 host=$2
+    # sge_qmaster returns before it listens.
+    for _ in $(seq 100); do
+        if qconf -sh > /dev/null 2>&1; then
+            break
+        fi
+        sleep 0.1
+    done
     qconf -as "$host" || true
     qconf -ah "$host" || true
     printf '%s\n' "hostname $host" "load_scaling NONE" "complex_values NONE" "user_lists NONE" \

@@ -18,6 +18,7 @@ from model import TrainingRequest, climb, load_committee
 from model.architectures import ARCHITECTURES, find_architecture
 from model.calibration import calibrate
 from model.protocol import Committee
+from model.systems import in_precision, systems_of
 
 SETTINGS = {
     "ani": {"max_epochs": 3, "hidden_layers": SMALL},
@@ -149,6 +150,30 @@ def test_replicas_are_predictions(trained):
     np.testing.assert_allclose(forces, [p.forces for p in found], atol=1e-4)
 
 
+def test_systems_are_predictions(trained):
+    """What programs that simulate ask for at each step, whether or not it has a fast way to it."""
+    found = systems_of(trained.committee, structures()).predict_mean(
+        np.concatenate([structure.positions for structure in structures()])
+    )
+    expected = trained.committee.predict(structures())
+    np.testing.assert_allclose(found.energies, [p.energy for p in expected], atol=1e-4)
+    forces = np.concatenate([p.forces for p in expected])
+    np.testing.assert_allclose(found.forces, forces, atol=1e-4)
+    np.testing.assert_allclose(
+        found.rho_kcal_mol, [p.rho_kcal_mol for p in expected], rtol=1e-3, atol=1e-3
+    )
+
+
+def test_a_box_or_a_precision_that_it_does_not_know_is_refused(trained):
+    systems = systems_of(trained.committee, structures()[:1])
+    with pytest.raises(InputError, match="box"):
+        systems.check_cells(np.eye(3)[None])
+    if trained.name == "springs":
+        with pytest.raises(InputError, match="computes in one precision"):
+            in_precision(trained.committee, "double")
+    assert in_precision(trained.committee, None) is trained.committee
+
+
 def test_unknown_elements_are_refused(trained):
     gold = Structure(atomic_numbers=np.array([79]), positions=np.zeros((1, 3)))
     for ask in (trained.committee.predict, trained.committee.predict_mean):
@@ -156,6 +181,8 @@ def test_unknown_elements_are_refused(trained):
             ask([gold])
     with pytest.raises(InputError, match="contains Au"):
         trained.committee.replicas(gold)
+    with pytest.raises(InputError, match="contains Au"):
+        systems_of(trained.committee, [gold])
 
 
 def test_coinciding_atoms_give_no_number(trained):

@@ -22,6 +22,7 @@ from chemistry.sampling import (
     AnchorConformers,
     AnchorDynamics,
     AnchorTorsions,
+    AnchorVibrations,
     AnySampler,
     BiasedDynamics,
     Clusters,
@@ -43,6 +44,7 @@ QUICK: dict[str, Sampler] = {
     "stretches": Stretches(lengths=4, angles=2, max_energy_ev_per_atom=10.0),
     "anchor_conformers": AnchorConformers(),
     "anchor_torsions": AnchorTorsions(bonds=1, angles=3, max_steps=80, max_energy_ev_per_atom=10.0),
+    "anchor_vibrations": AnchorVibrations(made_per_start=6),
     "anchor_langevin": AnchorDynamics(steps=60, trajectories=3, judge_every=3),
 }
 STARTING = [
@@ -52,6 +54,7 @@ STARTING = [
     "torsions",
     "stretches",
     "anchor_torsions",
+    "anchor_vibrations",
     "anchor_langevin",
 ]
 """Samplers that make something of a start for each seed."""

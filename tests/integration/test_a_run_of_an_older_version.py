@@ -65,6 +65,9 @@ def test_it_is_looked_at_exported_and_evaluated(run, tmp_path):
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "Learning curves" in page
     assert "Held-out energy error against labels" in page
+    end = page[page.rindex('<section id="') :]
+    assert end.startswith('<section id="use"')
+    assert "MLPotential(" in end
 
     data = tmp_path / "gold.extxyz"
     done("export", run, "--level", "hf/sto-3g", "--output", data, folder=tmp_path)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -72,13 +73,23 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
         above = {r.structure.structure_id for r in store.labels.labelled(1, upper, held_out=False)}
         tried = [training.history.tried for training in store.trainings.all(1)]
         kept = [training.history.transfer for training in store.trainings.all(1)]
+        held_out_mae = store.trainings.all(1)[-1].errors.energy_mae_kcal_mol
     assert len(above) == 12
     assert above < below
     assert all(set(t) == {"linear", "scratch", "full", "freeze", "delta"} for t in tried)
-    assert kept == [min(t, key=t.get) for t in tried]
     assert (run / "climb-report.svg").read_text().count("<svg") == 1
 
-    report = climb_report(run)
+    trained: list[str] = []
+
+    def shown(text: str) -> AbstractContextManager[None]:
+        trained.append(text.removeprefix("training on 12 labels: "))
+        return nullcontext()
+
+    report = climb_report(run, shown=shown)
+    # The way that the campaign has kept has learned these labels already.
+    assert set(trained) == {report.titles[name] for name in set(tried[-1]) - {kept[-1]}}
+    [as_kept] = [way for way in report.ways if way.name == kept[-1]]
+    assert as_kept.errors.energy_mae_kcal_mol == pytest.approx(held_out_mae, abs=1e-6)
     assert [way.name for way in report.ways] == [
         "below",
         "linear",
@@ -88,3 +99,8 @@ def test_a_campaign_climbs_and_compares_the_ways(tmp_path):
         "delta",
     ]
     assert (report.n_labels, report.n_held_out) == (12, 6)
+    # The level gives forces: the best way is that of energies and forces.
+    by_way = {
+        way.name: way.errors.of_energies_and_forces for way in report.ways if way.name in tried[-1]
+    }
+    assert kept[-1] == min(by_way, key=by_way.get)

@@ -139,6 +139,18 @@ def test_settings_that_came_before_are_refused(tmp_path: Path) -> None:
     assert "settings.py" in last
 
 
+def test_a_python_without_docstrings_is_refused() -> None:
+    """PySCF ended with a traceback: it adds docstrings up."""
+    done = subprocess.run(
+        [sys.executable, "-OO", "-c", "import chemistry.engines.pyscf"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last = done.stderr.strip().splitlines()[-1]
+    assert "InputError: PySCF cannot be imported where Python leaves out docstrings" in last
+
+
 def test_pyscf_without_settings_may_come_before(tmp_path: Path) -> None:
     done = _labels(tmp_path, {"HOME": str(tmp_path)}, "pyscf", "hf/sto-3g", before="import pyscf")
     assert _found(done).keys() == {"hf/sto-3g"}

@@ -27,6 +27,7 @@ UNKNOWN = "knows no density functional"
         *((m, HALF) for m in ("lda", "slater", "b88", "vwn5", "gga_x_pbe", "mgga_x_scan")),
         *((m, "than erf") for m in ("camy-b3lyp", "lcy_pbe", "camy_blyp", "bn05")),
         *((m, UNKNOWN) for m in ("pbe0-1", "pbe-2", "b3lyp-7", "tpss0-3", "b3lypp", "mp3", "lyp")),
+        ("tih", "potential without an energy"),
         ("wb97m-v-d3bj", "count it twice"),
         ("vv10-d4", "count it twice"),
         ("wb97x-d4", "different things"),

@@ -107,7 +107,12 @@ def test_check_tells_what_slurm_says_of_a_pool_that_does_not_start(
 def test_a_campaign_over_two_partitions_loses_no_label_with_its_jobs(
     tmp_path: Path, cluster: dict[str, str]
 ) -> None:
-    put_campaign(tmp_path, {**SMALL, "rungs": [{**SMALL["rungs"][0], "level": "hf/sto-3g"}]})
+    rungs = [{**SMALL["rungs"][0], "level": "hf/sto-3g"}]
+    # A label that a gate refuses is not lost: not as hot as 1500 K, where forces are too large,
+    # and without the gate on instability, for water in STO-3G has unrestricted solutions.
+    explore = [{**SMALL["explore"][0], "temperature_k": 600}]
+    gates = {**SMALL["gates"], "instability_kcal_mol": None}
+    put_campaign(tmp_path, {**SMALL, "rungs": rungs, "explore": explore, "gates": gates})
     _put_backend(
         tmp_path,
         quantum=_pool(partition="main", jobs=2),

@@ -44,7 +44,7 @@ def test_workers_start_and_nothing_else_does(tmp_path, name):
         cwd=elsewhere,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr

@@ -55,6 +55,8 @@ def text_of(name="x", molecules="[O]", rungs="[{level: hf/sto-3g}]", more="") ->
         (text_of(molecules="[{smiles: O, file: a.smi}]"), 2, ["either `smiles` or `file`"]),
         (text_of(molecules="[{name: water}]"), 2, ["either `smiles` or `file`"]),
         (text_of(molecules="[{smiles: O, multiplicity: 0}]"), 2, ["at least 1"]),
+        (text_of(molecules="[{smiles: O, states: [{chrage: 1}]}]"), 2, ["states.0", "`charge`?"]),
+        (text_of(molecules="[{smiles: O, charge: 1, states: [{}]}]"), 2, ["either `states`"]),
         (text_of(molecules="[]"), 2, ["molecules", "at least 1"]),
         (text_of(rungs="[{}]"), 3, ["rungs.0.level is missing"]),
         (text_of(rungs="[{level: hf/sto-3g, budget: {labels: 0}}]"), 3, ["budget.labels"]),
@@ -225,6 +227,56 @@ def test_held_out_molecules_are_named_as_people_call_them():
         read_campaign_molecules(
             campaign(molecules=molecules, held_out={"molecules": ["water", "CO"]})
         )
+
+
+STATES = [{}, {"charge": 1}, {"charge": -1}, {"multiplicity": 3}]
+
+
+def test_states_of_an_entry_are_molecules_with_names_of_their_own():
+    found = read_campaign_molecules(campaign(molecules=[{"smiles": "C=O", "states": STATES}]))
+    assert [(m.name, m.charge, m.multiplicity) for m, _ in found] == [
+        ("C=O", 0, 1),
+        ("C=O charge=1 multiplicity=2", 1, 2),
+        ("C=O charge=-1 multiplicity=2", -1, 2),
+        ("C=O charge=0 multiplicity=3", 0, 3),
+    ]
+    assert len({m.molecule_id for m, _ in found}) == 4
+
+
+def test_entries_of_one_name_and_several_states_are_told_apart():
+    cation = {"smiles": "C=O", "name": "formaldehyde", "charge": 1}
+    found = read_campaign_molecules(campaign(molecules=[{**cation, "charge": 0}, cation, "C"]))
+    assert [m.name for m, _ in found] == [
+        "formaldehyde",
+        "formaldehyde charge=1 multiplicity=2",
+        "C",
+    ]
+
+
+def test_a_name_holds_out_all_its_states_and_that_of_a_state_this_one():
+    molecules = ["C", {"smiles": "C=O", "states": STATES}]
+    for name, expected in (
+        ("C=O", [False, True, True, True, True]),
+        ("C=O charge=1 multiplicity=2", [False, False, True, False, False]),
+    ):
+        found = read_campaign_molecules(
+            campaign(molecules=molecules, held_out={"molecules": [name]})
+        )
+        assert [held_out for _, held_out in found] == expected
+
+
+def test_states_of_a_file_start_from_its_geometry(tmp_path):
+    put(tmp_path, "3\n\nO 0 0 0\nH 0 0 0.96\nH 0.93 0 -0.24\n", "water.xyz")
+    file = put(
+        tmp_path,
+        text_of(molecules="[{file: water.xyz, states: [{}, {charge: 1, multiplicity: 2}]}]"),
+    )
+    found = [molecule for molecule, _ in read_campaign_molecules(read_campaign(file))]
+    assert [(m.charge, m.multiplicity) for m in found] == [(0, 1), (1, 2)]
+    assert [(m.geometries[0].charge, m.geometries[0].multiplicity) for m in found] == [
+        (0, 1),
+        (1, 2),
+    ]
 
 
 # What `rung init` writes

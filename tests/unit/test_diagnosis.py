@@ -161,6 +161,15 @@ def test_constants_are_named(compared, constant, said):
     assert said in said_of(mistaken(compared, constant=constant))
 
 
+def test_one_wrong_number_is_no_constant():
+    """A neighbour of the same formula is right, or forces are of another frame's energy."""
+    (wrong,) = mistaken(THREE[:1], constant=lambda _: 0.5)
+    assert "a constant of 0.5000 eV for H2O" in str(explain([wrong], TOLERANCE, ()))
+    assert explain([wrong], TOLERANCE, (), THREE[1:]) is None
+    swapped = [replace(THREE[0], energy=THREE[1].energy), replace(THREE[1], energy=THREE[0].energy)]
+    assert said_of(swapped) is None
+
+
 def test_relative_energies_in_other_units_are_named():
     said = said_of(
         mistaken(

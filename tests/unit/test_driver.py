@@ -1,21 +1,24 @@
 """The driver, plan and store on scripted answers: what is computed, how often, and when it ends."""
 
 from collections import Counter
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
-from scripted_workers import Listener, ScriptedWorkers
+from scripted_workers import Listener, ScriptedWorkers, training_ids
 
 from chemistry.errors import CampaignFailed
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
+from workflow.campaign.idle import IdleTime
 from workflow.run.opened import open_run
 from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import Order, SavedCommittee
+from workflow.work.orders import Order, SavedCommittee, TrainOrder
 
 LEVEL = find_level("hf/sto-3g")
 
@@ -42,7 +45,7 @@ def campaign(**changes) -> Campaign:
 
 def run(
     the_campaign: Campaign, path: Path, kind=ScriptedWorkers, **worker_options
-) -> tuple[ScriptedWorkers, Listener]:
+) -> tuple[Any, Listener]:
     folder = open_run(the_campaign, path)
     observer = Listener()
     workers = kind(path, **worker_options)
@@ -281,3 +284,107 @@ def test_all_trainings_deal_the_same_folds(tmp_path):
     workers, _ = run(climbing_campaign(), tmp_path / "run")
     assert len(workers.trainings) > 3
     assert len({order.seed for order in workers.trainings}) == 1
+
+
+class HeldBackTrainings(ScriptedWorkers):
+    """Ends the last training of the lower rung only when the upper one has so many labels."""
+
+    def __init__(self, *arguments, labels_first: int, **options) -> None:
+        super().__init__(*arguments, **options)
+        self._labels_first = labels_first
+        self._late: list[tuple[str, Order, Future[None]]] = []
+        self.above: list[str] = []
+
+    def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+        ends_training = isinstance(order, TrainOrder) and order.members is None
+        if ends_training and len(training_ids(order)) == 30:
+            future: Future[None] = Future()
+            self._late.append((key, order, future))
+            return future
+        future = super().submit(role, function, run_folder, key, order, *limits)
+        if key.startswith("label-") and key.endswith(LEVEL.level_id):
+            self.above.append(key)
+        if self._late and len(self.above) >= self._labels_first:
+            self.held_back = list(self.above)
+            self._held_back.append(self._late.pop())
+            self._carry_out_last()
+        return future
+
+
+def test_the_next_rung_begins_while_the_last_committee_of_a_spent_budget_is_trained(tmp_path):
+    the_campaign = climbing_campaign()
+    workers, _ = run(the_campaign, tmp_path / "run", kind=HeldBackTrainings, labels_first=9)
+    assert isinstance(workers, HeldBackTrainings)
+    # Its first sets, 4 and 5; more only when the committee is there.
+    assert len(workers.held_back) == 9
+    assert len(labelled_ids(tmp_path / "run", "hf/sto-3g", 1)) == 10
+    starts = {order.start.name for order in workers.trainings if order.transfer == "full"}
+    assert len(starts) == 1
+
+
+def test_time_without_a_task_is_counted_by_what_is_waited_for():
+    idle = IdleTime()
+    idle.note(["train-0-1"], slots=4, seconds=2.0)
+    idle.note(["train-0-1", "label-a-b", "label-c-b", "label-d-b"], slots=4, seconds=9.0)
+    idle.note(["label-a-b"], slots=2, seconds=1.0)
+    idle.note(["sample-0-explore-1-0-a-0", "label-a-b"], slots=3, seconds=1.0)
+    idle.note([], slots=2, seconds=0.5)
+    counted = {"training": 6.0, "last labels": 1.0, "exploring": 1.0, "the driver": 1.0}
+    assert idle.take() == counted
+    assert idle.take() == {}
+
+
+def trainings(workers: ScriptedWorkers) -> list[str]:
+    return [key for role, key in workers.roles if role == "train"]
+
+
+def test_members_are_trained_in_groups_and_then_put_together(tmp_path):
+    workers, _ = run(campaign(synchronous=True), tmp_path / "run")
+    first = ["train-0-1-1-4", "train-0-1-5-8", "train-0-1"]
+    assert trainings(workers)[:3] == first
+    assert len(trainings(workers)) == 3 * len(workers.trainings)
+    ends = workers.trainings[0]
+    assert [path.name for path in ends.parts] == [
+        "rung0-v001.1-4.safetensors",
+        "rung0-v001.5-8.safetensors",
+    ]
+    with StoreReader.open(tmp_path / "run" / "store.sqlite") as store:
+        assert {task.key for task in store.tasks.all("train")} >= set(first)
+    assert not [p.name for p in (tmp_path / "run" / "models").iterdir()]
+
+
+def test_a_graphics_processor_trains_all_members_at_once(tmp_path):
+    the_campaign, path = campaign(), tmp_path / "run"
+    folder, workers = open_run(the_campaign, path), ScriptedWorkers(path)
+    backend = Backend.model_validate({"pools": {"main": {"kind": "local", "device": "cuda"}}})
+    with Store.create(folder.store, the_campaign.model_dump_json()) as store:
+        store.molecules.add([(molecule_from_smiles("O", name="water"), False)])
+        Driver(store, the_campaign, backend, folder, workers, Listener()).run()
+    assert trainings(workers)[:2] == ["train-0-1", "train-0-2"]
+
+
+def test_members_that_are_trained_stay_trained_and_the_others_learn_the_same_data(tmp_path):
+    class Interrupted(ScriptedWorkers):
+        """The launch ends when the first members are trained; their result is in the spool."""
+
+        def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+            if key == "train-0-1-5-8":
+                raise KeyboardInterrupt
+            return super().submit(role, function, run_folder, key, order, *limits)
+
+    the_campaign, path = campaign(), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(the_campaign, path, Interrupted)
+    [data] = (path / "models").glob("*.training-set.jsonl")
+    begun_with = data.read_bytes()
+
+    class Resumed(ScriptedWorkers):
+        def _answer(self, order):
+            if isinstance(order, TrainOrder) and order.training_set == data:
+                seen.append(order.training_set.read_bytes())
+            return super()._answer(order)
+
+    seen: list[bytes] = []
+    workers, _ = run(the_campaign, path, Resumed)
+    assert trainings(workers)[:2] == ["train-0-1-5-8", "train-0-1"]
+    assert seen[:2] == [begun_with] * 2

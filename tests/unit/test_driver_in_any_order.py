@@ -244,6 +244,21 @@ def test_a_training_that_fails_ends_the_launch_and_is_tried_again_by_the_next(tm
     assert not set(workers.labelled) & set(first)
 
 
+def test_members_of_a_committee_that_cannot_be_put_together_are_trained_again(tmp_path):
+    def never_whole(order):
+        if isinstance(order, TrainOrder) and order.parts:
+            return Broken(kind="input", message="they have not learned the same")
+        return None
+
+    with pytest.raises(CampaignFailed, match="the training failed: they have not learned the same"):
+        run(campaign(), tmp_path, Answering(tmp_path, never_whole))
+    assert not [path.name for path in (tmp_path / "models").iterdir()]
+    workers = ScriptedWorkers(tmp_path)
+    run(campaign(), tmp_path, workers)
+    trainings = [key for role, key in workers.roles if role == "train"]
+    assert trainings[:3] == ["train-0-1-1-4", "train-0-1-5-8", "train-0-1"]
+
+
 def test_a_run_that_is_extended_is_not_finished_until_it_is_again(tmp_path):
     run(campaign(), tmp_path, ScriptedWorkers(tmp_path))
     with StoreReader.open(tmp_path / "store.sqlite") as store:

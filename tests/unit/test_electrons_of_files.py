@@ -99,6 +99,57 @@ def test_charges_of_the_atoms_in_a_column_must_add_up(tmp_path):
     assert molecule.charge == 1
 
 
+@pytest.mark.parametrize(
+    "line",
+    ["O triplet", "O 0 3", "C methyl cation", "[Cl-] chlorine cation", "O mult=3 singlet water"],
+)
+def test_a_smiles_whose_name_says_otherwise_is_refused(tmp_path, line):
+    """It was labelled as what the formula settles, without a word."""
+    with pytest.raises(InputError, match=r"m\.smi:1: .*(charge=… and|Say charge=…)"):
+        read_molecules(put(tmp_path, f"{line}\n", "m.smi"))
+
+
+def test_a_smiles_whose_name_says_the_same_is_taken(tmp_path):
+    text = "[CH3+] methyl cation\nO singlet water\n[CH3] methyl, a doublet\nC an indication\n"
+    names = [m.name for m in read_molecules(put(tmp_path, text, "m.smi"))]
+    assert names == ["methyl cation", "singlet water", "methyl, a doublet", "an indication"]
+
+
+@pytest.mark.parametrize(
+    ("comment", "rows", "words"),
+    [
+        ("units=furlong", WATER, "units=furlong is no unit of length"),
+        ("units='eV furlong'", WATER, "is no unit of length"),
+        ("units='angstrom bohr'", WATER, "is no unit of length"),
+        ("in bohr", WATER, "speaks of bohr: say units=bohr or units=angstrom"),
+        ("H2O+", WATER, r"'H2O\+' looks like an ion's: say charge="),
+    ],
+)
+def test_a_comment_that_is_not_understood_is_refused(tmp_path, comment, rows, words):
+    with pytest.raises(InputError, match=words):
+        read_molecules(put(tmp_path, rows.format(comment)))
+
+
+def test_units_beside_those_of_energies_are_understood(tmp_path):
+    (plain,) = read_molecules(put(tmp_path, WATER.format("units=hartree")))
+    (stated,) = read_molecules(put(tmp_path, WATER.format("units='eV angstrom'")))
+    assert plain.geometries[0].structure_id == stated.geometries[0].structure_id
+    with pytest.raises(InputError, match=r"Å apart"):
+        read_molecules(put(tmp_path, WATER.format("units=atomic")))
+
+
+def test_flags_before_the_positions_are_not_taken_for_x(tmp_path):
+    """Water became linear: 0 was its x, and z was lost."""
+    rows = "O 0 0.0 0.0 0.119\nH 0 0.0 0.763 -0.477\nH -1 0.0 -0.763 -0.477\n"
+    with pytest.raises(InputError, match=r"m\.xyz:3: .* a whole number behind every element"):
+        read_molecules(put(tmp_path, f"3\n\n{rows}"))
+
+
+def test_a_number_of_atoms_that_is_none_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"m\.xyz:1: expected a number of atoms, found '999"):
+        read_molecules(put(tmp_path, f"{'9' * 5000}\n\nO 0 0 0\n"))
+
+
 @pytest.mark.parametrize("text", ["F 0 0 0\nF 0 0 1.7\n", "N 0 0 0\nN 0 0 1.9\n"])
 def test_a_bond_that_breaks_is_not_taken_for_one_in_bohr(tmp_path, text):
     (molecule,) = read_molecules(put(tmp_path, f"2\nmultiplicity=1\n{text}"))

@@ -357,6 +357,25 @@ def test_an_outlier_is_used_only_as_a_second_opinion_says(
     assert [f.kind for f in listed(tmp_path)] == ([] if is_kept else ["suspect"])
 
 
+def test_what_a_second_opinion_alone_has_found_out_is_kept(tmp_path):
+    """It asks of every closed shell whether an unrestricted solution lies below; labels do not."""
+
+    def agrees(order, right, wrong):
+        return replace(wrong, diagnostics={**wrong.diagnostics, "uhf_lowering_ev": 0.5})
+
+    trouble = Outlier(agrees)
+    expecting_workers(tmp_path, trouble)
+    (victim,) = listed(tmp_path)
+    assert victim.structure_id == trouble.victim
+    assert "an unrestricted solution lies 11.5 kcal/mol lower" in victim.message
+    assert trouble.victim not in exported(tmp_path)
+    with StoreReader.open(tmp_path / "store.sqlite") as store:
+        kept = store.labels.find(trouble.victim, LEVEL.level_id)
+        (opinion,) = store.unusable.second_opinions(LEVEL.level_id)
+    assert opinion.said == "agrees"
+    assert kept.diagnostics["uhf_lowering_ev"] == 0.5
+
+
 class LateStep:
     """On the upper rung the fourteenth label lies 10 eV above its step; then `second` answers."""
 

@@ -1,6 +1,7 @@
 """Growing the chemistry: which molecules of a pool are looked at, and which are taken."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,12 @@ def test_what_is_known_of_other_elements_or_no_molecule_is_passed_over(tmp_path)
     grown = find_molecules(asked, Doubtful())
     assert names(grown) == ["NN"]
     assert grown.skipped == 2
+
+
+def test_states_that_the_campaign_does_not_have_are_passed_over(tmp_path):
+    asked = order(tmp_path / "p.smi", "C[NH3+] CN", molecules=3)
+    assert names(find_molecules(replace(asked, states=((0, 1),)), Doubtful())) == ["CN"]
+    assert set(names(find_molecules(asked, Doubtful()))) == {"CN", "C[NH3+]"}
 
 
 def test_nothing_is_taken_when_the_committee_is_certain(tmp_path):

@@ -179,6 +179,18 @@ BAD_H5 = {
         {"species": [b"O", b"H", b"H"], "coordinates": XYZ, "energies": HARTREE * np.nan},
         "row 0: the energy is not a finite number",
     ),
+    "energies in words": (
+        {"species": [b"O", b"H", b"H"], "coordinates": XYZ, "energies": [b"low", b"high"]},
+        "row 0: it is no labelled structure",
+    ),
+    "complex energies": (
+        {"species": [b"O", b"H", b"H"], "coordinates": XYZ, "energies": HARTREE + 0j},
+        "`energies` has complex numbers",
+    ),
+    "half an element": (
+        {"species": [8.5, 1.0, 1.0], "coordinates": XYZ, "energies": HARTREE},
+        "an atomic number is not a whole number",
+    ),
     "no element": (
         {"species": [b"Q", b"H", b"H"], "coordinates": XYZ, "energies": HARTREE},
         "'Q' is not an element",
@@ -255,6 +267,7 @@ def test_qcschema_of_an_energy_alone(tmp_path):
         ({"molecule": {}}, "result 0: it is no AtomicResult of QCSchema: there is no 'symbols'"),
         ({"properties": {}}, "there is no `properties.return_energy`"),
         ({"return_result": [0.0] * 6}, "a force has the shape (2, 3), not (3, 3)"),
+        ({"molecule": {**RESULT["molecule"], "real": [True, True, False]}}, "it has ghost atoms"),
         ({"return_result": [0.0] * 8}, "it is no AtomicResult of QCSchema: cannot reshape"),
     ],
 )
@@ -262,6 +275,11 @@ def test_qcschema_that_cannot_be_used_is_refused(tmp_path, change, said):
     with pytest.raises(InputError) as caught:
         read_text(tmp_path, json.dumps({**RESULT, **change}), name="one.json")
     assert said in str(caught.value)
+
+
+def test_json_without_end_is_refused(tmp_path):
+    with pytest.raises(InputError, match="not readable as JSON"):
+        read_text(tmp_path, "[" * 100_000, name="deep.json")
 
 
 PARQUET = {
@@ -311,6 +329,8 @@ def test_parquet_is_read(tmp_path, name):
         ({"symbols": ["Q", "H", "H"]}, "'Q' is not an element"),
         ({"forces": FORCES[:2].tolist()}, "a force has the shape (2, 3), not (3, 3)"),
         ({"spin": 2}, "means 2S to some programs"),
+        ({"energy_hartree": -75.0}, "`energy` and `energy_hartree` are the same quantity"),
+        ({"symbols": [8.5, 1.0, 1.0]}, "an atomic number is not a whole number"),
         ({"level": "pbe/def2-svp"}, "it has pbe/def2-svp (1)"),
     ],
 )

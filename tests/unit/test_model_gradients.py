@@ -3,6 +3,7 @@
 import torch
 from model_examples import ELEMENTS, cluster
 
+from model.architectures.ani.descriptor.basis import EnvironmentBasis
 from model.architectures.ani.descriptor.batch import AtomBatch
 from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import (
@@ -34,12 +35,16 @@ def example():
     return batch, environments(batch, TINY, torch.float64), weights
 
 
+def fixed(batch, surroundings):
+    return EnvironmentBasis.trivial(TINY).fixed(surroundings, batch.species)
+
+
 def test_gradients_by_weights_pass_gradcheck():
     batch, surroundings, weights = example()
 
     def outputs(weights):
         networks = StackedNetworks(shape=TINY, weights=weights)
-        return differentiable_energies_and_forces(networks, batch, surroundings.fixed())
+        return differentiable_energies_and_forces(networks, batch, fixed(batch, surroundings))
 
     assert torch.autograd.gradcheck(outputs, (weights.requires_grad_(),))
 
@@ -49,7 +54,7 @@ def test_gradients_of_energies_alone_by_weights_are_the_same():
     weights.requires_grad_()
     networks = StackedNetworks(shape=TINY, weights=weights)
     weighting = torch.tensor([[1.0, -2.0, 0.5], [3.0, 0.1, -1.0]], dtype=torch.float64)
-    with_forces, _ = differentiable_energies_and_forces(networks, batch, surroundings.fixed())
+    with_forces, _ = differentiable_energies_and_forces(networks, batch, fixed(batch, surroundings))
     [wanted] = torch.autograd.grad((with_forces * weighting).sum(), weights)
     alone = differentiable_energies(networks, batch, surroundings)
     [found] = torch.autograd.grad((alone * weighting).sum(), weights)
@@ -76,7 +81,7 @@ def test_fixed_environments_give_the_same_forces():
     batch, surroundings, weights = example()
     networks = StackedNetworks(shape=TINY, weights=weights)
     energies, forces = energies_and_forces(networks, batch, surroundings)
-    same_energies, same_forces = energies_and_forces(networks, batch, surroundings.fixed())
+    same_energies, same_forces = energies_and_forces(networks, batch, fixed(batch, surroundings))
     torch.testing.assert_close(energies, same_energies)
     torch.testing.assert_close(forces, same_forces)
     assert forces.abs().max() > 1e-3

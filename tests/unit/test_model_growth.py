@@ -15,8 +15,22 @@ FLUORINE, SULPHUR = 9, 16
 STRUCTURES = [cluster(n, seed=n) for n in (3, 7, 12)]
 
 
-def fitted(start, *, members: int, elements: tuple[int, ...] = ELEMENTS, seed: int = 0):
-    fit = Fit(members=members, elements=elements, level=LEVEL, seed=seed, record={"start": "here"})
+def fitted(
+    start,
+    *,
+    members: int,
+    elements: tuple[int, ...] = ELEMENTS,
+    states: tuple[tuple[int, int], ...] = (),
+    seed: int = 0,
+):
+    fit = Fit(
+        members=members,
+        elements=elements,
+        states=states,
+        level=LEVEL,
+        seed=seed,
+        record={"start": "here"},
+    )
     return find_architecture("ani").fitted(start, fit)
 
 
@@ -83,6 +97,6 @@ def test_members_that_stood_twice_differ_once_trained():
 
 
 def test_an_architecture_that_begins_with_none_says_so():
-    fit = Fit(members=2, elements=(1,), level=LEVEL, seed=0, record={})
+    fit = Fit(members=2, elements=(1,), states=(), level=LEVEL, seed=0, record={})
     with pytest.raises(InputError, match="springs can begin with no committee: leave `start` out"):
         Springs().fitted(committee(2), fit)

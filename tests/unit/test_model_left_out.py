@@ -113,3 +113,14 @@ def test_an_element_that_only_one_part_has_is_not_scored():
 def test_a_single_molecule_leaves_nothing_to_learn_from():
     [scores] = scores_of([step(rows(1, 4))], 5)
     assert scores.factors("molecules left out") is None
+
+
+def test_a_state_that_only_one_part_has_is_not_scored():
+    data = [
+        replace(row, structure=replace(row.structure, charge=1, multiplicity=2))
+        if row.structure.molecule_id == "m0"
+        else row
+        for row in rows(6, 2)
+    ]
+    [scores] = scores_of([step(data)], 3)
+    assert len(scores.energy) == 5

@@ -9,7 +9,14 @@ from model_examples import ELEMENTS, LEVEL, SMALL, cluster, toy_data, toy_label
 
 from chemistry.errors import InputError
 from chemistry.units import KCAL_MOL_PER_EV
-from model import held_out_errors, train_committee
+from model import (
+    TrainingRequest,
+    find_architecture,
+    held_out_errors,
+    load_committee,
+    train_committee,
+)
+from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.settings import AniSettings
 
 SETTINGS = AniSettings(members=2, max_epochs=30, hidden_layers=SMALL, batch_size=16)
@@ -122,6 +129,64 @@ def test_a_warm_start_takes_fewer_epochs():
     again = train(toy_data(20), settings, start=first.committee)
     assert [member.epochs for member in first.members] == [6, 6]
     assert [member.epochs for member in again.members] == [3, 3]
+
+
+@pytest.mark.parametrize("way", [None, "full", "delta"])
+def test_groups_in_processes_of_their_own_give_the_bits_of_one_training(tmp_path, way):
+    data, settings = toy_data(30), changed(max_epochs=3, members=6)
+    request = TrainingRequest(data=data, settings=settings, elements=ELEMENTS, level=LEVEL, seed=4)
+    ani = find_architecture("ani")
+    below = None if way is None else train(toy_data(20, seed=3), changed(max_epochs=1, members=6))
+
+    def trained(request):
+        if below is None:
+            return ani.train(request)
+        return ani.climb(request, below.committee, way)
+
+    groups = ani.groups(settings, way, "cpu")
+    assert [member for group in groups for member in group] == list(range(6))
+    assert len(groups) > 1
+    parts = []
+    for group in groups:
+        path = tmp_path / f"{group.start}"
+        trained(replace(request, members=group)).committee.save(path)
+        parts.append(load_committee(path))
+    joined, whole = ani.joined(parts), trained(request)
+    one, other = joined.committee, whole.committee
+    assert isinstance(one, AniCommittee)
+    assert isinstance(other, AniCommittee)
+    assert torch.equal(one.networks.weights, other.networks.weights)
+    np.testing.assert_array_equal(one.self_energies_ev, other.self_energies_ev)
+    assert [member.epochs for member in joined.members] == [3] * 6
+    assert joined.committee.record == whole.committee.record
+    assert (joined.n_structures, joined.n_with_forces) == (30, 30)
+    assert joined.notes == whole.notes
+
+
+def test_parts_that_have_learned_other_data_are_not_joined():
+    settings = changed(max_epochs=1, members=6)
+    ani = find_architecture("ani")
+    parts = [
+        ani.train(
+            TrainingRequest(
+                data=toy_data(8, seed=index),
+                settings=settings,
+                elements=ELEMENTS,
+                level=LEVEL,
+                seed=0,
+                members=group,
+            )
+        ).committee
+        for index, group in enumerate(ani.groups(settings, None, "cpu"))
+    ]
+    with pytest.raises(InputError, match="have not learned the same"):
+        ani.joined(parts)
+
+
+def test_on_a_graphics_processor_or_where_members_need_each_other_there_is_one_group():
+    ani, settings = find_architecture("ani"), changed(members=8)
+    for way, device in ((None, "cuda"), ("linear", "cpu"), ("auto", "cpu")):
+        assert ani.groups(settings, way, device) == (range(8),)
 
 
 def test_members_learn_the_same_alone_and_together():

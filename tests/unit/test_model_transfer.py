@@ -100,6 +100,22 @@ def test_auto_keeps_the_way_with_the_least_error_and_says_what_it_tried(below):
     assert errors.energy_mae_kcal_mol == pytest.approx(climbed.tried[climbed.way])
 
 
+def test_auto_looks_at_forces_where_labels_have_them(below):
+    def with_forces(count, seed):
+        rows = [(g, toy_label(g.structure).label) for g in gold(count, seed)]
+        return [replace(g, label=replace(g.label, forces=1.05 * label.forces)) for g, label in rows]
+
+    data, held_out = with_forces(25, seed=5), with_forces(40, seed=6)
+    ways = ("linear", "scratch", "full", "freeze", "delta")
+    errors = {
+        way: held_out_errors(taught(below, way, data).result.committee, held_out) for way in ways
+    }
+    climbed = taught(below, "auto", data, held_out)
+    assert climbed.tried == {way: e.energy_mae_kcal_mol for way, e in errors.items()}
+    both = {w: e.energy_mae_kcal_mol * e.force_mae_kcal_mol_angstrom for w, e in errors.items()}
+    assert climbed.way == min(both, key=both.get)
+
+
 def test_auto_without_a_held_out_set_is_refused(below):
     with pytest.raises(InputError, match="needs a held-out set"):
         taught(below, "auto", gold(20, seed=5))

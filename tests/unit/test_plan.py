@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from error_examples import errors
 from listed_waiting import ListedWaiting
+from rung_states import EMPTY
 
 from chemistry.records.structure import Origin, Structure
 from workflow.planning.actions import (
@@ -19,6 +20,7 @@ from workflow.planning.actions import (
     Sampling,
     TrainingNow,
 )
+from workflow.planning.cost import RungCosts
 from workflow.planning.keys import (
     GrowKey,
     JudgeKey,
@@ -36,31 +38,6 @@ from workflow.planning.thresholds import threshold_of
 from workflow.settings.campaign import Campaign
 
 LEVEL = "hf/sto-3g"
-EMPTY = RungState(
-    index=0,
-    has_inherited=False,
-    molecules=(MoleculeState(molecule_id="a", held_out=False, has_starts=False),),
-    finished_tasks=frozenset(),
-    tasks_in_flight=frozenset(),
-    labels_in_flight=frozenset(),
-    checks_in_flight=frozenset(),
-    n_large_in_flight=0,
-    waiting=(),
-    candidates=None,
-    chosen=Counter(),
-    chosen_by_newest=Counter(),
-    to_label=(),
-    to_check=(),
-    first_to_label=Counter(),
-    n_training_labels=0,
-    n_labels=0,
-    n_failures=0,
-    n_quarantined=0,
-    n_lost=0,
-    label_cpu_hours=0.0,
-    trainings=(),
-    sweeps=(),
-)
 
 
 def campaign(*, rung=None, **changes) -> Campaign:
@@ -529,6 +506,80 @@ def test_another_sweep_follows_only_where_the_last_one_found_nothing():
     found = replace(state, waiting=waiting(3, rho=0.5))
     (choosing,) = planned(found, the_campaign)
     assert len(choosing.choices) == 3
+
+
+def test_it_never_trains_for_want_of_something_else_to_do():
+    """With new labels, too few to train on, and nothing over the threshold left."""
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}}, select={"random_share": 0})
+    swept = keys(the_campaign, "explore", "a", version=1)
+    state = after_first_training(
+        the_campaign, n_training_labels=6, sweeps=(sweep(over=2),), finished_tasks=swept
+    )
+    farther = keys(the_campaign, "explore", "a", version=1, sweep=1)
+    assert tasks(planned(state, the_campaign)) == farther
+    # Half of the threshold (0.23 kcal/mol) is enough where nothing is over it.
+    best = waiting(3, rho=0.12)
+    next_best = replace(state, waiting=best + waiting(3, rho=0.11, first=50))
+    (choosing,) = of_kind(Choosing, planned(next_best, the_campaign))
+    assert {c.structure_id for c in choosing.choices} == {c.structure.structure_id for c in best}
+    in_rounds = campaign(
+        synchronous=True, rung={"stop": {"uncertain_share": None}}, select={"random_share": 0}
+    )
+    rounds = replace(next_best, n_training_labels=4)
+    assert tasks(planned(rounds, in_rounds)) == farther
+
+
+@pytest.mark.parametrize(
+    ("costs", "over", "explores"),
+    [
+        # Finding a structure may take as long as learning it …
+        ({"finding": {0: 1.9, 1: 2.1}, "training_a_label": 2.0}, 3, {0}),
+        ({"finding": {0: 1.9, 1: 0.1}, "training_a_label": 2.0}, 3, {0, 1}),
+        ({"finding": {0: 9.0, 1: 2.1}, "training_a_label": 2.0}, 3, set()),
+        # … or a part of its label.
+        ({"finding": {0: 9.0, 1: 7.0}, "labels": 600.0, "n_labels": 6}, 1, {1}),
+        ({}, 9, set()),
+        ({"finding": {0: 1.0}, "training_a_label": 2.0}, 0, set()),
+    ],
+)
+def test_samplers_explore_farther_while_what_they_find_costs_less_than_it_is_worth(
+    costs, over, explores
+):
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}}, select={"random_share": 0})
+    state = after_first_training(
+        the_campaign,
+        n_training_labels=6,
+        costs=RungCosts(**costs),
+        waiting=waiting(3, rho=0.12),
+        sweeps=(sweep(over=over),),
+        finished_tasks=keys(the_campaign, "explore", "a", version=1),
+    )
+    actions = planned(state, the_campaign)
+    assert {action.task.sampler for action in of_kind(Sampling, actions)} == explores
+    assert bool(of_kind(Choosing, actions)) is not bool(explores)
+
+
+def test_a_sweep_that_may_show_that_the_rung_is_done_comes_before_the_next_best():
+    the_campaign = campaign(
+        rung={"stop": {"uncertain_share": 0.1, "sweeps": 2}}, select={"random_share": 0}
+    )
+    state = after_first_training(
+        the_campaign,
+        waiting=waiting(3, rho=0.12),
+        sweeps=(sweep(over=1),),
+        finished_tasks=keys(the_campaign, "explore", "a", version=1),
+    )
+    again = keys(the_campaign, "explore", "a", version=1, sweep=1)
+    assert tasks(planned(state, the_campaign)) == again
+
+
+def test_samplers_that_repeat_themselves_have_a_part_in_the_first_sweep_alone():
+    the_campaign = campaign(explore=[{"kind": "normal_modes"}, {"kind": "anchor_conformers"}])
+    parts = [
+        {task.sampler for task in sample_tasks(the_campaign, 0, "explore", "a", sweep=number)}
+        for number in (0, 1, 2)
+    ]
+    assert parts == [{0, 1}, {0}, {0}]
 
 
 def climbing(**changes) -> tuple[Campaign, RungState]:

@@ -9,11 +9,12 @@ from chemistry.geometries.force_field import MMFF94
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
-from chemistry.sampling import Conformers, NormalModes
+from chemistry.sampling import AnchorVibrations, Conformers, NormalModes
 from chemistry.sampling.modes import hessians, vibrations
 from chemistry.units import (
     BOLTZMANN_EV_PER_K,
     EV_PER_DALTON_ANGSTROM2_PER_FS2,
+    HBAR_EV_FS,
     PER_FS_PER_INVERSE_CM,
 )
 
@@ -109,6 +110,11 @@ def test_mmff94_forces_are_minus_the_gradient_in_a_batch():
 def test_mmff94_refuses_what_it_does_not_know():
     with pytest.raises(InputError, match="MMFF94 has no parameters for molecule B"):
         MMFF94(molecule_from_smiles("B"))
+    # Of an electron more, less or unpaired it sees nothing: bonds and types of atoms are the same.
+    for state in ({"charge": 1}, {"charge": -1}, {"multiplicity": 3}):
+        with pytest.raises(InputError, match="MMFF94 has no parameters for molecule CO"):
+            MMFF94(molecule_from_smiles("CO", **state))
+    assert MMFF94(molecule_from_smiles("C[NH3+]")).molecule.charge == 1
     _, potential = relaxed("CCO")
     with pytest.raises(InputError, match="not of molecule CCO"):
         potential.predict([N2])
@@ -124,6 +130,24 @@ def test_a_bond_has_the_variance_of_a_classical_oscillator():
     lengths = np.array(lengths) / np.linalg.norm(N2.positions[1])
     assert lengths.mean() == pytest.approx(np.linalg.norm(N2.positions[1]), abs=2e-3)
     assert lengths.var() == pytest.approx(BOLTZMANN_EV_PER_K * 500.0 / stiffness, rel=0.09)
+
+
+@pytest.mark.parametrize("temperature_k", [300.0, 3000.0])
+def test_a_bond_around_a_relaxed_conformer_has_the_variance_of_a_quantum_oscillator(temperature_k):
+    stiffness = 143.0
+    sampler = AnchorVibrations(temperature_k=temperature_k, made_per_start=4000)
+    longer = N2.moved_to(1.02 * N2.positions, N2.origin)
+    springs = Springs(rest=N2, stiffness=stiffness)
+    sample = sampler.sample(molecule_from_smiles("N#N"), [longer], springs, seed=1)
+    ends = np.array([offer.structure.positions for offer in sample.offers])
+    lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    at_rest = np.linalg.norm(N2.positions[1] - N2.positions[0])
+    assert lengths.mean() == pytest.approx(at_rest, abs=3e-3)
+    quantum = HBAR_EV_FS * np.sqrt(
+        stiffness / (N2.masses[0] / 2.0 * EV_PER_DALTON_ANGSTROM2_PER_FS2)
+    )
+    expected = 0.5 * quantum / np.tanh(quantum / (2.0 * BOLTZMANN_EV_PER_K * temperature_k))
+    assert lengths.var() == pytest.approx(expected / stiffness, rel=0.09)
 
 
 def test_each_mode_of_a_molecule_has_half_kt_of_energy():

@@ -151,7 +151,8 @@ def test_unknown_elements_alone_are_refused(tmp_path):
 
 
 def test_ions_alone_are_refused(tmp_path):
-    assert "in neutral closed shells" in refusal(campaign(checkpoint(tmp_path)), HYDROXIDE)
+    said = refusal(campaign(checkpoint(tmp_path)), HYDROXIDE)
+    assert "its states charge 0, multiplicity 1: leave `start` out" in said
 
 
 def test_an_unknown_molecule_needs_a_rung_with_labels(tmp_path):

@@ -17,7 +17,8 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import Structure
 from workflow.datasets.label_now import label_now
 from workflow.planning.cost import CostMoments, fit_cost, n_electrons
-from workflow.report.screen import duration
+from workflow.report.time_spent import duration
+from workflow.report.waits import shown_wait
 from workflow.run.start import find_start, start_line
 from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
@@ -144,7 +145,9 @@ def check_campaign(
             for index, level, engine in rungs:
                 version = engine.version()
                 console.print(f"level     {level.name} by {engine.name} {version}")
-                trial = _try(min(starts, key=n_electrons), level, engine, workers, backend, folder)
+                smallest = min(starts, key=n_electrons)
+                with shown_wait(console, f"labelling {len(smallest)} atoms at {level.name}"):
+                    trial = _try(smallest, level, engine, workers, backend, folder)
                 seconds = _forecast_seconds(campaign, index, starts, trial)
                 levels.append(
                     CheckedLevel(
@@ -191,7 +194,8 @@ def _look_at_pools(
     deadline = time.monotonic() + patience_seconds
     for name, (role, future) in pools.items():
         try:
-            facts = future.result(max(0.0, deadline - time.monotonic()))
+            with shown_wait(console, f"waiting for a worker of pool {name}"):
+                facts = future.result(max(0.0, deadline - time.monotonic()))
         except TimeoutError:
             raise CampaignFailed(
                 f"no worker of pool `{name}` answered within {duration(patience_seconds)}"

@@ -52,8 +52,11 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
             return _commit_second(store, campaign, key, answer, cost)
         case SampleTask(), Sampled():
             return _commit_sample(store, campaign, task, answer, cost)
-        case TrainKey(), Trained():
+        case TrainKey(members=None), Trained():
             return _commit_training(store, task, answer, cost)
+        case TrainKey(), Trained():
+            store.trainings.commit_part(key, task.rung, task.version, cost)
+            return ""
         case EvaluateKey(), Trained():
             return _commit_evaluation(store, campaign, task, answer, cost)
         case JudgeKey(), Judged():
@@ -266,6 +269,8 @@ def _commit_broken(
             _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
         case JudgeKey():
             _commit_judgement(store, campaign, task, Judged(judgements=()), cost, is_broken=True)
+        case TrainKey():
+            store.trainings.forget_parts(task.rung, task.version)
         case GrowKey():
             none = Grown(molecules=(), heavy_atoms=None, judged=0, skipped=0)
             _commit_growth(store, task, none, cost, is_broken=True)

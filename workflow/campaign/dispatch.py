@@ -1,6 +1,5 @@
 """From an action of the plan to an order that a worker can carry out."""
 
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -9,6 +8,7 @@ from chemistry.engines import default_engine
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure, kind_made_by
 from chemistry.sampling import AnySampler
+from workflow.campaign.training import training_orders
 from workflow.planning.actions import (
     EvaluatingStart,
     Growing,
@@ -24,7 +24,6 @@ from workflow.planning.keys import (
     JudgeKey,
     LabelKey,
     SampleTask,
-    TrainKey,
     derive_seed,
 )
 from workflow.planning.start import FACT, start_facts
@@ -42,7 +41,6 @@ from workflow.work.orders import (
     PotentialSource,
     SampleOrder,
     SavedCommittee,
-    TrainOrder,
 )
 from workflow.work.training_set import write_labelled
 
@@ -54,15 +52,33 @@ _MAX_STARTS = 8
 _MOST_JUDGED = 20_000
 
 
-def make_order(
+def make_orders(
     action: Submission,
     store: StoreReader,
     campaign: Campaign,
     folder: RunFolder,
     rung: int,
     level: LevelOfTheory,
+    *,
+    training_device: str,
+) -> list[tuple[Role, str, Order]]:
+    """Return of each task who does it, its key, and the order itself."""
+    if isinstance(action, TrainingNow):
+        orders = training_orders(
+            action.version, store, campaign, folder, rung, level, device=training_device
+        )
+        return [("train", key, order) for key, order in orders.items()]
+    return [_order(action, store, campaign, folder, rung, level)]
+
+
+def _order(
+    action: Sampling | Labelling | EvaluatingStart | Judging | Growing,
+    store: StoreReader,
+    campaign: Campaign,
+    folder: RunFolder,
+    rung: int,
+    level: LevelOfTheory,
 ) -> tuple[Role, str, Order]:
-    """Return who does it, the key of the task, and the order itself."""
     match action:
         case Sampling():
             return "explore", action.task.key, _sample(action.task, store, campaign, folder)
@@ -79,9 +95,6 @@ def make_order(
                     is_second=action.is_second,
                 ),
             )
-        case TrainingNow():
-            key = TrainKey(rung=rung, version=action.version).key
-            return "train", key, _train(action.version, store, campaign, folder, rung, level)
         case EvaluatingStart():
             key = EvaluateKey(rung=rung, version=0).key
             return "train", key, _evaluate(store, campaign, folder, level)
@@ -147,39 +160,11 @@ def _starts(
     return tuple(starts[i] for i in sorted(picks))
 
 
-def _train(
-    version: int,
-    store: StoreReader,
-    campaign: Campaign,
-    folder: RunFolder,
-    rung: int,
-    level: LevelOfTheory,
-) -> TrainOrder:
-    checkpoint = folder.checkpoint(rung, version)
-    training_set = checkpoint.with_suffix(".train.jsonl")
-    held_out = checkpoint.with_suffix(".held-out.jsonl")
-    for path, is_held_out in ((training_set, False), (held_out, True)):
-        write_labelled(path, store.labels.labelled(rung, level.level_id, held_out=is_held_out))
-    return TrainOrder(
-        training_set=training_set,
-        held_out=held_out,
-        settings=campaign.train,
-        level=level,
-        elements=_elements(store, campaign),
-        # One seed for all trainings: it deals the folds, and a member that started from weights
-        # which have seen its validation part would find nothing to improve.
-        seed=derive_seed(campaign, "train"),
-        start=_go_on_from(version, store, folder, rung),
-        transfer=campaign.rungs[rung].transfer if rung or campaign.start else None,
-        checkpoint=checkpoint,
-    )
-
-
 def _evaluate(
     store: StoreReader, campaign: Campaign, folder: RunFolder, level: LevelOfTheory
 ) -> EvaluateOrder:
     committee = _committee(campaign, folder, 0, 0)
-    held_out = committee.checkpoint.with_suffix(".held-out.jsonl")
+    held_out = committee.checkpoint.with_suffix(".held-out-set.jsonl")
     write_labelled(held_out, store.labels.labelled(0, level.level_id, held_out=True))
     return EvaluateOrder(held_out=held_out, committee=committee)
 
@@ -195,6 +180,7 @@ def _grow(
         committee=_committee(campaign, folder, rung, version),
         threshold=threshold_of(campaign.select, store.trainings.find(rung, version)),
         seed=derive_seed(campaign, key),
+        states=store.molecules.states(),
     )
 
 
@@ -202,23 +188,3 @@ def _committee(campaign: Campaign, folder: RunFolder, rung: int, version: int) -
     return SavedCommittee(
         checkpoint=folder.checkpoint(rung, version), architecture=campaign.train.architecture
     )
-
-
-def _elements(store: StoreReader, campaign: Campaign) -> tuple[int, ...]:
-    """Return the elements that a committee must know: those that are there and those to come."""
-    to_come = () if campaign.grow is None else campaign.grow.atomic_numbers
-    return tuple(sorted({*store.molecules.elements(), *to_come}))
-
-
-def _go_on_from(version: int, store: StoreReader, folder: RunFolder, rung: int) -> Path | None:
-    """Return the committee that a training starts from, or None.
-
-    On the first rung it is the one before. A rung that climbs starts each time from the last of
-    the rung below: what is frozen or corrected is that one. So does a first rung from what the run
-    began with.
-    """
-    if rung:
-        return folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
-    if store.trainings.find(0, 0) is not None:
-        return folder.checkpoint(0, 0)
-    return folder.checkpoint(rung, version - 1) if version > 1 else None

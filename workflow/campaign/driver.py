@@ -5,6 +5,8 @@ there. So whatever dies, what was computed is in the store or in the spool.
 """
 
 import queue
+import time
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -13,17 +15,19 @@ from typing import Protocol
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
 from chemistry.records.level import LevelOfTheory, find_level
 from workflow.campaign.commit import commit_result
-from workflow.campaign.dispatch import Submission, make_order
-from workflow.planning.actions import Choosing, Finishing, Inheriting, Labelling
+from workflow.campaign.dispatch import Submission, make_orders
+from workflow.campaign.idle import IdleTime
+from workflow.campaign.training import forget_files
+from workflow.planning.actions import Action, Choosing, Finishing, Inheriting, Labelling
 from workflow.planning.cost import PowerLaw
 from workflow.planning.keys import InheritKey
-from workflow.planning.plan import plan
+from workflow.planning.plan import leaves_workers_to_the_next_rung, plan
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import failure_reason
 from workflow.run.folder import RunFolder
 from workflow.run.state import cost_model, read_rung_state
 from workflow.run.store.store import Store
-from workflow.settings.backend import Backend
+from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
 from workflow.work.lost_tries import (
     LOSSES_OF_A_POISON_TASK,
@@ -78,6 +82,7 @@ class Driver:
         self._n_lost = 0
         self._taken_in: list[str] = []
         self._failed_training: str | None = None
+        self._idle = IdleTime()
 
     def run(self) -> str:
         """Climb all rungs and return why the last one ended.
@@ -119,34 +124,60 @@ class Driver:
             if (failed := failure_reason(state, self._campaign.failures)) is not None:
                 raise CampaignFailed(self._why(failed, level))
             cost = cost_model(self._store, level)
-            actions = plan(
-                state,
-                self._campaign,
-                slots=self._workers.slots("label"),
-                explore_slots=self._workers.slots("explore"),
-                cost=cost,
-            )
+            actions = self._plan(state, cost)
             for action in actions:
                 if isinstance(action, Finishing):
                     if state.newest is None:
                         raise CampaignFailed(f"{action.reason}: nothing could be trained")
                     self._store.diary.add_event("rung finished", action.reason)
                     return action.reason
-                if isinstance(action, Choosing):
-                    newest = state.newest.version if state.newest else 0
-                    self._store.candidates.choose(index, action.choices, newest)
-                elif isinstance(action, Inheriting):
-                    below = find_level(self._campaign.rungs[index - 1].level).level_id
-                    self._store.candidates.inherit(
-                        InheritKey(rung=index).key,
-                        index,
-                        level_below=below,
-                        with_waiting=not self._campaign.rungs[index - 1].budget.labels,
-                    )
-                else:
-                    self._submit(index, level, action, cost)
-            if not any(isinstance(action, Choosing | Inheriting) for action in actions):
+            changes = self._carry_out(state, level, actions, cost)
+            if index + 1 < len(self._campaign.rungs) and leaves_workers_to_the_next_rung(
+                state, self._campaign
+            ):
+                changes = self._begin_rung(index + 1) or changes
+            if not changes:
                 self._take_in_next()
+
+    def _begin_rung(self, index: int) -> bool:
+        """Begin a rung while the one below trains its last committee; as `_carry_out`."""
+        level = find_level(self._campaign.rungs[index].level)
+        self._store.labels.add_level(level)
+        state = self._state(index, level)
+        cost = cost_model(self._store, level)
+        return self._carry_out(state, level, self._plan(state, cost), cost)
+
+    def _plan(self, state: RungState, cost: PowerLaw) -> list[Action]:
+        return plan(
+            state,
+            self._campaign,
+            slots=self._workers.slots("label"),
+            explore_slots=self._workers.slots("explore"),
+            cost=cost,
+        )
+
+    def _carry_out(
+        self, state: RungState, level: LevelOfTheory, actions: Iterable[Action], cost: PowerLaw
+    ) -> bool:
+        """Do what the plan asks for; say whether that changes what it would ask for next."""
+        index, changes = state.index, False
+        for action in actions:
+            if isinstance(action, Choosing):
+                newest = state.newest.version if state.newest else 0
+                self._store.candidates.choose(index, action.choices, newest)
+                changes = True
+            elif isinstance(action, Inheriting):
+                below = find_level(self._campaign.rungs[index - 1].level).level_id
+                self._store.candidates.inherit(
+                    InheritKey(rung=index).key,
+                    index,
+                    level_below=below,
+                    with_waiting=not self._campaign.rungs[index - 1].budget.labels,
+                )
+                changes = True
+            elif not isinstance(action, Finishing):
+                self._submit(index, level, action, cost)
+        return changes
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
         return read_rung_state(
@@ -171,9 +202,19 @@ class Driver:
         )
 
     def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
-        role, key, order = make_order(
-            action, self._store, self._campaign, self._folder, index, level
-        )
+        expected_seconds = cost(action.structure) if isinstance(action, Labelling) else 0.0
+        for role, key, order in make_orders(
+            action,
+            self._store,
+            self._campaign,
+            self._folder,
+            index,
+            level,
+            training_device=self._backend.pool("train").device,
+        ):
+            self._send(role, key, order, expected_seconds)
+
+    def _send(self, role: Role, key: str, order: Order, expected_seconds: float) -> None:
         if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
             role, order = "large_label", replace(order, is_large=True)
         self._in_flight[key] = order
@@ -184,7 +225,7 @@ class Driver:
             role,
             key,
             order,
-            expected_seconds=cost(action.structure) if isinstance(action, Labelling) else 0.0,
+            expected_seconds=expected_seconds,
         )
         future.add_done_callback(lambda finished: self._done.put((key, finished)))
 
@@ -193,14 +234,20 @@ class Driver:
 
         The spool keeps them until it is committed.
         """
+        began = time.monotonic()
         try:
             ended = [self._done.get(timeout=_WAIT_SECONDS)]
         except queue.Empty:
+            ended = []
+        waited = time.monotonic() - began
+        self._idle.note(self._in_flight, slots=self._backend.slots, seconds=waited)
+        if not ended:
             return
         with suppress(queue.Empty):
             while True:
                 ended.append(self._done.get_nowait())
         with self._store.together():
+            self._store.diary.add_idle(self._idle.take())
             for key, future in ended:
                 self._take_in(key, self._in_flight.pop(key), future.exception())
         self._clear_spool()
@@ -222,12 +269,11 @@ class Driver:
         self._commit(key, result)
         if isinstance(order, TrainOrder | EvaluateOrder) and isinstance(result.answer, Broken):
             self._failed_training = result.answer.message
-        elif isinstance(order, TrainOrder):
-            # The store can write them again.
-            order.training_set.unlink(missing_ok=True)
-            order.held_out.unlink(missing_ok=True)
-        elif isinstance(order, EvaluateOrder):
-            order.held_out.unlink(missing_ok=True)
+            forget_files(order)
+        elif isinstance(order, EvaluateOrder) or (
+            isinstance(order, TrainOrder) and order.members is None
+        ):
+            forget_files(order)
 
     def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:
         """Note a lost try, so that the plan asks for the task again; None unless it is poison."""

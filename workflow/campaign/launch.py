@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -40,17 +40,20 @@ def launch_campaign(
     require_devices(campaign, backend)
     _require_start(campaign, path)
     backend = _with_teachers(campaign, backend)
-    with opened_run(campaign, path, force_new=force_new) as run, progress:
+    with progress, ExitStack() as stack:
+        with progress.during("reading molecules and the run"):
+            run = stack.enter_context(opened_run(campaign, path, force_new=force_new))
         for error in run.skipped:
             progress.said(f"skipped {error}")
         _remember_teachers(run, backend)
         if (begun := take_start(run)) is not None:
             progress.said(begun)
         _drive(run, backend, progress)
-        # Not earlier: its formats take a second to import, which no worker should wait for.
-        from workflow.datasets.export.write import write_exports
+        with progress.during("writing the data sets"):
+            # Not earlier: its formats take a second to import, which no worker should wait for.
+            from workflow.datasets.export.write import write_exports
 
-        write_exports(run.store, run.folder.exports, run.campaign)
+            write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
 
 
@@ -172,11 +175,14 @@ def _drive(run: OpenRun, backend: Backend, progress: Progress) -> None:
     store, campaign, folder = run.store, run.campaign, run.folder
     driver: Driver | None = None
     try:
-        with (
-            _sigterm_as_interrupt(),
-            start_workers(backend, folder.path, progress.said) as workers,
-            Refresher(folder, progress) as observer,
-        ):
+        with _sigterm_as_interrupt(), ExitStack() as stack:
+            after_workers = stack.enter_context(ExitStack())
+            with progress.during("starting the workers"):
+                workers = stack.enter_context(start_workers(backend, folder.path, progress.said))
+            stack.callback(
+                lambda: after_workers.enter_context(progress.during("ending the workers"))
+            )
+            observer = stack.enter_context(Refresher(folder, progress))
             driver = Driver(store, campaign, backend, folder, workers, observer)
             launched = store.diary.begin_launch(backend.slots)
             try:

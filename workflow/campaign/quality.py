@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -69,7 +69,8 @@ def settle(
     """Say which of two labels of one structure is kept, and whether it is trained on.
 
     Where the second one agrees the first is kept, however far from the committee's opinion or from
-    other steps: it is the committee that errs, and this is what it learns from. Where they are
+    other steps: it is the committee that errs, and this is what it learns from. What the second
+    one, which looks harder, found out about their common solution is kept with it. Where they are
     different solutions the lower one is the level's, by definition. What is doubted and nothing
     confirms is not trained on.
     """
@@ -87,9 +88,10 @@ def settle(
         return Examined(
             label=first, findings=findings, quarantine=f"a second opinion {said}", said=said
         )
-    kept = first
-    if verdict == "second is lower":
-        kept, findings = second, _findings(store, campaign, rung, second)
+    kept = second if verdict == "second is lower" else first
+    if verdict == "agrees":
+        kept = replace(first, diagnostics={**second.diagnostics, **first.diagnostics})
+    findings = _findings(store, campaign, rung, kept)
     return Examined(
         label=kept,
         findings=findings,

@@ -114,6 +114,7 @@ def launch(
     from workflow.campaign.observers.progress import Progress
     from workflow.report.screen import new_console, summary_screen
     from workflow.report.summary import summarize
+    from workflow.report.waits import shown_wait
     from workflow.settings.campaign import read_campaign
 
     console = new_console()
@@ -128,12 +129,15 @@ def launch(
         return
     if as_json:
         raise InputError("--json of a launch is for --dry-run: a running one answers status --json")
-    folder = launch_campaign(read, pools, path, Progress(console, read), force_new=force_new)
+    progress = Progress(console, read, slots=pools.slots)
+    folder = launch_campaign(read, pools, path, progress, force_new=force_new)
     console.print(summary_screen(summarize(folder), folder))
-    # Not earlier: it loads torch, for which no worker should wait.
-    from workflow.report.page import try_report
+    with shown_wait(console, "writing the report"):
+        # Not earlier: it loads torch, for which no worker should wait.
+        from workflow.report.page import try_report
 
-    console.print(f"report      {try_report(folder)}", markup=False)
+        written = try_report(folder)
+    console.print(f"report      {written}", markup=False)
     if len(read.rungs) > 1:
         console.print(f"compare ways of climbing: rung climb-report {folder.path}", markup=False)
 
@@ -246,29 +250,39 @@ def report(
     Example: rung report runs/demo
     """
     from workflow.report.page import follow_run, write_report
+    from workflow.report.screen import new_console
+    from workflow.report.waits import shown_wait
     from workflow.report.watch import KILLED
     from workflow.run.folder import RunFolder
     from workflow.run.launches import was_killed
 
     folder = RunFolder(run)
-    for path in follow_run(folder) if follow else [write_report(folder)]:
+    if not follow:
+        with shown_wait(new_console(stderr=True), "writing the report"):
+            path = write_report(folder)
         typer.echo(f"wrote {path}")
-    if follow and was_killed(folder):
+        return
+    for path in follow_run(folder):
+        typer.echo(f"wrote {path}")
+    if was_killed(folder):
         typer.echo(KILLED)
 
 
 @app.command("climb-report")
 def climb_report(run: Run, as_json: AsJSON = False) -> None:
-    """Compare ways of climbing on the highest rung's held-out labels; trains each of them.
+    """Compare ways of climbing on the highest rung's held-out labels.
+
+    It trains those that the campaign has not trained on the same labels already.
 
     Example: rung climb-report runs/demo
     """
     from workflow.report.climb_report import climb_report, report_screen, save_plot, save_report
     from workflow.report.screen import new_console
+    from workflow.report.waits import shown_wait
     from workflow.run.folder import RunFolder
 
-    console = new_console()
-    report = climb_report(run)
+    console, quietly = new_console(), new_console(stderr=True)
+    report = climb_report(run, shown=lambda text: shown_wait(quietly, text))
     plot = run / "climb-report.svg"
     save_plot(report, plot)
     save_report(report, RunFolder(run).climb_report)

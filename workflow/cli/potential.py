@@ -1,4 +1,4 @@
-"""Commands that use a potential: relaxation, vibrations, torsion profiles, dynamics."""
+"""Commands that use a potential: what it is, relaxation, vibrations, torsions, dynamics."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workflow.cli.options import AsJSON, Run, echo_json, echo_record
+from chemistry.errors import InputError
+from workflow.cli.options import AsJSON, PotentialSource, Run, echo_json, echo_record
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,6 +35,45 @@ Output = Annotated[
 ]
 MaxForce = Annotated[float, typer.Option(min=1e-5, help="Largest force on an atom at rest, eV/Å.")]
 MaxSteps = Annotated[int, typer.Option(min=1, help="Steps of a relaxation at most.")]
+
+
+@app.command("potential")
+def potential_(
+    potential: PotentialSource,
+    program: Annotated[
+        str | None,
+        typer.Option(
+            "--for", help="Print lines of Python that use it in ase, openmm, torchsim, lammps, …"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Name of the file that --for torchani writes; default: FILE.torchani.pt."
+        ),
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Say what a potential is, and how it is used in the programs that people simulate with.
+
+    Example: rung potential runs/demo
+
+    Use it: rung potential runs/demo --for openmm > simulate.py
+    """
+    from workflow.report.screen import new_console
+    from workflow.use.description import describe, description_screen, use_in
+
+    if program is not None:
+        text, written = use_in(program, potential, output)
+        for path in written:
+            typer.echo(f"wrote {path}", err=True)
+        typer.echo(text, nl=False)
+    elif output is not None:
+        raise InputError("--output goes with --for: say for which program")
+    elif as_json:
+        echo_record(describe(potential))
+    else:
+        new_console().print(description_screen(describe(potential)))
 
 
 @app.command()

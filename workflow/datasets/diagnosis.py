@@ -21,6 +21,7 @@ def explain(
     wrong: Sequence[Comparison],
     tolerance: Tolerance,
     alternatives: Sequence[Alternative] | None = None,
+    agreeing: Sequence[Comparison] = (),
 ) -> str | None:
     """Say what would make disagreeing labels agree, in a clause; None where nothing does.
 
@@ -31,10 +32,12 @@ def explain(
     alternatives : sequence of Alternative or None
         Of the first of them; None while they are not known, and then constants are not tried:
         the other kind of d functions looks like one.
+    agreeing : sequence of Comparison
+        Labels that are right: of their formulas no constant is missing.
     """
     said: list[str] = []
     if not all(c.energy_agrees(tolerance) for c in wrong):
-        found = next(_energy_explanations(wrong, tolerance, alternatives), None)
+        found = next(_energy_explanations(wrong, tolerance, alternatives, agreeing), None)
         if found is None:
             return None
         said.append(found)
@@ -52,6 +55,7 @@ def _energy_explanations(
     wrong: Sequence[Comparison],
     tolerance: Tolerance,
     alternatives: Sequence[Alternative] | None,
+    agreeing: Sequence[Comparison],
 ) -> Iterator[str]:
     """Yield what fits, the simplest first."""
     yield from _factors(wrong, tolerance)
@@ -61,7 +65,8 @@ def _energy_explanations(
     for alternative in alternatives:
         if abs(alternative.energy - first.energy) <= tolerance.energy_ev:
             yield f"the energies are those of {alternative.name}: {alternative.advice}"
-    yield from _constants(wrong, tolerance)
+    if not {_formula(c) for c in wrong} & {_formula(c) for c in agreeing}:
+        yield from _constants(wrong, tolerance)
 
 
 def _factors(wrong: Sequence[Comparison], tolerance: Tolerance) -> Iterator[str]:
@@ -108,7 +113,9 @@ def _constants(wrong: Sequence[Comparison], tolerance: Tolerance) -> Iterator[st
         missing = computed - factor * given
         scale = "" if unit == read else f" in {unit} (a factor of {_shown(factor)})"
         is_proved = _differences_fit(wrong, factor, tolerance) or (
-            unit == read and _forces_prove(wrong, tolerance)
+            unit == read
+            and _is_constant(wrong, missing, tolerance)
+            and _forces_prove(wrong, tolerance)
         )
         if not is_proved:
             continue
@@ -126,7 +133,7 @@ def _constants(wrong: Sequence[Comparison], tolerance: Tolerance) -> Iterator[st
 def _constant(wrong: Sequence[Comparison], missing: FloatArray, tolerance: Tolerance) -> str:
     """Say which constants are missing: one, one an atom, one an element, or one a formula."""
     counts = np.array([len(c.structure) for c in wrong], dtype=float)
-    formulas = [hill_formula(c.structure.atomic_numbers) for c in wrong]
+    formulas = [_formula(c) for c in wrong]
     if len(set(formulas)) == 1:
         return f"a constant of {np.mean(missing):.4f} eV for {formulas[0]}"
     if np.ptp(missing) <= 2 * tolerance.energy_ev:
@@ -160,10 +167,17 @@ def _composition(wrong: Sequence[Comparison], elements: Sequence[int]) -> FloatA
     )
 
 
+def _is_constant(wrong: Sequence[Comparison], missing: FloatArray, tolerance: Tolerance) -> bool:
+    """Whether structures of one formula lack the same."""
+    formulas = np.array([_formula(c) for c in wrong])
+    spreads = [np.ptp(missing[formulas == formula]) for formula in set(formulas.tolist())]
+    return bool(max(spreads) <= 2 * tolerance.energy_ev)
+
+
 def _differences_fit(wrong: Sequence[Comparison], factor: float, tolerance: Tolerance) -> bool:
     """Whether energies relative to others of the same formula fit, and say something."""
     given, computed = _energies(wrong)
-    formulas = np.array([hill_formula(c.structure.atomic_numbers) for c in wrong])
+    formulas = np.array([_formula(c) for c in wrong])
     has_evidence = False
     for formula in set(formulas.tolist()):
         rows = formulas == formula
@@ -225,6 +239,10 @@ def _all_forces(wrong: Sequence[Comparison]) -> tuple[FloatArray, FloatArray]:
 def _energies(wrong: Sequence[Comparison]) -> tuple[FloatArray, FloatArray]:
     given = np.array([c.energy for c in wrong])
     return given, np.array([c.computed_energy for c in wrong])
+
+
+def _formula(comparison: Comparison) -> str:
+    return hill_formula(comparison.structure.atomic_numbers)
 
 
 def _shown(factor: float) -> str:

@@ -14,10 +14,12 @@ from chemistry.records.label import Checked, Label, LabelFailure
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Structure
+from workflow.datasets.comparison import tolerance_of
 from workflow.datasets.layouts import read_labels
 from workflow.datasets.layouts.base import Reading, Stated
 from workflow.datasets.recheck import Given, Recompute, Sample, in_a_child, require_recomputed
 from workflow.datasets.recognised import recognised
+from workflow.datasets.repeated import FirstOfEach, known_otherwise
 from workflow.run.opened import opened_run
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
@@ -63,8 +65,12 @@ class Imported:
 
     Attributes
     ----------
-    new, known : int
-        Labels that the run has gained, and those that it had.
+    new, known, repeated : int
+        Labels that the run has gained, those that it had, and those that the file has once more.
+    otherwise : list of str
+        Where the file has another energy than the run, which keeps its own.
+    without_forces : int
+        Labels of a level that gives forces, without them.
     by_purpose : Counter of str
         Labels that the run has of the file, by what they are for.
     left_out : Counter of str
@@ -81,6 +87,9 @@ class Imported:
 
     new: int = 0
     known: int = 0
+    repeated: int = 0
+    otherwise: list[str] = field(default_factory=list)
+    without_forces: int = 0
     by_purpose: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)
     bad: list[InputError] = field(default_factory=list)
@@ -133,15 +142,20 @@ def import_data(
             store.diary.add_event(
                 "import", f"forgot {imported.forgotten} labels that were no numbers"
             )
-        sample = Sample()
+        sample, first = Sample(), FirstOfEach(tolerance_of(level))
         reading = _reading(level, choice)
         labels = recognised(read_labels(data, reading), molecules, level, data, choice.checked)
         for found in labels:
             if isinstance(found, str):
                 imported.left_out[found] += 1
-            else:
-                label, (known, _) = found
-                sample.add(Given(where=label.where, known=known, units=label.units))
+                continue
+            try:
+                first.look_at(found)
+            except InputError as error:
+                reading.refuse(error)
+                continue
+            label, (known, _) = found
+            sample.add(Given(where=label.where, known=known, units=label.units))
         imported.bad, imported.notes = reading.bad, reading.notes
         chosen = sample.chosen()
         if not chosen:
@@ -153,7 +167,7 @@ def import_data(
             engine = campaign.rungs[index].engine or default_engine(level)
             at_hand = _known_or(store, recompute)
             imported.recomputed = require_recomputed(chosen, level, engine, at_hand, str(data))
-        _take_in(store, index, level, molecules, data, choice, imported)
+        _take_in(store, index, level, molecules, data, choice, first, imported)
     return imported
 
 
@@ -175,18 +189,25 @@ def _take_in(
     molecules: Iterable[tuple[Molecule, bool]],
     data: Path,
     choice: ImportChoice,
+    first: FirstOfEach,
     imported: Imported,
 ) -> None:
     """Read the file once more and keep its labels."""
     origin = f"imported from {data.name}, sha256 {sha256_of(data)}"
     labels = read_labels(data, _reading(level, choice))
     found = recognised(labels, molecules, level, data, choice.checked)
-    rows = (each[1] for each in found if not isinstance(each, str))
+    rows = (each for each in found if not isinstance(each, str))
     while batch := list(islice(rows, _ROWS_AT_ONCE)):
-        new = store.labels.import_labels(index, batch, origin)
+        once = first.taken_once(batch)
+        new = store.labels.import_labels(index, [row for _, row in once], origin)
+        if new < len(once):
+            imported.otherwise += known_otherwise(store, once, tolerance_of(level))
         imported.new += new
-        imported.known += len(batch) - new
-        imported.by_purpose.update(purpose for _, purpose in batch)
+        imported.known += len(once) - new
+        imported.repeated += len(batch) - len(once)
+        if level.gives_forces:
+            imported.without_forces += sum(known.label.forces is None for _, (known, _) in once)
+        imported.by_purpose.update(purpose for _, (_, purpose) in once)
     checked = "nobody checked them" if choice.trust else f"{imported.recomputed} recomputed"
     store.diary.add_event("import", f"{imported.new} labels of {level.name}, {origin}, {checked}")
 
@@ -227,6 +248,15 @@ def describe_import(imported: Imported, campaign: Campaign, level_name: str | No
         lines.append("none was recomputed: the run remembers that nobody has checked them")
     else:
         lines.append(f"{imported.recomputed} of them were recomputed and agree")
+    if imported.without_forces:
+        lines.append(f"{imported.without_forces} of them have no forces, which the level gives")
+    if imported.repeated:
+        lines.append(f"{imported.repeated} labels stand in the file once more, and count once")
+    if imported.otherwise:
+        lines.append(
+            f"{len(imported.otherwise)} labels contradict those of the run, which stay as they are"
+        )
+        lines += [f"  {said}" for said in imported.otherwise[:_BAD_SHOWN]]
     if imported.forgotten:
         lines.append(
             f"{imported.forgotten} earlier labels were not finite numbers and are forgotten: the "

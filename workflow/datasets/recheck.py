@@ -154,7 +154,9 @@ def require_recomputed(
     said = explain(wrong, tolerance)
     if said is None:
         seconds = max(deadline - time.monotonic(), 1.0)
-        said = explain(wrong, tolerance, _alternatives(wrong[0], level, engine, recompute, seconds))
+        alternatives = _alternatives(wrong[0], level, engine, recompute, seconds)
+        agreeing = [comparison for comparison in compared if comparison not in wrong]
+        said = explain(wrong, tolerance, alternatives, agreeing)
     raise InputError(_contradiction(wrong, len(compared), level, data, tolerance, said))
 
 

@@ -6,6 +6,7 @@ from workflow.planning.actions import Action, Choosing
 from workflow.planning.first_sets import FirstSet
 from workflow.planning.inherited import choose_inherited
 from workflow.planning.keys import derive_seed
+from workflow.planning.pace import Pace
 from workflow.planning.selection import Choice, CostModel, choose_even, choose_random
 from workflow.planning.selectors import SELECTORS
 from workflow.planning.selectors.base import Batch
@@ -13,8 +14,9 @@ from workflow.planning.state import RungState
 from workflow.planning.thresholds import threshold_of
 from workflow.settings.campaign import Campaign
 
-# A committee chooses at most this many times `labels_per_training` before it is replaced.
-_CHOICES_PER_TRAINING = 2
+NEXT_BEST = 0.5
+"""Times the threshold. It is the error that nine tenths of held-out structures do not exceed: half
+of it is about what the middle one has, so that what lies above teaches as much as most."""
 
 
 def choose_first(
@@ -33,19 +35,23 @@ def choose_first(
         yield Choosing(choices=tuple(chosen))
 
 
-def room_for_choices(state: RungState, campaign: Campaign, slots: int) -> int:
+def room_for_choices(state: RungState, campaign: Campaign, pace: Pace, slots: int) -> int:
     """How many structures may be chosen now, as far as workers and budgets go."""
-    rung = campaign.rungs[state.index]
-    since_training = sum(state.chosen_by_newest.values())
-    if campaign.synchronous:
-        room = rung.labels_per_training - since_training
-    else:
-        limit = _CHOICES_PER_TRAINING * rung.labels_per_training
-        room = min(2 * slots - state.n_unanswered, limit - since_training)
-    return min(room, rung.budget.labels - state.n_chosen)
+    room = pace.most - sum(state.chosen_by_newest.values())
+    if not campaign.synchronous:
+        room = min(2 * slots - state.n_unanswered, room)
+    return min(room, campaign.rungs[state.index].budget.labels - state.n_chosen)
 
 
-def choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel) -> list[Action]:
+def choose(
+    state: RungState,
+    campaign: Campaign,
+    pace: Pace,
+    *,
+    room: int,
+    cost: CostModel,
+    least_excess: float = 1.0,
+) -> list[Action]:
     """Choose what the selector picks, and a share at random."""
     if room <= 0:
         return []
@@ -60,19 +66,19 @@ def choose(state: RungState, campaign: Campaign, *, room: int, cost: CostModel) 
             threshold=threshold_of(select, state.newest),
             cost=cost,
             already_chosen=state.chosen_by_newest,
-            molecule_cap=_molecule_cap(state, campaign),
+            molecule_cap=_molecule_cap(state, campaign, pace),
             seed=derive_seed(campaign, f"choose-{state.index}-{state.n_chosen}"),
+            least_excess=least_excess,
         )
         choices += SELECTORS.find(select.by)(state.candidates, batch)
     return [Choosing(choices=tuple(choices))] if choices else []
 
 
-def _molecule_cap(state: RungState, campaign: Campaign) -> int:
+def _molecule_cap(state: RungState, campaign: Campaign, pace: Pace) -> int:
     """How many structures of one molecule a training may bring; never less than an even share."""
-    per_training = campaign.rungs[state.index].labels_per_training
     explored = sum(not molecule.held_out for molecule in state.molecules)
     return max(
-        round(campaign.select.molecule_share * per_training), -(-per_training // max(explored, 1))
+        round(campaign.select.molecule_share * pace.labels), -(-pace.labels // max(explored, 1))
     )
 
 

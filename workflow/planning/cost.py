@@ -1,9 +1,17 @@
-"""How long a label will take: a power law in the number of electrons, learned from the labels."""
+"""What tasks cost, learned from those that have ended.
+
+A label: a power law in the number of electrons. Trainings and explorations: in proportion to what
+they have to do.
+"""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from chemistry.records.structure import Structure
+
+SHARE = 0.08
+"""CPU time outside labels, as a part of that of labels: what is aimed at where labels are dear."""
 
 _EXPONENT_BEFORE_DATA = 2.5
 _SECONDS_OF_TEN_ELECTRONS = 1.0
@@ -64,3 +72,57 @@ def fit_cost(moments: CostMoments) -> PowerLaw:
     if spread > _NO_SPREAD:
         slope = min(max((moments.xy / moments.n - x * y) / spread, 0.0), 7.0)
     return PowerLaw(prefactor=math.exp(y - slope * x), exponent=slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RungCosts:
+    """What the tasks of a rung have cost so far, in CPU seconds where nothing else is said.
+
+    Attributes
+    ----------
+    labels : float
+        All labels, failed ones and second opinions included.
+    n_labels : int
+        How many they were.
+    others : float
+        All other tasks.
+    training_a_label : float
+        A training, for each label that it learned.
+    sweep : float
+        Exploring all molecules once with a committee.
+    judging : float
+        The newest committee's look at all that waited.
+    wall_of_labels, wall_of_others : float
+        Wall seconds of a worker for each CPU second.
+    finding : mapping of int to float
+        For each sampler that explores, what finding one structure over the threshold takes with the
+        newest committee; infinite where it finds none.
+    """
+
+    labels: float = 0.0
+    n_labels: int = 0
+    others: float = 0.0
+    training_a_label: float = 0.0
+    sweep: float = 0.0
+    judging: float = 0.0
+    wall_of_labels: float = 1.0
+    wall_of_others: float = 1.0
+    finding: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def candidate(self) -> float:
+        """What finding a structure may take: as much as learning it, or a share of its label."""
+        return SHARE * (self.label or 0.0) + self.training_a_label
+
+    @property
+    def label(self) -> float | None:
+        """Mean of a label; None before the first."""
+        return self.labels / self.n_labels if self.n_labels else None
+
+    def training(self, n_labels: int) -> float:
+        """Return what a training on so many labels takes."""
+        return self.training_a_label * n_labels
+
+    def committee(self, n_labels: int) -> float:
+        """Return what another committee takes: training, judging what waits, one sweep."""
+        return self.training(n_labels) + self.judging + self.sweep

@@ -1,22 +1,27 @@
 """The part of the plan that looks for structures: judge, sweep, choose, look for molecules."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 
 from workflow.planning.actions import Action, Growing, Judging, Sampling
-from workflow.planning.choosing import choose, room_for_choices
-from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks
+from workflow.planning.choosing import NEXT_BEST, choose, room_for_choices
+from workflow.planning.cost import RungCosts
+from workflow.planning.keys import GrowKey, JudgeKey, SampleTask, sample_tasks, samplers_in
+from workflow.planning.pace import Pace
 from workflow.planning.records import Sweep
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
 from workflow.settings.campaign import Campaign
 
-# More sweeps with one committee than this find next to nothing new.
+# More sweeps with one committee than this find next to nothing new, unless the last one has paid.
 _SWEEPS_PER_VERSION = 4
+_MOST_SWEEPS_PER_VERSION = 12
 
 
 def explore(
     state: RungState,
     campaign: Campaign,
+    pace: Pace,
     *,
     slots: int,
     explorers: int,
@@ -28,14 +33,18 @@ def explore(
     A rung that climbs sweeps only where the newest committee is certain of all that waits: labels
     of structures that the rung below has labelled, too, come first.
 
+    Where nothing is left over the threshold the next training is not due for that: the samplers
+    that find enough for their time explore farther, with other random numbers; then the next best
+    are labelled; then it explores a few times more.
+
     Before there is one, random picks keep the workers busy: from when the last labels of the first
     sets are under way until the first training is done.
     """
     newest = state.newest
     if newest is None:
         if are_settled and state.n_training_labels > 0 and not campaign.synchronous:
-            room = room_for_choices(state, campaign, slots)
-            yield from choose(state, campaign, room=room, cost=cost)
+            room = room_for_choices(state, campaign, pace, slots)
+            yield from choose(state, campaign, pace, room=room, cost=cost)
         return
     is_amid_a_round = state.is_training() or state.n_unanswered or state.n_new_labels > 0
     if campaign.synchronous and is_amid_a_round:
@@ -46,25 +55,69 @@ def explore(
         yield Judging(version=newest.version)
     # What is offered for a first set, while there are some, is not chosen for something else.
     is_early = state.is_at_start and not are_settled
-    room = 0 if is_early else room_for_choices(state, campaign, slots)
+    room = 0 if is_early else room_for_choices(state, campaign, pace, slots)
     begun = [s for s in state.sweeps if s.version == newest.version and not s.of_waiting]
     if state.climbs and not begun and not (state.is_judged and not state.candidates.count_over()):
         if state.is_judged:
-            yield from choose(state, campaign, room=room, cost=cost)
+            yield from choose(state, campaign, pace, room=room, cost=cost)
         return
     done = [s for s in begun if s.is_complete]
     is_sweeping = not done or len(begun) > len(done)
     if is_sweeping:
-        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+        yield from _sweep(state, campaign, done, version=newest.version, explorers=explorers)
     is_amid = is_sweeping or state.tasks_in_flight or is_stale
     if campaign.synchronous and is_amid:
         return
     if campaign.grow and done and _is_certain(done[-1], campaign.grow.uncertain_share):
         yield from look_for_molecules(state, campaign)
-    choices = choose(state, campaign, room=room, cost=cost)
+    choices = choose(state, campaign, pace, room=room, cost=cost)
     yield from choices
-    if not is_sweeping and room > 0 and not choices and len(done) < _SWEEPS_PER_VERSION:
-        yield from _sweep(state, campaign, newest.version, number=len(done), explorers=explorers)
+    if is_sweeping or room <= 0 or choices:
+        return
+    if not campaign.synchronous and not _pays(state, campaign, done):
+        if not state.is_judged:
+            return
+        next_best = choose(state, campaign, pace, room=room, cost=cost, least_excess=NEXT_BEST)
+        yield from next_best
+        # The committee that is being trained will explore in any case.
+        if next_best or state.is_training() or len(done) >= _SWEEPS_PER_VERSION:
+            return
+    if len(done) < _MOST_SWEEPS_PER_VERSION:
+        yield from _sweep(state, campaign, done, version=newest.version, explorers=explorers)
+
+
+def _pays(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
+    """Say whether another sweep is worth its cost: it may show that the rung is done, or find."""
+    last, stop = done[-1], campaign.rungs[state.index].stop
+    if stop.uncertain_share is not None and _is_certain(last, stop.uncertain_share):
+        return len(done) < max(stop.sweeps, _SWEEPS_PER_VERSION)
+    is_enough = len(done) >= _MOST_SWEEPS_PER_VERSION or state.candidates.count_over()
+    if is_enough or state.is_training():
+        return False
+    return last.over_threshold > 0 and bool(_paying(campaign, state.costs, len(done)))
+
+
+def exploring_samplers(
+    campaign: Campaign, rung: int, costs: RungCosts, before: Sweep | None
+) -> tuple[int, ...]:
+    """Return which samplers explore in the sweep after another one with the same committee.
+
+    In the first and in one that may show that the rung is done all do, else those that pay, if any
+    does. Measured times have no say in rounds.
+    """
+    sweep = 0 if before is None else before.number + 1
+    there = samplers_in(campaign, "explore", sweep)
+    share = campaign.rungs[rung].stop.uncertain_share
+    if before is None or campaign.synchronous:
+        return there
+    if share is not None and _is_certain(before, share):
+        return there
+    return _paying(campaign, costs, sweep) or there
+
+
+def _paying(campaign: Campaign, costs: RungCosts, sweep: int) -> tuple[int, ...]:
+    there = samplers_in(campaign, "explore", sweep)
+    return tuple(i for i in there if costs.finding.get(i, math.inf) <= costs.candidate)
 
 
 def _is_certain(sweep: Sweep, share: float) -> bool:
@@ -93,14 +146,17 @@ def sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -
 
 
 def _sweep(
-    state: RungState, campaign: Campaign, version: int, *, number: int, explorers: int
+    state: RungState, campaign: Campaign, done: Sequence[Sweep], *, version: int, explorers: int
 ) -> Iterator[Action]:
     explored = (molecule.molecule_id for molecule in state.explored)
+    before = done[-1] if done else None
+    samplers = exploring_samplers(campaign, state.index, state.costs, before)
     tasks = (
         task
         for molecule_id in explored
         for task in sample_tasks(
-            campaign, state.index, "explore", molecule_id, version=version, sweep=number
+            campaign, state.index, "explore", molecule_id, version=version, sweep=len(done)
         )
+        if task.sampler in samplers
     )
     yield from sampling(state, tasks, explorers=explorers)

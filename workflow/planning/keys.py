@@ -1,9 +1,11 @@
 """Names of tasks. A key says what a task does; the same key is never computed twice."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias, cast, get_args
 
+from chemistry.sampling.base import Sampler
 from workflow.settings.campaign import Campaign
 
 TaskKind: TypeAlias = Literal[
@@ -76,16 +78,25 @@ class SampleTask:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainKey:
-    """The training of one version of the committee."""
+    """The training of one version of the committee, or of some of its members.
+
+    Attributes
+    ----------
+    members : (int, int) or None
+        The first and the last of those that are trained apart, counted from 1; None: the task
+        that ends the training, by training all members or by putting them together.
+    """
 
     kind: ClassVar[TaskKind] = "train"
     rung: int
     version: int
+    members: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:
         """The name of the task."""
-        return f"train-{self.rung}-{self.version}"
+        which = "" if self.members is None else f"-{self.members[0]}-{self.members[1]}"
+        return f"train-{self.rung}-{self.version}{which}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +185,9 @@ def parse_key(key: str) -> TaskKey:
             )
         case ["train", rung, version]:
             return TrainKey(rung=int(rung), version=int(version))
+        case ["train", rung, version, first, last]:
+            members = int(first), int(last)
+            return TrainKey(rung=int(rung), version=int(version), members=members)
         case ["judge", rung, version]:
             return JudgeKey(rung=int(rung), version=int(version))
         case ["grow", rung, version]:
@@ -208,13 +222,7 @@ def sample_tasks(
     version: int = 0,
     sweep: int = 0,
 ) -> tuple[SampleTask, ...]:
-    """Return one task for each sampler that the campaign has for a purpose."""
-    samplers = {
-        "start": 1,
-        "initial": len(campaign.initial),
-        "held_out": len(campaign.initial),
-        "explore": len(campaign.explore),
-    }
+    """Return one task for each sampler that has a part in a sweep for a purpose."""
     return tuple(
         SampleTask(
             rung=rung,
@@ -224,5 +232,20 @@ def sample_tasks(
             version=version,
             sweep=sweep,
         )
-        for i in range(samplers[purpose])
+        for i in samplers_in(campaign, purpose, sweep)
+    )
+
+
+def samplers_in(campaign: Campaign, purpose: SamplePurpose, sweep: int) -> tuple[int, ...]:
+    """Return which samplers take part: after the first sweep not those that repeat themselves."""
+    samplers: dict[SamplePurpose, Sequence[Sampler]] = {
+        "start": (campaign.conformers,),
+        "initial": campaign.initial,
+        "held_out": campaign.initial,
+        "explore": campaign.explore,
+    }
+    return tuple(
+        i
+        for i, sampler in enumerate(samplers[purpose])
+        if not (sweep > 0 and sampler.repeats_itself)
     )

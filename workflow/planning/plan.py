@@ -5,7 +5,8 @@ The loop of one rung, in the order in which things become possible:
 1. *start*: conformers of every molecule;
 2. *initial* and *held_out*: structures sampled around them with the bootstrap potential, an even
    number a molecule, labelled at once (together: the first sets);
-3. *train* when these labels are in, and again after every `labels_per_training` new ones;
+3. *train* when these labels are in, and again whenever so many new ones have come that it pays
+   (`pace.py`), never because there is nothing else to do;
 4. *judge*: the newest committee looks again at all that waits;
 5. *sweep*: every exploring sampler over every molecule with the newest committee;
 6. *choose* the waiting structures on which it disagrees, and a few at random; label; go to 3;
@@ -39,9 +40,10 @@ from workflow.planning.cost import PowerLaw
 from workflow.planning.exploring import explore, look_for_molecules, sampling
 from workflow.planning.first_sets import FirstSet, open_first_sets
 from workflow.planning.keys import EvaluateKey, sample_tasks
+from workflow.planning.pace import Pace, pace_of
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
-from workflow.planning.stop_rules import stop_reason
+from workflow.planning.stop_rules import budget_spent, stop_reason
 from workflow.settings.campaign import Campaign, Rung
 
 # Share of the initial and of the held-out set whose labels the first training does not wait for.
@@ -89,13 +91,20 @@ def plan(
     reason = stop_reason(state, campaign.rungs[state.index])
     if reason is not None and are_settled:
         return [*labelling, *_wind_down(state, campaign.rungs[state.index], reason)]
+    pace = pace_of(state, campaign, slots=slots)
     actions = [
         *_prepare(state, campaign, first_sets, explorers=explorers),
         *choose_first(state, campaign, first_sets),
         *labelling,
-        *_train(state, campaign, are_settled=are_settled),
+        *_train(state, campaign, pace, are_settled=are_settled),
         *explore(
-            state, campaign, slots=slots, explorers=explorers, cost=cost, are_settled=are_settled
+            state,
+            campaign,
+            pace,
+            slots=slots,
+            explorers=explorers,
+            cost=cost,
+            are_settled=are_settled,
         ),
     ]
     if not actions and _is_idle(state):
@@ -111,6 +120,22 @@ def _sample_for_the_rung_above(
     if actions or not _is_idle(state):
         return actions
     return [Finishing(reason="what it begins with is of its level: no labels are made")]
+
+
+def leaves_workers_to_the_next_rung(state: RungState, campaign: Campaign) -> bool:
+    """Say whether nothing is left of a rung but trainings.
+
+    Then the next one may begin: its first candidates are the labels of this one, which are all
+    there. Other reasons to stop than a spent budget may be gone with the last committee.
+    """
+    return (
+        not campaign.synchronous
+        and campaign.grow is None
+        and state.is_training()
+        and not state.n_unanswered
+        and budget_spent(state, campaign.rungs[state.index]) is not None
+        and all(first_set.is_settled for first_set in open_first_sets(state, campaign))
+    )
 
 
 def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
@@ -155,7 +180,7 @@ def _prepare(
     yield from sampling(state, chain(starts, around), explorers=explorers)
 
 
-def _train(state: RungState, campaign: Campaign, *, are_settled: bool) -> list[Action]:
+def _train(state: RungState, campaign: Campaign, pace: Pace, *, are_settled: bool) -> list[Action]:
     """Train when the first sets are labelled, and then whenever enough new labels have come.
 
     Only rounds wait for the last labels of the first sets: one may take as long as all the others.
@@ -163,19 +188,20 @@ def _train(state: RungState, campaign: Campaign, *, are_settled: bool) -> list[A
     """
     if state.is_training():
         return []
-    rung = campaign.rungs[state.index]
     is_in = are_settled and _first_sets_are_in(state, 0.0 if campaign.synchronous else _STRAGGLERS)
-    if state.is_at_start and not is_in:
-        return []
-    if state.has_start_to_evaluate:
+    if state.has_begun_training:
+        due = True
+    elif state.is_at_start and not is_in:
+        due = False
+    elif state.has_start_to_evaluate:
         key = EvaluateKey(rung=state.index, version=0).key
         return [EvaluatingStart()] if state.is_open(key) else []
-    if state.newest is None:
+    elif state.newest is None:
         due = is_in and state.n_training_labels > 0
     elif campaign.synchronous:
         due = state.n_new_labels > 0 and not state.n_unanswered
     else:
-        due = state.n_new_labels >= rung.labels_per_training
+        due = state.n_new_labels >= pace.labels
     return [TrainingNow(version=state.next_version)] if due else []
 
 
@@ -192,7 +218,7 @@ def _is_idle(state: RungState) -> bool:
 
 
 def _last_word(state: RungState) -> list[Action]:
-    """Nothing to do and nothing under way: train on the last labels, or finish."""
+    """Nothing left to find or to label, nothing under way: train on the last labels, or finish."""
     if state.n_new_labels > 0 and state.newest is not None:
         return [TrainingNow(version=state.next_version)]
     if state.newest is None:

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from chemistry.records.structure import Structure
-from workflow.planning.keys import EvaluateKey, JudgeKey, TaskKind, kind_of
+from workflow.planning.cost import RungCosts
+from workflow.planning.keys import EvaluateKey, JudgeKey, TaskKind, TrainKey, kind_of
 from workflow.planning.records import Candidate, Purpose, Sweep, Training
 
 
@@ -21,11 +22,17 @@ class Waiting(Protocol):
         """Return up to `n` trainable candidates, at random."""
 
     def uncertain(
-        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+        self,
+        n: int,
+        *,
+        most_of_a_molecule: int,
+        already: Mapping[str, int],
+        least_excess: float = 1.0,
     ) -> Sequence[Candidate]:
         """Return up to `n` trainable candidates over the threshold, the farthest over it first.
 
-        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included.
+        Of a molecule at most `most_of_a_molecule`, what was chosen `already` included. "Over" means
+        more than `least_excess` times the threshold.
         """
 
     def has_unjudged(self, version: int) -> bool:
@@ -83,8 +90,8 @@ class RungState:
         Whether a climbing rung has taken its candidates over.
     molecules : tuple of MoleculeState
     finished_tasks, tasks_in_flight : frozenset of str
-        Keys of sampling, training and judging tasks; of finished ones, those with no committee and
-        those with the newest.
+        Keys of sampling, training and judging tasks; of finished ones, those with no committee,
+        those with the newest, and those of the members of the next.
     labels_in_flight, checks_in_flight : frozenset of str
         structure_ids of labels and of second opinions.
     n_large_in_flight : int
@@ -111,6 +118,7 @@ class RungState:
     n_lost : int
         Tasks that this launch has lost with their processes and tried again.
     label_cpu_hours : float
+    costs : RungCosts
     trainings : tuple of Training
         In order of version; version 0 is what the run began with, if it did.
     sweeps : tuple of Sweep
@@ -143,6 +151,7 @@ class RungState:
     trainings: tuple[Training, ...]
     sweeps: tuple[Sweep, ...]
     may_grow: bool = False
+    costs: RungCosts = field(default_factory=RungCosts)
 
     @property
     def climbs(self) -> bool:
@@ -229,3 +238,9 @@ class RungState:
     def is_training(self) -> bool:
         """Say whether a training is under way."""
         return self.in_flight["train"] > 0
+
+    @property
+    def has_begun_training(self) -> bool:
+        """Whether some members of the next committee are trained already."""
+        next_one = TrainKey(rung=self.index, version=self.next_version).key
+        return any(key.startswith(f"{next_one}-") for key in self.finished_tasks)

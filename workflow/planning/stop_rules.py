@@ -1,23 +1,44 @@
 """When a rung is done, and when to give up: pure functions."""
 
+from collections.abc import Sequence
+
+from model.evaluation import Errors
+from workflow.planning.records import Training
 from workflow.planning.state import RungState
-from workflow.settings.campaign import FailureBudget, Rung
+from workflow.settings.campaign import FailureBudget, Rung, StopRules
 
 
 def stop_reason(state: RungState, rung: Rung) -> str | None:
     """Say why a rung needs no more labels; None while it does."""
-    budget, stop = rung.budget, rung.stop
+    stop = rung.stop
+    if (spent := budget_spent(state, rung)) is not None:
+        return spent
+    if stop.trainings is not None and state.n_trainings >= stop.trainings:
+        return f"{stop.trainings} trainings done"
+    for error, bound, unit in _bounded(state.newest.errors if state.newest else None, stop):
+        if bound is not None and error is not None and error <= bound:
+            return f"held-out error reached ({error:.3g} <= {bound:g} {unit})"
+    return _certain(state, rung)
+
+
+def budget_spent(state: RungState, rung: Rung) -> str | None:
+    """Say which budget of a rung is spent, for good; None while none is."""
+    budget = rung.budget
     if state.n_chosen >= budget.labels:
         return f"label budget spent ({budget.labels})"
     if budget.cpu_hours is not None and state.label_cpu_hours >= budget.cpu_hours:
         return f"CPU budget spent ({budget.cpu_hours:g} h)"
-    if stop.trainings is not None and state.n_trainings >= stop.trainings:
-        return f"{stop.trainings} trainings done"
-    errors = state.newest.errors if state.newest else None
+    return None
+
+
+def _bounded(
+    errors: Errors | None, stop: StopRules
+) -> tuple[tuple[float | None, float | None, str], ...]:
+    """Return (error, its bound, their unit); an error that was not computed is None."""
     if errors is None:
-        return _certain(state, rung)
+        return ()
     anchors = errors.by_kind.get("anchor")
-    for error, bound, unit in (
+    return (
         (errors.energy_mae_kcal_mol, stop.energy_mae_kcal_mol, "kcal/mol"),
         # None: a level without forces has no force error
         (
@@ -35,10 +56,24 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
             stop.anchor_above_lowest_mae_kcal_mol,
             "kcal/mol above the lowest, of anchors",
         ),
-    ):
-        if bound is not None and error is not None and error <= bound:
-            return f"held-out error reached ({error:.3g} <= {bound:g} {unit})"
-    return _certain(state, rung)
+    )
+
+
+def error_bounds(
+    trainings: Sequence[Training], stop: StopRules
+) -> list[tuple[float, tuple[tuple[int, float], ...]]]:
+    """Return each bound on an error with what trainings have had of it: (labels, error).
+
+    What the run began with is none of them: no labels of this run have made its error.
+    """
+    by_unit: dict[str, tuple[float, list[tuple[int, float]]]] = {}
+    for training in trainings:
+        if training.version == 0:
+            continue
+        for error, bound, unit in _bounded(training.errors, stop):
+            if bound is not None and error is not None:
+                by_unit.setdefault(unit, (bound, []))[1].append((training.n_labels, error))
+    return [(bound, tuple(errors)) for bound, errors in by_unit.values()]
 
 
 def _certain(state: RungState, rung: Rung) -> str | None:

@@ -4,7 +4,8 @@ All ways learn the same labels from the same committee below, with the same seed
 are held against the same held-out labels.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -73,8 +74,19 @@ class ClimbReport:
     titles: Mapping[str, str] = field(default_factory=way_titles)
 
 
-def climb_report(run: Path) -> ClimbReport:
-    """Train every way of climbing to the highest rung that has labels.
+def climb_report(
+    run: Path, *, shown: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
+) -> ClimbReport:
+    """Compare all ways of climbing to the highest rung that has labels.
+
+    The way of the campaign's newest committee is not trained again if that has learned the same
+    labels; the others are trained here.
+
+    Parameters
+    ----------
+    run : Path
+    shown : callable
+        Of what is done now, shows it meanwhile.
 
     Raises
     ------
@@ -94,6 +106,7 @@ def climb_report(run: Path) -> ClimbReport:
         level = find_level(campaign.rungs[rung].level)
         data = store.labels.labelled(rung, level.level_id, held_out=False)
         held_out = store.labels.labelled(rung, level.level_id, held_out=True)
+        newest = store.trainings.all(rung)[-1]
         below = load_committee(
             folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
         )
@@ -108,8 +121,13 @@ def climb_report(run: Path) -> ClimbReport:
     )
     architecture = find_architecture(campaign.train.architecture)
     committees: dict[str, Potential] = {_BELOW: architecture.shifted(request, below)}
-    for way in architecture.ways:
-        committees[way] = architecture.climb(request, below, way).committee
+    is_whole = newest.n_labels == len(data)
+    for way, title in architecture.ways.items():
+        if is_whole and way == newest.history.transfer:
+            committees[way] = load_committee(folder.path / newest.checkpoint)
+            continue
+        with shown(f"training on {len(data)} labels: {title}"):
+            committees[way] = architecture.climb(request, below, way).committee
     return ClimbReport(
         below=below.level_name,
         level=level.name,
@@ -144,14 +162,20 @@ def report_screen(report: ClimbReport) -> RenderableType:
     """Return the comparison as a table."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("way")
-    for heading in ("energy MAE\nkcal/mol", "energy RMSE\nkcal/mol", "conformers MAE\nkcal/mol"):
+    for heading in (
+        "energy MAE\nkcal/mol",
+        "energy RMSE\nkcal/mol",
+        "conformers MAE\nkcal/mol",
+        "force MAE\nkcal/mol/Å",
+    ):
         table.add_column(heading, justify="right")
-    best = min(report.ways, key=lambda way: way.errors.energy_mae_kcal_mol)
+    best = min(report.ways, key=lambda way: way.errors.of_energies_and_forces)
     for way in report.ways:
         values = (
             way.errors.energy_mae_kcal_mol,
             way.errors.energy_rmse_kcal_mol,
             way.conformer_mae_kcal_mol,
+            way.errors.force_mae_kcal_mol_angstrom,
         )
         shown = ["-" if value is None else f"{value:.3f}" for value in values]
         table.add_row(report.titles[way.name], *shown, style="bold" if way is best else "")

@@ -14,18 +14,9 @@ from chemistry.records.structure import KIND_TITLES
 from model.evaluation import MoleculeErrors
 from workflow.planning.records import Training
 from workflow.report.summary import RungSummary, RunSummary
+from workflow.report.time_spent import duration, time_spent, to_go_text, under_way_text
 from workflow.run.folder import RunFolder
 from workflow.run.store.records import Unusable
-
-STAGE_NAMES = {
-    "sample": "exploring",
-    "label": "labels",
-    "check": "second opinions",
-    "train": "training",
-    "judge": "judging",
-    "grow": "new molecules",
-}
-
 
 _GAIN = 0.75
 """The error that is forecast, as a share of the one that is."""
@@ -40,7 +31,7 @@ _ERROR_HEADINGS = (
 
 def summary_screen(summary: RunSummary, folder: RunFolder) -> RenderableType:
     """Return the whole summary: what `rung status` prints."""
-    parts: list[RenderableType] = [_headline(summary)]
+    parts: list[RenderableType] = [_headline(summary), *waiting_lines(summary)]
     for rung in summary.rungs:
         parts += [Text(), _labels_line(rung)]
         if rung.trainings:
@@ -88,17 +79,6 @@ def save_picture(screen: RenderableType, path: Path, *, title: str) -> None:
     console.save_svg(str(path), title=title)
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as people say them: "42 s", "3 min 05 s", "2 h 10 min"."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 100:
-        return f"{minutes} min {rest:02d} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min"
-
-
 def _headline(summary: RunSummary) -> Text:
     state = f"finished: {summary.finished}" if summary.finished else "not finished"
     n_grown = sum(molecule.has_grown for molecule in summary.molecules)
@@ -108,6 +88,15 @@ def _headline(summary: RunSummary) -> Text:
     return Text.assemble(
         (summary.name, "bold"), f"  {molecules}, {duration(summary.wall_seconds)}, {state}"
     )
+
+
+def waiting_lines(summary: RunSummary) -> list[Text]:
+    """Return what is waited for and when it will be done; nothing of a run that is finished."""
+    lines = [Text(under_way_text(summary.under_way))] if summary.under_way else []
+    rung = summary.rung_under_way
+    if rung is not None and rung.to_go is not None:
+        lines.append(Text(f"{rung.level.name}: {to_go_text(rung.to_go, summary.slots)}"))
+    return lines
 
 
 def _diary(summary: RunSummary) -> list[RenderableType]:
@@ -254,14 +243,15 @@ def _reliability_table(rung: RungSummary) -> list[RenderableType]:
 
 def _cost_table(summary: RunSummary) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("stage", "tasks", "CPU time", "worker time"):
+    for heading in ("stage", "tasks", "CPU time", "share", "worker time"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for kind, stage in summary.stages.items():
+    for row in time_spent(summary.stages, summary.idle):
         table.add_row(
-            STAGE_NAMES[kind],
-            str(stage.tasks),
-            duration(stage.cpu_seconds),
-            duration(stage.wall_seconds),
+            row.name,
+            "" if row.tasks is None else str(row.tasks),
+            "" if row.cpu_seconds is None else duration(row.cpu_seconds),
+            "" if row.cpu_share is None else f"{row.cpu_share:.1%}",
+            duration(row.worker_seconds),
         )
     busy = "-" if summary.busy_share is None else f"{summary.busy_share:.0%}"
     return _titled(f"Cost by stage; workers busy until the last label: {busy}", table)

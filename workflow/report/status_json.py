@@ -23,6 +23,8 @@ def summary_json(summary: RunSummary) -> dict[str, Any]:
         "lost_tries": dict(summary.lost),
         "busy_share": summary.busy_share,
         "wall_seconds": summary.wall_seconds,
+        "idle_worker_seconds": summary.idle,
+        "under_way": [asdict(task) for task in summary.under_way],
         "events": [{"at": at, "kind": kind, "text": text} for at, kind, text in summary.events],
     }
 
@@ -35,6 +37,7 @@ def _rung(rung: RungSummary) -> dict[str, Any]:
         "failures": dict(rung.failures),
         "waiting": rung.waiting,
         "to_label": rung.to_label,
+        "to_go": None if rung.to_go is None else asdict(rung.to_go),
         "trainings": [
             {
                 "version": training.version,

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.potential import Threshold
 from workflow.planning.records import Purpose, Sweep, Training
+from workflow.planning.state import RungState
 from workflow.planning.thresholds import threshold_of
+from workflow.planning.to_go import ToGo, to_go
 from workflow.run.folder import RunFolder
 from workflow.run.launches import launch_spans
 from workflow.run.state import read_rung_state
 from workflow.run.store.records import StageCost
 from workflow.run.store.store import StoreReader
 from workflow.run.stored_campaign import stored_campaign
+from workflow.run.under_way import UnderWay, tasks_under_way
 from workflow.settings.campaign import Campaign
 
 _EVENTS = 5
@@ -47,6 +50,8 @@ class RungSummary:
         Chosen, not yet labelled.
     label_cpu_hours : float
         Of all labels of the rung, failed ones included.
+    to_go : ToGo or None
+        What is left of it; None where it has not begun or is done.
     """
 
     level: LevelOfTheory
@@ -58,6 +63,7 @@ class RungSummary:
     waiting: int
     to_label: int
     label_cpu_hours: float
+    to_go: ToGo | None = None
 
     def first_sweep(self, version: int) -> Sweep | None:
         """Return the first complete sweep with a committee: comparable from one to the next."""
@@ -82,6 +88,12 @@ class RunSummary:
         Worker time in tasks over worker time there was, until the last label; None before one.
     wall_seconds : float
         Of all launches together.
+    slots : int
+        Tasks that the workers of the last launch do at once.
+    idle : dict of str
+        Worker seconds without a task, by what was waited for.
+    under_way : tuple of UnderWay
+        What workers compute at this moment.
     """
 
     name: str
@@ -93,6 +105,14 @@ class RunSummary:
     events: tuple[tuple[float, str, str], ...]
     busy_share: float | None
     wall_seconds: float
+    slots: int
+    idle: dict[str, float]
+    under_way: tuple[UnderWay, ...]
+
+    @property
+    def rung_under_way(self) -> RungSummary | None:
+        """The rung that is being worked at."""
+        return next((rung for rung in self.rungs if rung.to_go is not None), None)
 
 
 def summarize(folder: RunFolder) -> RunSummary:
@@ -107,9 +127,17 @@ def summarize(folder: RunFolder) -> RunSummary:
         campaign = stored_campaign(store)
         spans = launch_spans(store)
         grown = store.molecules.grown().molecule_ids
+        slots = spans[-1][2] if spans else 1
+        finished = store.diary.fact("finished")
+        states = [
+            read_rung_state(store, campaign, index, find_level(rung.level))
+            for index, rung in enumerate(campaign.rungs)
+        ]
+        begun = [i for i, state in enumerate(states) if i == 0 or state.has_inherited]
+        current = None if finished else begun[-1]
         return RunSummary(
             name=campaign.name,
-            finished=store.diary.fact("finished"),
+            finished=finished,
             molecules=tuple(
                 MoleculeName(
                     molecule_id=molecule_id,
@@ -119,21 +147,33 @@ def summarize(folder: RunFolder) -> RunSummary:
                 )
                 for molecule_id, name, held_out in store.molecules.names()
             ),
-            rungs=tuple(_rung(store, campaign, i) for i in range(len(campaign.rungs))),
+            rungs=tuple(
+                _rung(
+                    store,
+                    campaign,
+                    state,
+                    to_go(state, campaign, slots=slots) if state.index == current else None,
+                )
+                for state in states
+            ),
             stages=_stages(store),
             lost=store.tasks.count_losses(),
             events=tuple(store.diary.events(last=_EVENTS)),
             busy_share=_busy_share(store, spans),
             wall_seconds=sum(end - start for start, end, _ in spans),
+            slots=slots,
+            idle=_idle(store, spans),
+            under_way=() if finished else tasks_under_way(folder),
         )
 
 
-def _rung(store: StoreReader, campaign: Campaign, index: int) -> RungSummary:
-    level = find_level(campaign.rungs[index].level)
-    state = read_rung_state(store, campaign, index, level)
+def _rung(
+    store: StoreReader, campaign: Campaign, state: RungState, left: ToGo | None
+) -> RungSummary:
+    level = find_level(campaign.rungs[state.index].level)
     return RungSummary(
         level=level,
-        labels=store.labels.count(index),
+        labels=store.labels.count(state.index),
         failures=store.unusable.count(level.level_id),
         trainings=state.trainings,
         thresholds=tuple(threshold_of(campaign.select, t) for t in state.trainings),
@@ -141,6 +181,7 @@ def _rung(store: StoreReader, campaign: Campaign, index: int) -> RungSummary:
         waiting=state.n_waiting,
         to_label=state.n_unanswered,
         label_cpu_hours=state.label_cpu_hours,
+        to_go=left,
     )
 
 
@@ -150,7 +191,16 @@ def _stages(store: StoreReader) -> dict[str, StageCost]:
     always = {
         name: found.get(name, nothing) for name in ("sample", "label", "check", "train", "judge")
     }
-    return always | ({"grow": found["grow"]} if "grow" in found else {})
+    return always | {name: found[name] for name in ("evaluate", "grow") if name in found}
+
+
+def _idle(store: StoreReader, spans: list[tuple[float, float, int]]) -> dict[str, float]:
+    """Return the worker time without a task: what for, as far as the driver has counted it."""
+    there = sum(slots * (end - start) for start, end, slots in spans)
+    busy = sum(stage.wall_seconds for stage in store.tasks.stages().values())
+    counted = store.diary.idle()
+    rest = there - busy - sum(counted.values())
+    return {**counted, "starting, between tasks, not counted": max(0.0, rest)}
 
 
 def _busy_share(store: StoreReader, spans: list[tuple[float, float, int]]) -> float | None:

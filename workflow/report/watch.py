@@ -20,8 +20,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from workflow.report.screen import STAGE_NAMES, duration, errors_shown, summary_screen
+from workflow.report.screen import errors_shown, summary_screen, waiting_lines
 from workflow.report.summary import RungSummary, RunSummary, summarize
+from workflow.report.time_spent import STAGE_NAMES, duration, time_spent
 from workflow.run.folder import RunFolder
 from workflow.run.launches import is_over, was_killed
 from workflow.run.store.records import FinishedTask
@@ -107,6 +108,8 @@ def watch_screen(
         ),
         rungs,
         Text(f"{_rate(tasks, now)}; workers busy until the last label: {busy}"),
+        Text(_shares(summary)),
+        *waiting_lines(summary),
         _recent(tasks, now),
         Text("q or Ctrl-C ends watching, not the campaign", style="dim"),
     )
@@ -124,10 +127,18 @@ def _rung_cells(rung: RungSummary, budget: int) -> tuple[RenderableType, ...]:
         str(held_out),
         str(rung.failures.total()),
         str(rung.waiting),
-        str(len(rung.trainings)),
+        str(sum(training.version > 0 for training in rung.trainings)),
         energy,
         force,
     )
+
+
+def _shares(summary: RunSummary) -> str:
+    """Say how CPU time divides, and how long workers had nothing to do."""
+    spent = time_spent(summary.stages, summary.idle)
+    shares = [f"{row.name} {row.cpu_share:.0%}" for row in spent if row.cpu_share]
+    idle = [f"{row.name} {duration(row.worker_seconds)}" for row in spent if row.tasks is None]
+    return "; ".join(part for part in ("CPU time: " + ", ".join(shares), ", ".join(idle)) if part)
 
 
 def _rate(tasks: Sequence[FinishedTask], now: float) -> str:

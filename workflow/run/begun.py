@@ -56,6 +56,7 @@ def take_start(run: OpenRun) -> str | None:
         Fit(
             members=campaign.train.members,
             elements=tuple(sorted(needed)),
+            states=tuple({(molecule.charge, molecule.multiplicity) for molecule in molecules}),
             level=found.level,
             seed=derive_seed(campaign, "start"),
             record={"start": _provenance(facts), "calibration": None},

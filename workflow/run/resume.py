@@ -14,7 +14,7 @@ from workflow.settings.campaign import Campaign
 # must be the same.
 _EXTENDABLE = re.compile(
     r"rungs\.\d+\.(budget|stop)\.|start\.(from|license)|exports|license|gates\.|failures\.|grow\.pool"
-    r"|molecules\.\d+\.(file|charge|multiplicity|spin_means)"
+    r"|molecules\.\d+\.(file|charge|multiplicity|spin_means|states)"
 )
 _NAMED = 4
 # What names the kind of a section: settings of different kinds are not mixed.

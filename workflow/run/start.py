@@ -12,11 +12,14 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from model import Committee, load_committee
 from model.committees import read_installed, read_published
+from model.states import State, states_text
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import StoreReader
 from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
 from workflow.settings.start import INSTALLED, Start
+
+_USUAL: tuple[State, ...] = ((0, 1),)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -146,13 +149,15 @@ def _require_level(start: Start, committee: Committee, level: LevelOfTheory) -> 
 def _knows(committee: Committee, molecule: Molecule, seen: frozenset[str]) -> bool:
     """Say whether a committee can be asked of a molecule.
 
-    Published ensembles have learned neutral closed shells alone, and no network sees a charge:
-    other states are known where a run has worked on that very molecule.
+    Of a checkpoint that does not say for which states it was made, neutral closed shells are known,
+    and others where a run has worked on that very molecule.
     """
     if not set(elements(molecule)) <= set(committee.elements):
         return False
-    is_usual = (molecule.charge, molecule.multiplicity) == (0, 1)
-    return is_usual or molecule.molecule_id in seen
+    state = molecule.charge, molecule.multiplicity
+    if committee.states:
+        return state in committee.states
+    return state in _USUAL or molecule.molecule_id in seen
 
 
 def _require_known(
@@ -164,16 +169,22 @@ def _require_known(
     strangers = [m for m in molecules if m.molecule_id not in known]
     if molecules and len(strangers) == len(molecules):
         raise InputError(
-            f"start.from: it knows none of the campaign's molecules ({_names(strangers)}): its "
-            f"elements are {_symbols(committee.elements)}, in neutral closed shells: leave "
-            "`start` out"
+            f"start.from: it knows none of the campaign's molecules ({_names(strangers)}): "
+            f"{_knowledge(committee)}: leave `start` out"
         )
     if strangers and not campaign.rungs[0].budget.labels:
         raise InputError(
-            f"rungs.0.budget.labels: the start does not know {_names(strangers)} (its elements are "
-            f"{_symbols(committee.elements)}, in neutral closed shells), and a rung without labels "
-            "cannot teach it: give the rung some"
+            f"rungs.0.budget.labels: the start does not know {_names(strangers)} "
+            f"({_knowledge(committee)}), and a rung without labels cannot teach it: give the rung "
+            "some"
         )
+
+
+def _knowledge(committee: Committee) -> str:
+    return (
+        f"its elements are {_symbols(committee.elements)}, its states "
+        f"{states_text(committee.states or _USUAL)}"
+    )
 
 
 def _names(molecules: Iterable[Molecule]) -> str:

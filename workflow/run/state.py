@@ -1,16 +1,19 @@
 """Read from the store what the plan needs to know of a rung."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
-from workflow.planning.cost import PowerLaw, fit_cost
+from workflow.planning.cost import PowerLaw, RungCosts, fit_cost
+from workflow.planning.exploring import exploring_samplers
 from workflow.planning.keys import InheritKey, sample_tasks
-from workflow.planning.records import Purpose, Sweep
+from workflow.planning.records import Purpose, Sweep, Training
 from workflow.planning.start import FACT, start_facts
 from workflow.planning.state import MoleculeState, RungState, is_explored
+from workflow.run.store.records import StageCost
 from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import LabelOrder, Order
@@ -28,10 +31,13 @@ def read_rung_state(
     """Return the state of a rung: all from the store but what is under way and was lost."""
     trainings = tuple(store.trainings.all(index))
     version = trainings[-1].version if trainings else 0
-    finished = store.tasks.finished(index) | store.tasks.finished(index, version)
+    finished = frozenset[str]().union(
+        *(store.tasks.finished(index, of) for of in (0, version, version + 1))
+    )
     tally = store.candidates.tally(index)
     grown = store.molecules.grown()
     molecules = _molecules(store, campaign, grown.molecule_ids)
+    costs = _costs(store, campaign, index, molecules, trainings)
     to_label = store.candidates.to_label(index)
     labels = [order for order in (under_way or {}).values() if isinstance(order, LabelOrder)]
     labelled = _by_purpose(tally, "labelled")
@@ -58,11 +64,56 @@ def read_rung_state(
         n_lost=n_lost,
         label_cpu_hours=store.tasks.label_cpu_seconds(index) / 3600.0,
         trainings=trainings,
-        sweeps=sweeps(store, campaign, index, molecules),
+        sweeps=sweeps(store, campaign, index, molecules, costs),
         may_grow=campaign.grow is not None
         and index == 0
-        and not (version and grown.exhausted_by == version),
+        and not (trainings and grown.exhausted_by == version),
+        costs=costs,
     )
+
+
+def _costs(
+    store: StoreReader,
+    campaign: Campaign,
+    index: int,
+    molecules: Iterable[MoleculeState],
+    trainings: Sequence[Training],
+) -> RungCosts:
+    """Return what tasks have cost; explorations and judgements by the last two committees."""
+    stages = store.tasks.stages(index)
+    of_labels = [stage for kind, stage in stages.items() if kind in ("label", "check")]
+    of_others = [stage for kind, stage in stages.items() if kind not in ("label", "check")]
+    training = sum(stage.cpu_seconds for kind, stage in stages.items() if kind == "train")
+    recent = [store.tasks.cost_of_committee(index, t.version) for t in trainings[:-3:-1]]
+    explorations = sum(found["sample"].tasks for found in recent if "sample" in found)
+    exploring = sum(found["sample"].cpu_seconds for found in recent if "sample" in found)
+    judged = [found["judge"].cpu_seconds for found in recent if "judge" in found]
+    version = trainings[-1].version if trainings else 0
+    at_start = bool(trainings) and version == 0
+    tasks_of_a_sweep = _n_explored(molecules, at_start=at_start) * len(campaign.explore)
+    return RungCosts(
+        labels=sum(stage.cpu_seconds for stage in of_labels),
+        n_labels=sum(stage.tasks for stage in of_labels),
+        others=sum(stage.cpu_seconds for stage in of_others),
+        training_a_label=training / max(sum(t.n_labels for t in trainings if t.version), 1),
+        sweep=tasks_of_a_sweep * exploring / max(explorations, 1),
+        judging=judged[0] if judged else 0.0,
+        wall_of_labels=_wall_of_cpu(of_labels),
+        wall_of_others=_wall_of_cpu(of_others),
+        finding={
+            sampler: seconds / n if n else math.inf
+            for sampler, (seconds, n) in store.tasks.finds(index, version).items()
+        },
+    )
+
+
+def _wall_of_cpu(stages: Sequence[StageCost]) -> float:
+    cpu = sum(stage.cpu_seconds for stage in stages)
+    return sum(stage.wall_seconds for stage in stages) / cpu if cpu else 1.0
+
+
+def _n_explored(molecules: Iterable[MoleculeState], *, at_start: bool) -> int:
+    return sum(is_explored(molecule, at_start=at_start) for molecule in molecules)
 
 
 def _structures(
@@ -133,7 +184,11 @@ def _molecules(
 
 
 def sweeps(
-    store: StoreReader, campaign: Campaign, index: int, molecules: Sequence[MoleculeState]
+    store: StoreReader,
+    campaign: Campaign,
+    index: int,
+    molecules: Sequence[MoleculeState],
+    costs: RungCosts,
 ) -> tuple[Sweep, ...]:
     """Return what the explorations of a rung have found, by committee and sweep.
 
@@ -141,7 +196,9 @@ def sweeps(
     committee.
     """
     judged = _judgements(store, index) if index > 0 else ()
-    return tuple(sorted([*judged, *_explorations(store, campaign, index, molecules)], key=_place))
+    return tuple(
+        sorted([*judged, *_explorations(store, campaign, index, molecules, costs)], key=_place)
+    )
 
 
 def _place(sweep: Sweep) -> tuple[int, bool, int]:
@@ -149,22 +206,28 @@ def _place(sweep: Sweep) -> tuple[int, bool, int]:
 
 
 def _explorations(
-    store: StoreReader, campaign: Campaign, index: int, molecules: Sequence[MoleculeState]
+    store: StoreReader,
+    campaign: Campaign,
+    index: int,
+    molecules: Sequence[MoleculeState],
+    costs: RungCosts,
 ) -> tuple[Sweep, ...]:
-    explored = [
-        sum(is_explored(m, at_start=at_start) for m in molecules) for at_start in (False, True)
-    ]
-    return tuple(
-        Sweep(
-            version=found.version,
-            number=found.number,
-            judged=found.judged,
-            over_threshold=found.over_threshold,
-            is_complete=found.tasks >= explored[found.version == 0] * len(campaign.explore),
-            is_broken=found.broken == found.tasks,
+    explored = {at_start: _n_explored(molecules, at_start=at_start) for at_start in (False, True)}
+    sweeps: list[Sweep] = []
+    for found in store.tasks.sweeps(index):
+        before = sweeps[-1] if found.number else None
+        samplers = exploring_samplers(campaign, index, costs, before)
+        sweeps.append(
+            Sweep(
+                version=found.version,
+                number=found.number,
+                judged=found.judged,
+                over_threshold=found.over_threshold,
+                is_complete=found.tasks >= explored[found.version == 0] * len(samplers),
+                is_broken=found.broken == found.tasks,
+            )
         )
-        for found in store.tasks.sweeps(index)
-    )
+    return tuple(sweeps)
 
 
 def _judgements(store: StoreReader, index: int) -> tuple[Sweep, ...]:

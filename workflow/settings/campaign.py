@@ -11,6 +11,7 @@ from pydantic import (
     Field,
     JsonValue,
     PositiveFloat,
+    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -43,6 +44,15 @@ from workflow.settings.yaml_file import StrictModel, read_yaml_model
 ExportFormat = Annotated[str, ByName(registry="workflow.datasets.export.formats:EXPORTERS")]
 
 
+class StateEntry(StrictModel):
+    """A charge and a multiplicity."""
+
+    charge: int | None = Field(None, description="In e; default: as the SMILES or file says.")
+    multiplicity: int | None = Field(
+        None, ge=1, description="2S + 1; default: as charge and formula settle it."
+    )
+
+
 class MoleculeEntry(StrictModel):
     """One molecule, or a file of them."""
 
@@ -63,6 +73,11 @@ class MoleculeEntry(StrictModel):
         description="2S + 1; default: as the SMILES or file says, which is refused where it "
         "leaves it open ([CH2], O=O).",
     )
+    states: tuple[StateEntry, ...] = Field(
+        (),
+        description="Several charges and multiplicities in the place of one: each makes a molecule "
+        "of its own, as {charge: 1} makes the cation.",
+    )
     spin_means: SpinMeans | None = Field(
         None,
         description="What `spin` and `total_spin` in the file count: unpaired electrons (2s) or "
@@ -75,7 +90,14 @@ class MoleculeEntry(StrictModel):
             raise ValueError("a molecule needs either `smiles` or `file`")
         if self.spin_means is not None and self.file is None:
             raise ValueError("`spin_means` is of a `file`: give a SMILES its `multiplicity`")
+        if self.states and (self.charge, self.multiplicity) != (None, None):
+            raise ValueError("give either `states`, or one `charge` and `multiplicity`")
         return self
+
+    @property
+    def each_state(self) -> tuple[StateEntry, ...]:
+        """The states, or the one that is given beside the source."""
+        return self.states or (StateEntry(charge=self.charge, multiplicity=self.multiplicity),)
 
 
 def _smiles_shorthand(value: Any) -> Any:
@@ -157,8 +179,11 @@ class Rung(StrictModel):
         description="Labels before the first training, spread evenly over the molecules; of a "
         "first rung that has a `start`, only molecules that it does not know get theirs.",
     )
-    labels_per_training: int = Field(
-        30, ge=1, description="New labels after which the committee is trained again."
+    labels_per_training: PositiveInt | Literal["auto"] = Field(
+        "auto",
+        description="New labels after which the committee is trained again. auto: when what "
+        "training and exploring cost is small beside the cost of labels, or the labels have grown "
+        "so much that it pays in any case.",
     )
     held_out_structures: int | None = Field(
         None, ge=2, description="Default: as many as held_out.structures."
@@ -167,7 +192,8 @@ class Rung(StrictModel):
         None,
         description="How the committee climbs to this rung from the one below, and to the first "
         "from its `start`, if it has one; default: the architecture's own way. auto: all ways of "
-        "train.architecture are tried, the one with the least held-out error is kept.",
+        "train.architecture are tried, the one with the least held-out errors is kept (of "
+        "energies, and of forces where the level gives them).",
         json_schema_extra=_name_ways,
     )
     budget: Budget = Budget()

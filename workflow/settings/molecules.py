@@ -1,6 +1,6 @@
 """From a campaign file to molecules and levels that can be worked on; refuses what cannot."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -23,9 +23,10 @@ from chemistry.readers.molecules import (
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
-from workflow.settings.campaign import Campaign, MoleculeEntry
+from workflow.settings.campaign import Campaign, MoleculeEntry, StateEntry
 from workflow.settings.clusters import clusters
 from workflow.settings.growth import GrowSettings
+from workflow.settings.state_names import named_by_state
 
 _ORDINARY_SHOWN = 20
 """Neutral singlets that are named, of more their number."""
@@ -51,15 +52,7 @@ def read_campaign_molecules(
         check_pool(campaign.grow)
     entries = enumerate(campaign.molecules, start=1)
     molecules = merge_molecules(m for i, entry in entries for m in _read_entry(entry, i, skipped))
-    names = [molecule.name for molecule in molecules]
-    for name in campaign.held_out.molecules:
-        if name not in names:
-            raise InputError(
-                f"held_out.molecules: there is no molecule `{name}`: {nearest(name, names)}"
-            )
-    if set(names) <= set(campaign.held_out.molecules):
-        raise InputError("held_out.molecules: no molecule is left to train on")
-    found = [(m, m.name in campaign.held_out.molecules) for m in molecules]
+    found = _held_out_or_not(molecules, campaign.held_out.molecules)
     if campaign.clusters is None:
         return found
     made = clusters(
@@ -69,6 +62,27 @@ def read_campaign_molecules(
         seed=campaign.seed,
     )
     return [*found, *((cluster, False) for cluster in made)]
+
+
+def _held_out_or_not(
+    molecules: Sequence[Molecule], only_tested: Collection[str]
+) -> list[tuple[Molecule, bool]]:
+    """Return molecules, named by state, each with whether its name or that of its state is given.
+
+    Raises InputError for a name that none has, and where all are only tested on.
+    """
+    named = named_by_state(molecules)
+    names = [{molecule.name, other.name} for molecule, other in zip(molecules, named, strict=True)]
+    known = sorted(set().union(*names))
+    for name in only_tested:
+        if name not in known:
+            raise InputError(
+                f"held_out.molecules: there is no molecule `{name}`: {nearest(name, known)}"
+            )
+    found = [(m, not own.isdisjoint(only_tested)) for m, own in zip(named, names, strict=True)]
+    if all(held_out for _, held_out in found):
+        raise InputError("held_out.molecules: no molecule is left to train on")
+    return found
 
 
 def described(molecules: Sequence[Molecule]) -> list[str]:
@@ -119,20 +133,27 @@ def check_pool(growth: GrowSettings) -> None:
 
 
 def _read_entry(entry: MoleculeEntry, number: int, skipped: list[InputError]) -> Iterator[Molecule]:
+    for state in entry.each_state:
+        yield from _read_state(entry, state, number, skipped)
+
+
+def _read_state(
+    entry: MoleculeEntry, state: StateEntry, number: int, skipped: list[InputError]
+) -> Iterator[Molecule]:
     if entry.smiles is not None:
         yield molecule_from_smiles(
             entry.smiles,
             name=entry.name,
-            charge=entry.charge,
-            multiplicity=entry.multiplicity,
+            charge=state.charge,
+            multiplicity=state.multiplicity,
             source=f"molecules, entry {number}",
         )
         return
     assert entry.file is not None, "a validated entry has smiles or file"
     found = read_molecules(
         entry.file,
-        charge=entry.charge,
-        multiplicity=entry.multiplicity,
+        charge=state.charge,
+        multiplicity=state.multiplicity,
         spin_means=entry.spin_means,
         skipped=skipped if entry.skip_bad else None,
     )

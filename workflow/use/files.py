@@ -32,7 +32,12 @@ def write_geometries(
         zip(structures, subject.committee.predict(structures), strict=True)
     ):
         atoms = Atoms(numbers=structure.atomic_numbers, positions=structure.positions)
-        atoms.info = {"molecule": subject.molecule.name, "level": subject.committee.level_name}
+        atoms.info = {
+            "molecule": subject.molecule.name,
+            "level": subject.committee.level_name,
+            "charge": structure.charge,
+            "multiplicity": structure.multiplicity,
+        }
         if len(p.member_energies) > 1:
             sigma = float(np.std(p.member_energies, ddof=1))
             atoms.info["energy_sigma"] = sigma

@@ -59,7 +59,12 @@ class Subject:
         if isinstance(self.committee, LevelPotential):
             atoms.calc = LevelCalculator(self.committee, at)
         else:
-            atoms.calc = CommitteeCalculator(self.committee, molecule_id=self.molecule.molecule_id)
+            atoms.calc = CommitteeCalculator(
+                self.committee,
+                charge=at.charge,
+                multiplicity=at.multiplicity,
+                molecule_id=self.molecule.molecule_id,
+            )
         return atoms
 
 
@@ -78,14 +83,14 @@ def read_subject(potential: Path, molecule: str) -> Subject:
     ------
     InputError
         One of them cannot be read, or the committee or level does not know an element of the
-        molecule.
+        molecule or its state.
     """
     if not potential.exists():
         return _by_level(potential, _read_molecule(molecule))
     _, committee = read_potential(potential)
     one = _read_molecule(molecule)
     structure = one_geometry(one, seed=_SEED)
-    committee.predict([structure])  # an element that it does not know is said now
+    committee.predict([structure])  # an element or a state that it does not know is said now
     return Subject(molecule=one, structure=structure, committee=committee)
 
 

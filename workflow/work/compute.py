@@ -7,6 +7,7 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -20,9 +21,11 @@ from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Potential
 from chemistry.sampling.base import Offer
 from model import Committee, TrainingRequest, climb, find_architecture, load_committee
+from model.checkpoint import add_to_record
 from model.conformal import held_out_intervals
-from model.evaluation import Errors, held_out_errors
+from model.evaluation import Errors, errors_of, predicted_beside_lowest
 from model.history import TrainingHistory
+from model.protocol import TrainingResult
 from workflow.work.lost import is_lost
 from workflow.work.orders import (
     EvaluateOrder,
@@ -223,26 +226,17 @@ def load_potential(
 
 
 def _train(order: TrainOrder) -> Trained:
-    data, held_out = read_labelled(order.training_set), read_labelled(order.held_out)
-    request = TrainingRequest(
-        data=data,
-        settings=order.settings,
-        elements=order.elements,
-        level=order.level,
-        seed=order.seed,
-        device=order.device,
-    )
-    start = None if order.start is None else load_committee(order.start, order.device)
-    transfer, tried = None, dict[str, float]()
-    if start is not None and order.transfer is not None:
-        climbed = climb(request, start, order.transfer, held_out)
-        result = climbed.result
-        transfer, tried = climbed.way, dict(climbed.tried)
-    else:
-        result = find_architecture(order.settings.architecture).train(request, start)
+    data = read_labelled(order.training_set)
+    if order.members is not None:
+        result, _, _ = _taught(order, data, ())
+        result.committee.save(order.checkpoint)
+        return Trained(n_labels=len(data), errors=None, history=TrainingHistory())
+    held_out = read_labelled(order.held_out)
+    result, transfer, tried = _taught(order, data, held_out)
     errors = _held_out_errors(result.committee, data, held_out)
     calibration = None if errors is None else errors.calibration
     result.committee.calibrated(calibration).save(order.checkpoint)
+    add_to_record(order.checkpoint, license=order.license)
     return Trained(
         n_labels=len(data),
         errors=errors,
@@ -272,14 +266,40 @@ def _evaluate(order: EvaluateOrder) -> Trained:
     )
 
 
+def _taught(
+    order: TrainOrder, data: list[LabelledStructure], held_out: Sequence[LabelledStructure]
+) -> tuple[TrainingResult[Committee], str | None, Mapping[str, float]]:
+    """Return what was trained, how it climbed, and the errors of other ways that were tried."""
+    request = TrainingRequest(
+        data=data,
+        settings=order.settings,
+        elements=order.elements,
+        level=order.level,
+        seed=order.seed,
+        device=order.device,
+        members=order.members,
+        states=order.states,
+    )
+    architecture = find_architecture(order.settings.architecture)
+    way = None if order.start is None else order.transfer
+    if order.parts:
+        parts = [load_committee(path, order.device) for path in order.parts]
+        return architecture.joined(parts), way, {}
+    start = None if order.start is None else load_committee(order.start, order.device)
+    if start is None or way is None:
+        return architecture.train(request, start), None, {}
+    climbed = climb(request, start, way, held_out)
+    return climbed.result, climbed.way, climbed.tried
+
+
 def _held_out_errors(
     committee: Committee, learned: list[LabelledStructure], held_out: list[LabelledStructure]
 ) -> Errors | None:
     """Compare a committee with held-out labels, and take its intervals from them."""
-    errors = held_out_errors(committee, held_out, trained_on=learned)
+    predictions, beside = predicted_beside_lowest(committee, held_out, learned)
+    errors = errors_of(held_out, predictions, beside)
     if errors is None or errors.calibration is None:
         return errors
-    predictions = committee.predict([row.structure for row in held_out])
     intervals = held_out_intervals(learned, held_out, predictions)
     return replace(errors, calibration=replace(errors.calibration, intervals=intervals))
 

@@ -69,7 +69,7 @@ def find_molecules(order: GrowOrder, committee: Potential) -> Grown:
 
 
 def _usable(entries: Iterable[PoolEntry], order: GrowOrder) -> tuple[list[Molecule], int]:
-    """Return new molecules of the elements that are allowed, and how many lines are none."""
+    """Return new molecules of elements and states that are allowed, and how many lines are none."""
     molecules, bad = [], 0
     for entry in entries:
         try:
@@ -77,6 +77,11 @@ def _usable(entries: Iterable[PoolEntry], order: GrowOrder) -> tuple[list[Molecu
         except InputError:
             bad += 1
             continue
-        if molecule.molecule_id not in order.known and elements(molecule) <= set(order.elements):
+        state = molecule.charge, molecule.multiplicity
+        if (
+            molecule.molecule_id not in order.known
+            and elements(molecule) <= set(order.elements)
+            and (not order.states or state in order.states)
+        ):
             molecules.append(molecule)
     return merge_molecules(molecules), bad

@@ -15,6 +15,7 @@ from chemistry.records.potential import Threshold
 from chemistry.records.structure import Structure
 from chemistry.sampling import AnySampler
 from model.settings import TrainingSettings
+from model.states import State
 from workflow.settings.growth import GrowSettings
 
 
@@ -99,7 +100,7 @@ class EvaluateOrder:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainOrder:
-    """Train a committee.
+    """Train a committee, or some of its members, or put it together of such parts.
 
     Attributes
     ----------
@@ -113,6 +114,14 @@ class TrainOrder:
         Where the new committee is written.
     elements : tuple of int
         Atomic numbers that the committee shall know, whether or not the data have them yet.
+    license : str or None
+        Of the campaign's data set, for the record of the checkpoint.
+    members : range or None
+        Those that are to be trained; None: all of them.
+    parts : tuple of Path
+        Checkpoints of all members, where they are trained already: only to be put together.
+    states : tuple of (int, int)
+        Charge and multiplicity that it shall know, likewise.
     """
 
     training_set: Path
@@ -125,6 +134,10 @@ class TrainOrder:
     transfer: str | None
     checkpoint: Path
     device: str = "cpu"
+    license: str | None = None
+    members: range | None = None
+    parts: tuple[Path, ...] = ()
+    states: tuple[State, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -145,6 +158,8 @@ class GrowOrder:
     growth : GrowSettings
     elements : tuple of int
         Atomic numbers that new molecules may have.
+    states : tuple of (int, int)
+        Charge and multiplicity that they may have; empty: any.
     known : frozenset of molecule_id
         Molecules that the campaign has.
     committee : SavedCommittee
@@ -159,6 +174,7 @@ class GrowOrder:
     threshold: Threshold
     seed: int
     device: str = "cpu"
+    states: tuple[State, ...] = ()
 
 
 Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | EvaluateOrder | JudgeOrder | GrowOrder

@@ -115,6 +115,15 @@ class Spool(Generic[T]):
         for suffix in ("json", "claim"):
             self._file(key, suffix).unlink(missing_ok=True)
 
+    def claimed(self) -> Iterator[tuple[str, float]]:
+        """Yield the keys that somebody has claimed, and when, in seconds since 1970.
+
+        Whether he still computes them, `held` knows.
+        """
+        for file in self.folder.glob("*.claim"):
+            with suppress(FileNotFoundError):  # renamed meanwhile: it is finished
+                yield file.stem, file.stat().st_mtime
+
     def held(self, key: str) -> bool:
         """Return whether some process computes `key` at this moment."""
         with as_store_errors(self.folder):

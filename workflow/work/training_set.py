@@ -4,6 +4,7 @@ A file of its own, not the store: SQLite over a network file system is for one m
 """
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,14 +18,16 @@ from chemistry.records.record_json import (
 
 
 def write_labelled(path: Path, data: Iterable[LabelledStructure]) -> None:
-    """Write one structure with its label a line."""
-    with path.open("w", encoding="utf-8") as file:
+    """Write one structure with its label a line; the file is whole or absent, whatever happens."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as file:
         for row in data:
             document = {
                 "structure": structure_to_json(row.structure),
                 "label": label_to_json(row.label),
             }
             file.write(json.dumps(document) + "\n")
+    partial.replace(path)
 
 
 def read_labelled(path: Path) -> list[LabelledStructure]:

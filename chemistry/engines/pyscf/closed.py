@@ -28,8 +28,14 @@ def import_closed() -> None:
     Raises
     ------
     InputError
-        Something else has imported PySCF before, with settings.
+        Something else has imported PySCF before, with settings; or Python leaves out docstrings,
+        which PySCF puts together as it is imported.
     """
+    if sys.flags.optimize > 1:
+        raise InputError(
+            "PySCF cannot be imported where Python leaves out docstrings: unset PYTHONOPTIMIZE, or "
+            "start python without -OO"
+        )
     with _closed_environment():
         import_module("pyscf")
     refuse_settings()

@@ -97,7 +97,8 @@ class Parts:
         cycles += int(self.diagnostics.get("scf_cycles", 0))
         self.diagnostics.update(scf.diagnostics(mf, cycles))
         if previous is None:
-            self.diagnostics.update(states.instability(mf, self._structure))
+            found = states.instability(mf, self._structure, always=self._is_second)
+            self.diagnostics.update(found)
         return mf
 
     def _correlate(self, mf: Any, calculations: list[Calculation]) -> None:

@@ -24,6 +24,10 @@ _LENGTH_UNITS: Final[Mapping[str, float]] = {
     "a0": ANGSTROM_PER_BOHR,
     "au": ANGSTROM_PER_BOHR,
     "a.u.": ANGSTROM_PER_BOHR,
+    "atomic": ANGSTROM_PER_BOHR,
+    "atomic_units": ANGSTROM_PER_BOHR,
+    "metal": 1.0,
+    "real": 1.0,
     "nm": 10.0,
     "pm": 0.01,
 }
@@ -31,6 +35,8 @@ _LENGTH_UNITS: Final[Mapping[str, float]] = {
 _LENGTH_UNIT_KEYS = re.compile(
     r"(length|pos|position|positions|coordinate|coordinates|xyz)_?units?"
 )
+_UNITS_OF_OTHERS = re.compile(r"(m?ev|electron_?volts?|hartrees?|ha|eh|kcal|kj|ry|debye).*|.*/.*")
+_DIGITS_OF_A_COUNT = 9
 _COLUMNS_OF_ATOMS = re.compile(r".*(charges|magmoms|magnetic_moments|spins)")
 
 
@@ -92,7 +98,7 @@ def read_frames(path: Path, text: str, bad: list[InputError]) -> list[XYZFrame]:
 
 def _atom_count(line: str, source: str) -> int:
     text = line.strip()
-    if not text.isdecimal() or int(text) == 0:
+    if not text.isdecimal() or len(text) > _DIGITS_OF_A_COUNT or int(text) == 0:
         raise InputError(f"{source}: expected a number of atoms, found {text[:40]!r}")
     return int(text)
 
@@ -103,6 +109,11 @@ def _read_frame(comment: str, rows: list[str], path: Path, line_number: int) -> 
     if "T" in info.get("pbc", "T" if "lattice" in info else "F").upper():
         raise InputError(f"{source}: a periodic cell cannot be used: rung knows molecules only")
     unit = _angstrom_per_unit(info, source)
+    text = without_pairs(comment)
+    if unit is None and re.search(r"\bbohrs?\b", text, re.IGNORECASE):
+        raise InputError(f"{source}: the comment speaks of bohr: say units=bohr or units=angstrom")
+    if "properties" not in info:
+        _refuse_flags_before_positions(rows, f"{path}:{line_number + 2}")
     starts = _columns(info, source)
     species_column, position_column = starts["species"], starts["pos"]
     of_atoms: dict[str, list[float]] = {
@@ -123,7 +134,7 @@ def _read_frame(comment: str, rows: list[str], path: Path, line_number: int) -> 
         atomic_numbers=np.array(numbers, dtype=np.int64),
         positions=np.array(positions, dtype=np.float64) * (1.0 if unit is None else unit),
         info=info,
-        comment=without_pairs(comment),
+        comment=text,
         of_atoms={name: np.array(values) for name, values in of_atoms.items()},
         states_unit=unit is not None,
         source=source,
@@ -134,13 +145,34 @@ def _angstrom_per_unit(info: Mapping[str, str], source: str) -> float | None:
     """Return the unit of length that a comment names, in Å; None where it names none."""
     for key, value in info.items():
         is_of_length = _LENGTH_UNIT_KEYS.fullmatch(key) is not None
-        unit = _LENGTH_UNITS.get(value.strip().lower())
-        if unit is not None and (is_of_length or key in ("unit", "units")):
-            return unit
-        if is_of_length:
+        if not is_of_length and key not in ("unit", "units"):
+            continue
+        parts = re.split(r"[,;\s]+", value.strip().lower())
+        found = [_LENGTH_UNITS[part] for part in parts if part in _LENGTH_UNITS]
+        others = [part for part in parts if part not in _LENGTH_UNITS]
+        is_unknown = any(is_of_length or not _UNITS_OF_OTHERS.fullmatch(part) for part in others)
+        if is_unknown or len(set(found)) > 1:
             known = ", ".join(("angstrom", "bohr", "nm", "pm"))
             raise InputError(f"{source}: {key}={value} is no unit of length: say {known}")
+        if found:
+            return found[0]
     return None
+
+
+def _refuse_flags_before_positions(rows: list[str], source: str) -> None:
+    """Refuse whole numbers between elements and positions: flags of frozen atoms, say.
+
+    Numbers behind the positions are passed over, so that a flag would become x and z be lost.
+    """
+    fields = [row.split() for row in rows]
+    if not fields or any(len(row) < 5 for row in fields):
+        return
+    are_flags = all(re.fullmatch(r"[+-]?\d+", row[1]) for row in fields)
+    if are_flags and all("." in number for row in fields for number in row[2:5]):
+        raise InputError(
+            f"{source}: expected an element and x y z, found a whole number behind every element: "
+            "remove that column"
+        )
 
 
 def _columns(info: Mapping[str, str], source: str) -> dict[str, int]:

@@ -1,14 +1,15 @@
 """Ani: committees of ANI networks, as an architecture. What computes is imported when used."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from chemistry.errors import InputError
-from model.architectures.ani.settings import NAME, AniSettings
+from model.architectures.ani.settings import NAME, AniSettings, groups_of
 from model.checkpoint import Checkpoint
 from model.protocol import Architecture, Committee, Fit, TrainingRequest, TrainingResult
+from model.settings import AUTO, TrainingSettings
 
 if TYPE_CHECKING:
     from model.architectures.ani.committee import AniCommittee
@@ -34,17 +35,32 @@ class Ani(Architecture):
         self, request: TrainingRequest, start: Committee | None = None
     ) -> "TrainingResult[AniCommittee]":
         """Train all members at once; as `Architecture.train`."""
+        from model.architectures.ani.training.groups import as_asked
         from model.architectures.ani.training.train import train_committee
 
-        return train_committee(request, start=None if start is None else _own(start))
+        start = None if start is None else _own(start)
+        return as_asked(request, train_committee(request, start=start))
 
     def climb(
         self, request: TrainingRequest, below: Committee, way: str
     ) -> "TrainingResult[AniCommittee]":
         """Learn labels of another level; as `Architecture.climb`."""
+        from model.architectures.ani.training.groups import as_asked
         from model.architectures.ani.training.transfer import climb
 
-        return climb(request, _own(below), way)
+        return as_asked(request, climb(request, _own(below), way))
+
+    def groups(self, settings: TrainingSettings, way: str | None, device: str) -> tuple[range, ...]:
+        """Return groups of a few members; all where one of them needs to know of the others."""
+        if way in ("linear", AUTO):
+            return (range(settings.members),)
+        return groups_of(settings.members, device)
+
+    def joined(self, parts: Sequence[Committee]) -> "TrainingResult[AniCommittee]":
+        """Put the members of all parts into one committee; as `Architecture.joined`."""
+        from model.architectures.ani.training.groups import joined
+
+        return joined([_own(part) for part in parts])
 
     def shifted(self, request: TrainingRequest, below: Committee) -> "AniCommittee":
         """Refit the self-energies alone."""
@@ -70,7 +86,7 @@ class Ani(Architecture):
         return recognised(read_neurochem(folder))
 
     def fitted(self, committee: Committee, fit: Fit) -> "AniCommittee":
-        """Cut a committee, or give it further members and elements."""
+        """Cut a committee, or give it further members, elements and states."""
         from model.architectures.ani.growth import fitted
 
         return fitted(_own(committee), fit)

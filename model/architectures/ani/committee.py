@@ -11,25 +11,34 @@ import torch
 from chemistry.errors import InputError
 from chemistry.records.potential import Prediction
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.checkpoint import networks_of, self_energies_of, tensors_of
+from model.architectures.ani.checkpoint import (
+    networks_of,
+    self_energies_of,
+    state_energies_of,
+    tensors_of,
+)
 from model.architectures.ani.descriptor.batch import (
     ATOMS_AT_ONCE,
     ATOMS_AT_ONCE_FOR_MEANS,
     AtomBatch,
+    chunks,
 )
 from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.device import require_device
 from model.architectures.ani.forces import energies_and_forces, energies_and_mean_forces
-from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.network import StackedNetworks, stacked
 from model.architectures.ani.replicas import CommitteeReplicas
 from model.architectures.ani.restriction import restrict
 from model.architectures.ani.settings import NAME
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.systems import CommitteeSystems
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint, write_checkpoint
 from model.protocol import MeanPrediction
-from model.self_energies import element_counts
+from model.self_energies import own_energies
+from model.states import State
 from model.structures import check_structures
+from model.systems import Precision
 
 _RESTRICTIONS_KEPT = 8
 
@@ -50,6 +59,8 @@ class AniCommittee:
         The level of theory that it was trained on.
     record : mapping
         How it came about (seed, settings, data, calibration), as JSON; nothing depends on it.
+    state_energies_ev : (M, 3) float64, eV, or None
+        Of the columns of states; None where there is only one.
     """
 
     networks: StackedNetworks
@@ -57,6 +68,7 @@ class AniCommittee:
     level_id: str
     level_name: str
     record: Mapping[str, Any] = field(default_factory=dict)
+    state_energies_ev: FloatArray | None = None
     _restricted: dict[tuple[int, ...], "AniCommittee"] = field(
         default_factory=dict, init=False, repr=False
     )
@@ -72,6 +84,7 @@ class AniCommittee:
             level_id=checkpoint.level_id,
             level_name=checkpoint.level_name,
             record=checkpoint.record,
+            state_energies_ev=state_energies_of(checkpoint.tensors, networks),
         )
 
     def save(self, path: Path) -> None:
@@ -82,7 +95,7 @@ class AniCommittee:
             level_id=self.level_id,
             level_name=self.level_name,
             record=self.record,
-            tensors=tensors_of(self.networks, self.self_energies_ev),
+            tensors=tensors_of(self.networks, self.self_energies_ev, self.state_energies_ev),
         )
         write_checkpoint(checkpoint, path)
 
@@ -97,6 +110,11 @@ class AniCommittee:
         return self.shape.elements
 
     @property
+    def states(self) -> tuple[State, ...]:
+        """States that it was made for; empty where that is not known."""
+        return self.shape.states
+
+    @property
     def n_members(self) -> int:
         """Number of members."""
         return self.networks.n_members
@@ -107,8 +125,14 @@ class AniCommittee:
 
     def first(self, members: int) -> "AniCommittee":
         """Return the committee of the first members alone."""
-        weights = self.networks.weights[:members].clone()
-        return replace(self, networks=replace(self.networks, weights=weights))
+        return self.only(range(members))
+
+    def only(self, members: range) -> "AniCommittee":
+        """Return the committee of some members."""
+        states = self.state_energies_ev
+        if states is not None:
+            states = states[members.start : members.stop].copy()
+        return replace(self, networks=self.networks.only(members), state_energies_ev=states)
 
     def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
         """Return energies and forces of every member for structures of any sizes, in order.
@@ -116,8 +140,8 @@ class AniCommittee:
         Raises
         ------
         InputError
-            A structure has an element that the committee does not know, positions that are not
-            finite, coinciding atoms, or an energy that is not finite.
+            A structure has an element or a state that the committee does not know, positions that
+            are not finite, coinciding atoms, or an energy that is not finite.
         """
         return [
             Prediction(member_energies=energies, member_forces=forces)
@@ -139,20 +163,44 @@ class AniCommittee:
     def replicas(self, structure: Structure) -> CommitteeReplicas:
         """Return what computes energies and mean forces of one molecule's geometries.
 
-        Raises InputError for an element that the committee does not know.
+        Raises InputError for an element or a state that the committee does not know.
         """
-        check_structures([structure], self.elements)
+        check_structures([structure], self.elements, self.states)
         smaller = self.restricted_to(structure.atomic_numbers.tolist())
         return CommitteeReplicas(
             networks=smaller.networks,
-            self_energies_ev=smaller.self_energies_ev,
+            own_energies_ev=smaller.own_energies([structure])[:, 0],
             structure=structure,
+        )
+
+    def in_precision(self, precision: Precision) -> "AniCommittee":
+        """Return the same committee computing in single or double precision."""
+        return self.to({"single": torch.float32, "double": torch.float64}[precision])
+
+    def systems(self, structures: Sequence[Structure]) -> CommitteeSystems:
+        """Return what computes systems of which each structure is one geometry.
+
+        Raises InputError for an element or a state that the committee does not know.
+        """
+        check_structures(structures, self.elements, self.states)
+        numbers = np.concatenate([structure.atomic_numbers for structure in structures])
+        smaller = self.restricted_to(set(numbers.tolist()))
+        return CommitteeSystems(
+            networks=smaller.networks,
+            own_energies_ev=smaller.own_energies(structures),
+            structures=tuple(structures),
         )
 
     def calibrated(self, calibration: Calibration | None) -> "AniCommittee":
         """Return the same committee whose record says how its errors go with its disagreement."""
         found = None if calibration is None else asdict(calibration)
         return replace(self, record={**self.record, "calibration": found})
+
+    def own_energies(self, structures: Sequence[Structure]) -> FloatArray:
+        """Return what elements and states contribute to energies, (1, B), or (M, B) eV."""
+        return own_energies(
+            structures, self.elements, self.self_energies_ev, self.state_energies_ev
+        )
 
     def restricted_to(self, elements: Collection[int]) -> "AniCommittee":
         """Return a committee of the same energies that knows only these elements, some of its own.
@@ -177,7 +225,7 @@ class AniCommittee:
         self, structures: Sequence[Structure], compute: _Compute, atoms_at_once: int
     ) -> list[tuple[FloatArray, FloatArray]]:
         """Return member energies (M,) and forces (M or 1, N, 3) of each structure."""
-        check_structures(structures, self.elements)
+        check_structures(structures, self.elements, self.states)
         rows_of: dict[frozenset[int], list[int]] = {}
         for row, structure in enumerate(structures):
             rows_of.setdefault(frozenset(structure.atomic_numbers.tolist()), []).append(row)
@@ -202,10 +250,7 @@ class AniCommittee:
             with torch.no_grad():
                 surroundings = environments(batch, self.shape, self.networks.weights.dtype)
                 energies, forces = compute(self.networks, batch, surroundings)
-            members = (
-                energies.cpu().numpy()
-                + element_counts(chunk, self.elements) @ self.self_energies_ev
-            )
+            members = energies.cpu().numpy() + self.own_energies(chunk)
             ordered = forces[:, batch.place].double().cpu().numpy()
             ends = np.cumsum(batch.sizes)[:-1]
             for structure, own, pull in zip(
@@ -219,13 +264,11 @@ class AniCommittee:
                 yield own.copy(), pull
 
 
-def chunks(structures: Sequence[Structure], atoms_at_once: int) -> Iterator[Sequence[Structure]]:
-    """Cut structures into runs of at most so many atoms, but at least one structure."""
-    start, atoms = 0, 0
-    for index, structure in enumerate(structures):
-        if atoms and atoms + len(structure) > atoms_at_once:
-            yield structures[start:index]
-            start, atoms = index, 0
-        atoms += len(structure)
-    if start < len(structures):
-        yield structures[start:]
+def all_members(parts: Sequence[AniCommittee]) -> AniCommittee:
+    """Return the first part with the members of all, in order; they are of one shape."""
+    states = [part.state_energies_ev for part in parts if part.state_energies_ev is not None]
+    return replace(
+        parts[0],
+        networks=stacked([part.networks for part in parts]),
+        state_energies_ev=np.concatenate(states) if states else None,
+    )

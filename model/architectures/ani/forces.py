@@ -52,11 +52,19 @@ def energies_and_mean_forces(
     networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
 ) -> tuple[Tensor, Tensor]:
     """Return what `energies_and_forces` does, with the members' mean forces alone, (1, A, 3)."""
+    energies, gradient = energies_and_mean_gradient(networks, batch, surroundings)
+    return energies, surroundings.forces(gradient).transpose(0, 1)
+
+
+def energies_and_mean_gradient(
+    networks: StackedNetworks, batch: AtomBatch, surroundings: Surroundings
+) -> tuple[Tensor, Tensor]:
+    """Return energies (M, B) without self-energies and the members' mean dE/dG, (1, A, F)."""
     energies, passes = evaluate_elements(networks, batch, surroundings)
     gradients = [
         done.mean_gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
     ]
-    return energies, surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
+    return energies, torch.cat(gradients, dim=1)
 
 
 def energies_and_weighted_forces(

@@ -1,4 +1,4 @@
-"""A committee from elsewhere for a campaign: with other members, with further elements.
+"""A committee from elsewhere for a campaign: with other members, further elements and states.
 
 Further elements give further functions to each environment vector. A structure without them has
 zeros there, so that old energies stay as they were, whatever the new weights are; these are drawn
@@ -15,22 +15,26 @@ from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.restriction import features_of
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.states import with_states
 from model.protocol import Fit
 
 
 def fitted(committee: AniCommittee, fit: Fit) -> AniCommittee:
-    """Cut a committee to the first members, or give it more; give it further elements."""
+    """Cut a committee to the first members, or give it more; give it further elements, states."""
+    committee = with_states(committee, fit.states)
     rows = torch.arange(fit.members) % committee.n_members
     networks = replace(committee.networks, weights=committee.networks.weights[rows].clone())
     new = tuple(sorted(set(fit.elements) - set(committee.elements)))
     if new:
         networks = with_elements(networks, new, seed=fit.seed)
+    of_states = committee.state_energies_ev
     return AniCommittee(
         networks=networks,
         self_energies_ev=np.append(committee.self_energies_ev, np.zeros(len(new))),
         level_id=fit.level.level_id,
         level_name=fit.level.name,
         record={**committee.record, **fit.record},
+        state_energies_ev=None if of_states is None else of_states[rows.numpy()],
     )
 
 
@@ -43,6 +47,7 @@ def with_elements(networks: StackedNetworks, new: Sequence[int], *, seed: int) -
         hidden_sizes=(*old.hidden_sizes, *published.hidden_sizes),
         symmetry_functions=old.symmetry_functions,
         celu_alpha=old.celu_alpha,
+        states=old.states,
     )
     seeds = np.random.SeedSequence([seed]).spawn(networks.n_members)
     drawn = StackedNetworks.random(

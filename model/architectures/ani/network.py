@@ -78,9 +78,18 @@ class StackedNetworks:
         """Where they compute."""
         return self.weights.device
 
+    def only(self, members: range) -> "StackedNetworks":
+        """Return the networks of some members."""
+        return replace(self, weights=self.weights[members.start : members.stop].clone())
+
     def to(self, target: torch.dtype | torch.device) -> "StackedNetworks":
         """Return the same networks in another precision, or on another device."""
         return replace(self, weights=self.weights.to(target))
+
+
+def stacked(parts: Sequence[StackedNetworks]) -> StackedNetworks:
+    """Return the members of all parts, which are of one shape, in order."""
+    return replace(parts[0], weights=torch.cat([part.weights for part in parts]))
 
 
 def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:
@@ -95,12 +104,18 @@ def layer_sizes(shape: AniShape) -> list[list[tuple[int, int]]]:
 def free_weights(
     shape: AniShape, frozen_layers: Sequence[int], device: torch.device | None = None
 ) -> Tensor:
-    """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1."""
-    parts = [
-        torch.full((inputs * outputs + outputs,), float(index not in frozen_layers), device=device)
-        for sizes in layer_sizes(shape)
-        for index, (inputs, outputs) in enumerate(sizes)
-    ]
+    """Return (W,) a mask of a member's weights: 0 in the frozen layers of all elements, else 1.
+
+    What tells states apart moves in any case: a committee that is carried over may be new to them.
+    """
+    parts = []
+    for sizes in layer_sizes(shape):
+        for index, (inputs, outputs) in enumerate(sizes):
+            moves = float(index not in frozen_layers)
+            part = torch.full((inputs * outputs + outputs,), moves, device=device)
+            if index == 0:
+                part[(inputs - shape.n_state_features) * outputs : inputs * outputs] = 1.0
+            parts.append(part)
     return torch.cat(parts)
 
 

@@ -80,6 +80,7 @@ def read_neurochem(
         hidden_sizes=hidden_sizes,
         symmetry_functions=functions,
         celu_alpha=_CELU_ALPHA,
+        states=((0, 1),),
     )
     if any(n.inputs != shape.n_features for member in networks for n in member):
         raise InputError(

@@ -30,6 +30,7 @@ def restrict(networks: StackedNetworks, elements: Sequence[int]) -> StackedNetwo
         hidden_sizes=tuple(shape.hidden_sizes[i] for i in kept),
         symmetry_functions=shape.symmetry_functions,
         celu_alpha=shape.celu_alpha,
+        states=shape.states,
     )
     return StackedNetworks(shape=smaller, weights=torch.cat(weights, dim=1))
 
@@ -45,4 +46,5 @@ def features_of(shape: AniShape, kept: Sequence[int]) -> Tensor:
             for pair in pairs
         ),
     ]
+    blocks.append((shape.n_geometric_features, shape.n_state_features))
     return torch.cat([torch.arange(start, start + size) for start, size in blocks])

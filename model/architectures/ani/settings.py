@@ -10,6 +10,15 @@ from model.settings import TrainingSettings
 NAME = "ani"
 """Of the architecture, in campaign files and checkpoints."""
 
+TRAINED_TOGETHER = 4
+"""Members in one matrix product, on processors. Another number would change the last bits."""
+
+
+def groups_of(members: int, device: str) -> tuple[range, ...]:
+    """Return which members are trained together; a graphics processor takes all at once."""
+    step = TRAINED_TOGETHER if device == "cpu" else members
+    return tuple(range(members)[first : first + step] for first in range(0, members, step))
+
 
 class PretrainedSettings(BaseModel):
     """A published ensemble whose weights the first training starts from."""
@@ -34,7 +43,7 @@ class AniSettings(TrainingSettings):
     paths: ClassVar[tuple[str, ...]] = ("pretrained.path",)
 
     architecture: Literal["ani"] = Field(default="ani", description="Kind of potential.")
-    max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
+    max_epochs: int = Field(default=100, ge=1, description="Passes over the data at most.")
     patience_epochs: int | None = Field(
         default=None,
         ge=1,
@@ -58,7 +67,7 @@ class AniSettings(TrainingSettings):
     )
     batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(
-        default=5.0,
+        default=1.0,
         ge=0,
         description="Weight, in Å^2, of a structure's mean squared force component beside its "
         "squared energy error over the number of atoms.",
@@ -81,7 +90,7 @@ class AniSettings(TrainingSettings):
     )
     hidden_layers: dict[str, tuple[int, ...]] = Field(
         default_factory=dict,
-        description="Hidden layer sizes by element symbol; others are as published for ANI-1x.",
+        description="Hidden layer sizes by element symbol; others have 96, 64 and 48.",
     )
     cache_memory_gb: float = Field(
         default=1.0,

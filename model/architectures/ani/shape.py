@@ -1,11 +1,13 @@
 """What a committee looks like before it has weights: symmetry functions and layer sizes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from math import pi
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from model.states import N_STATE_COLUMNS, State
 
 PUBLISHED_HIDDEN_SIZES: Mapping[int, tuple[int, ...]] = {
     1: (160, 128, 96),
@@ -17,6 +19,11 @@ PUBLISHED_HIDDEN_SIZES: Mapping[int, tuple[int, ...]] = {
 
 OTHER_HIDDEN_SIZES = (128, 112, 96)
 """Hidden layers of an element that ANI-1x does not have."""
+
+
+SMALLER_HIDDEN_SIZES = (96, 64, 48)
+"""Hidden layers of networks that a campaign trains from nothing: from 200 and from 1,000 labels
+they learn forces as well as the published sizes, in two thirds of the time."""
 
 
 class SymmetryFunctions(BaseModel):
@@ -59,6 +66,9 @@ class AniShape(BaseModel):
     symmetry_functions : SymmetryFunctions
     celu_alpha : float
         CELU(x) = max(x, 0) + min(alpha (exp(x / alpha) - 1), 0).
+    states : tuple of (int, int)
+        Charge and multiplicity that it was made for; empty where that is not known, and then it
+        takes any state for the one that it has learned.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,6 +77,7 @@ class AniShape(BaseModel):
     hidden_sizes: tuple[tuple[int, ...], ...]
     symmetry_functions: SymmetryFunctions = SymmetryFunctions()
     celu_alpha: float = Field(default=0.1, gt=0)
+    states: tuple[State, ...] = ()
 
     @model_validator(mode="after")
     def _one_network_an_element(self) -> Self:
@@ -82,16 +93,19 @@ class AniShape(BaseModel):
 
     @classmethod
     def published(
-        cls, elements: Sequence[int], hidden_sizes: Mapping[int, tuple[int, ...]] | None = None
+        cls,
+        elements: Sequence[int],
+        hidden_sizes: Mapping[int, tuple[int, ...]] | None = None,
+        states: Collection[State] = (),
     ) -> "AniShape":
-        """Return the shape of ANI-1x for these elements (atomic numbers, any order).
+        """Return the shape of ANI-1x for these elements (atomic numbers) and states, in any order.
 
         `hidden_sizes` replaces the published layers of the elements that it names.
         """
         ordered = tuple(sorted(set(elements)))
         known = {**PUBLISHED_HIDDEN_SIZES, **(hidden_sizes or {})}
         sizes = tuple(known.get(z, OTHER_HIDDEN_SIZES) for z in ordered)
-        return cls(elements=ordered, hidden_sizes=sizes)
+        return cls(elements=ordered, hidden_sizes=sizes, states=tuple(sorted(set(states))))
 
     @property
     def n_element_pairs(self) -> int:
@@ -104,9 +118,24 @@ class AniShape(BaseModel):
         return len(self.elements) * self.symmetry_functions.n_radial
 
     @property
+    def n_angular_features(self) -> int:
+        """Length of the angular part of an environment vector."""
+        return self.n_element_pairs * self.symmetry_functions.n_angular
+
+    @property
+    def n_geometric_features(self) -> int:
+        """Length of an environment vector without what tells states apart."""
+        return self.n_radial_features + self.n_angular_features
+
+    @property
+    def n_state_features(self) -> int:
+        """Numbers that tell states apart and stand behind the environment vector; 0 for one."""
+        return N_STATE_COLUMNS if len(self.states) > 1 else 0
+
+    @property
     def n_features(self) -> int:
-        """Length of an environment vector: 384 for H, C, N and O."""
-        return self.n_radial_features + self.n_element_pairs * self.symmetry_functions.n_angular
+        """Length of what a network is given: 384 for H, C, N and O, more where there are states."""
+        return self.n_geometric_features + self.n_state_features
 
     @cached_property
     def pair_table(self) -> tuple[tuple[int, ...], ...]:

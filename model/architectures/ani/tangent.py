@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.committee import AniCommittee, chunks
-from model.architectures.ani.descriptor.batch import AtomBatch
+from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.descriptor.batch import AtomBatch, chunks
 from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.forces import by_element, differentiable_energies, evaluate_elements
 from model.architectures.ani.network import StackedNetworks

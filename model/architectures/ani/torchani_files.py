@@ -97,6 +97,7 @@ def _committee(model: Any) -> AniCommittee:
             tuple(layer.out_features for layer in members[0][symbol].layers) for symbol in symbols
         ),
         symmetry_functions=functions,
+        states=((0, 1),),
     )
     weights = [
         torch.cat([part for symbol in symbols for part in _weights(member[symbol])])

@@ -1,7 +1,8 @@
 """How a launch shows itself: a live line in a terminal, plain lines elsewhere."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,9 @@ from rich.table import Table
 from chemistry.records.level import LevelOfTheory
 from workflow.planning.keys import TaskKind
 from workflow.planning.state import RungState
+from workflow.planning.to_go import to_go
+from workflow.report.time_spent import duration, to_go_text
+from workflow.report.waits import said_if_long
 from workflow.settings.campaign import Campaign
 
 _PLAIN_LINE_EVERY_SECONDS = 30.0
@@ -20,9 +24,10 @@ _PLAIN_LINE_EVERY_SECONDS = 30.0
 class Progress:
     """Shows how a campaign goes; a `with` block holds the live line."""
 
-    def __init__(self, console: Console, campaign: Campaign) -> None:
+    def __init__(self, console: Console, campaign: Campaign, *, slots: int = 1) -> None:
         self._console = console
         self._campaign = campaign
+        self._slots = slots
         self._live = Live(console=console, refresh_per_second=4, transient=True)
         self._started = time.monotonic()
         self._last_line = self._started
@@ -40,6 +45,17 @@ class Progress:
     ) -> None:
         self._live.stop()
 
+    @contextmanager
+    def during(self, text: str) -> Iterator[None]:
+        """Show what is done inside, where there are no tasks to be shown."""
+        if self._console.is_terminal:
+            self._live.update(_Lasting(text))
+            yield
+            self._live.update("")
+            return
+        with said_if_long(self.said, f"{text} …"):
+            yield
+
     def said(self, text: str) -> None:
         """Print something that happened, with the time since the launch."""
         self._console.print(f"{self._clock()}  {text}", markup=False)
@@ -52,14 +68,22 @@ class Progress:
         now = time.monotonic()
         if now - self._last_line >= _PLAIN_LINE_EVERY_SECONDS:
             self._last_line = now
-            self.said(f"{level.name}: {self._labels(state)}; {_under_way(state)}")
+            text = f"{level.name}: {self._labels(state)}; {_under_way(state)}"
+            self.said("; ".join(part for part in (text, self._to_go(state)) if part))
 
     def _table(self, state: RungState, level: LevelOfTheory) -> Table:
         grid = Table.grid(padding=(0, 2))
         grid.add_row(f"[dim]{self._clock()}[/]", f"[bold cyan]{level.name}[/]", self._labels(state))
         grid.add_row("", "[dim]under way[/]", _under_way(state))
         grid.add_row("", "[dim]waiting[/]", f"{state.n_waiting} candidates")
+        grid.add_row(
+            "", "[dim]forecast[/]", self._to_go(state) or "not known before there are labels"
+        )
         return grid
+
+    def _to_go(self, state: RungState) -> str:
+        left = to_go(state, self._campaign, slots=self._slots)
+        return "" if left is None else to_go_text(left, self._slots)
 
     def _labels(self, state: RungState) -> str:
         budget = self._campaign.rungs[state.index].budget.labels
@@ -71,6 +95,17 @@ class Progress:
     def _clock(self) -> str:
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         return f"{minutes:3d}:{seconds:02d}"
+
+
+class _Lasting:
+    """A text with the time since it was first shown, at each look at it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._began = time.monotonic()
+
+    def __rich__(self) -> str:
+        return f"[dim]{self._text} … {duration(time.monotonic() - self._began)}[/]"
 
 
 _SINGLE: Mapping[TaskKind, str] = {

@@ -54,9 +54,7 @@ def read_labels(path: Path, reading: Reading) -> Iterator[FileLabel]:
                 raise label
             net_force = require_admissible(label, reading.net_force_limit_ev_angstrom)
         except InputError as error:
-            if not reading.skip_bad:
-                raise
-            reading.bad.append(error)
+            reading.refuse(error)
             continue
         found = True
         if net_force > NET_FORCE_LIMIT_EV_ANGSTROM:

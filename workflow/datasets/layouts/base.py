@@ -123,6 +123,12 @@ class Reading:
     def _known(self) -> dict[str, str | None]:
         return {}
 
+    def refuse(self, error: InputError) -> None:
+        """Note a label that cannot be used, or raise where none is skipped."""
+        if not self.skip_bad:
+            raise error
+        self.bad.append(error)
+
     def units(self, of_file: Units) -> Units:
         """Return the units of a label: what a person states overrules the file."""
         stated = {}

@@ -6,6 +6,7 @@ does not hide those behind it. Comments are read by ASE, which knows their gramm
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,13 +15,14 @@ from ase.data import atomic_numbers as numbers_by_symbol
 from ase.io.extxyz import key_val_str_to_dict
 
 from chemistry.errors import InputError
-from chemistry.readers.electrons import without_pairs
+from chemistry.readers.electrons import pairs_in, without_pairs
 from chemistry.records.structure import FloatArray, IntArray, Structure
 from workflow.datasets.layouts.base import FileLabel, Labels, Reading
 from workflow.datasets.layouts.keys import KeySet, choose_keys
 from workflow.datasets.layouts.units import AS_RUNG, Units, stated_units
 
 _PLAIN = (("species", "S", 1), ("pos", "R", 3))
+_DIGITS_OF_A_COUNT = 9
 _LEVELS = ("level", "level_of_theory")
 
 
@@ -63,18 +65,19 @@ class ExtendedXYZ:
 def _cut(file: IO[str], path: Path) -> Iterator[list[str]]:
     """Yield the comment and the atoms' lines of each frame."""
     number = 0
-    while head := file.readline():
+    for head in file:
         if not head.strip():
             continue
         count = head.strip()
-        if not count.isdecimal() or int(count) == 0:
+        if not count.isdecimal() or len(count) > _DIGITS_OF_A_COUNT or int(count) == 0:
             raise InputError(
                 f"{path}: not readable as extended XYZ (frame {number} should begin with its "
                 f"number of atoms, not {count[:40]!r})"
             )
-        lines = [file.readline() for _ in range(int(count) + 1)]
-        if not lines[-1]:
-            missing = sum(not line for line in lines[1:])
+        # A number of atoms may be anything: no more is asked for than the file has.
+        lines = list(islice(file, int(count) + 1))
+        if len(lines) <= int(count):
+            missing = int(count) - max(0, len(lines) - 1)
             raise InputError(
                 f"{path}, frame {number}: the file ends {missing} of its {count} atoms early: it "
                 "was cut short"
@@ -88,6 +91,7 @@ def _parse(lines: Sequence[str], where: str) -> _Frame:
         info = key_val_str_to_dict(lines[0].strip())
     except (ValueError, KeyError, IndexError) as error:
         raise InputError(f"{where}: its comment is no list of key=value ({error})") from error
+    pairs_in(lines[0], where, keeps_case=True)  # of a key that is there twice, ASE takes the last
     columns = _columns(lines[1:], _properties(info.pop("Properties", None), where), where)
     lattice = {name.lower(): value for name, value in info.items()}
     if np.any(lattice.get("pbc", "lattice" in lattice)):
@@ -173,7 +177,7 @@ def _label(frame: _Frame, where: str, reading: Reading) -> FileLabel | None:
     reading.seen.update([*info, *vectors])
     keys = choose_keys(info, vectors, where)
     units = reading.units(stated_units(info, where, AS_RUNG))
-    _note(keys, reading)
+    _note(keys, frame, reading)
     of_atoms = {n: v for n, v in frame.columns.items() if v.ndim == 1 and v.dtype.kind == "f"}
     # Words without a value stand in the rest of the comment, in which "0 3" may be electrons.
     keys_with_values = {key: value for key, value in info.items() if value is not True}
@@ -201,11 +205,14 @@ def _is_vector(name: str, values: Any) -> bool:
     return name != "pos" and values.ndim == 2 and values.shape[1] == 3 and values.dtype.kind == "f"
 
 
-def _note(keys: KeySet, reading: Reading) -> None:
+def _note(keys: KeySet, frame: _Frame, reading: Reading) -> None:
     if keys.passed_over:
         others = ", ".join(keys.passed_over)
         taken = keys.energy if keys.forces is None else f"{keys.energy} and {keys.forces}"
         reading.notes[f"took {taken}, passed over {others}"] += 1
+    wide = [name for name, values in frame.columns.items() if values.ndim == 2 and name != "pos"]
+    if keys.forces is None and (left := [n for n in wide if n not in keys.passed_over]):
+        reading.notes[f"took no forces: the columns {', '.join(left)} are not known as such"] += 1
     if keys.is_gradient:
         reading.notes[f"took {keys.forces} for gradients: forces are minus them"] += 1
 

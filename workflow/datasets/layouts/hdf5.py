@@ -1,6 +1,6 @@
 """HDF5 files of groups, each with geometries of one molecule or formula."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,6 +114,8 @@ def rows_of(
     first, n_rows = next(iter(shapes)), len(group.columns[next(iter(shapes))])
     for name, shape in shapes.items():
         found = group.columns[name].shape
+        if group.columns[name].dtype.kind == "c":
+            raise InputError(f"{group.where}: `{name}` has complex numbers")
         fits = len(found) == len(shape) + 1 and all(
             wanted in (None, length) for wanted, length in zip(shape, found[1:], strict=True)
         )
@@ -134,6 +136,8 @@ def elements(values: Any, where: str) -> IntArray:
     """Return atomic numbers, (N,) or (M, N), of numbers or symbols."""
     array = np.asarray(values)
     if array.dtype.kind in "iuf":
+        if (array % 1 != 0).any():
+            raise InputError(f"{where}: an atomic number is not a whole number")
         return array.astype(np.int64)
     symbols = [_text(item) for item in array.ravel()]
     try:
@@ -177,13 +181,14 @@ def column_units(group: Group, default: Units, names: Mapping[str, str | None]) 
     return with_stated(units, stated)
 
 
-def bad_or(make: Any, *arguments: Any) -> FileLabel | InputError:
-    """Return what a function makes, or the InputError that it raises."""
+def bad_or(where: str, make: Callable[..., FileLabel], *arguments: Any) -> FileLabel | InputError:
+    """Return what a function makes of a row, or the InputError that says why it makes none."""
     try:
-        label: FileLabel = make(*arguments)
+        return make(*arguments)
     except InputError as error:
         return error
-    return label
+    except (TypeError, ValueError) as error:
+        return InputError(f"{where}: it is no labelled structure ({error})")
 
 
 def _readable(column: Any) -> Any:

@@ -66,6 +66,11 @@ def _columns(names: list[str], where: str) -> _Columns:
     plain: dict[str, str] = {}
     for name in names:
         stem, unit = _without_unit(name)
+        if stem in plain:
+            raise InputError(
+                f"{where}: `{plain[stem]}` and `{name}` are the same quantity: remove what does "
+                "not count"
+            )
         plain[stem] = name
         stated |= unit
     elements = _first(_ELEMENTS, plain, "elements", where)
@@ -164,6 +169,8 @@ def _numbers(values: Any, where: str) -> IntArray:
     unknown = [v for v in values if isinstance(v, str) and v.capitalize() not in numbers_by_symbol]
     if unknown:
         raise InputError(f"{where}: {unknown[0]!r} is not an element")
+    if any(isinstance(v, float) and not v.is_integer() for v in values):
+        raise InputError(f"{where}: an atomic number is not a whole number")
     return np.array(
         [numbers_by_symbol[v.capitalize()] if isinstance(v, str) else v for v in values],
         dtype=np.int64,

@@ -58,9 +58,9 @@ def _documents(path: Path) -> Iterator[Any]:
             for number, line in enumerate(line for line in file if line.strip()):
                 try:
                     yield json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     yield InputError(f"{path}, result {number}: it is no JSON ({error})")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error})") from error
 
 
@@ -75,6 +75,8 @@ def _label(document: Mapping[str, Any], where: str, reading: Reading) -> FileLab
         return None
     units = reading.units(ATOMIC)
     molecule = document["molecule"]
+    if not all(molecule.get("real") or ()):
+        raise InputError(f"{where}: it has ghost atoms (`real`), which rung's labels have not")
     symbols = [str(symbol).capitalize() for symbol in molecule["symbols"]]
     charge = molecule.get("molecular_charge", 0)
     multiplicity = molecule.get("molecular_multiplicity", 1)

@@ -28,6 +28,9 @@ class Batch:
         Structures of one molecule between two trainings, at most.
     seed : int
         Of every random choice.
+    least_excess : float
+        How many times the threshold the disagreement on a structure has to be: less than one
+        where there is nothing over it, and the next best will do.
     """
 
     n: int
@@ -37,6 +40,7 @@ class Batch:
     already_chosen: Mapping[str, int]
     molecule_cap: int
     seed: int
+    least_excess: float = 1.0
 
 
 class Selector(Protocol):

@@ -22,6 +22,7 @@ def uncertain_per_cost(waiting: Waiting, batch: Batch) -> list[Choice]:
         n_passed_over + max(_WEIGHED_AT_LEAST, _WEIGHED_PER_CHOICE * room),
         most_of_a_molecule=batch.molecule_cap + n_passed_over,
         already=batch.already_chosen,
+        least_excess=batch.least_excess,
     )
     return choose_uncertain(
         [c for c in weighed if c.structure.structure_id not in batch.passed_over],
@@ -30,6 +31,7 @@ def uncertain_per_cost(waiting: Waiting, batch: Batch) -> list[Choice]:
         cost=batch.cost,
         already_chosen=batch.already_chosen,
         molecule_cap=batch.molecule_cap,
+        least_excess=batch.least_excess,
     )
 
 
@@ -41,6 +43,7 @@ def choose_uncertain(
     cost: CostModel,
     already_chosen: Mapping[str, int],
     molecule_cap: int,
+    least_excess: float = 1.0,
 ) -> list[Choice]:
     """Choose up to `n` structures on which the committee disagrees.
 
@@ -59,10 +62,12 @@ def choose_uncertain(
         Chosen since the last training; counts against the cap.
     molecule_cap : int
         Structures of one molecule between two trainings.
+    least_excess : float
+        How many times the threshold the disagreement has to be.
     """
     over = [(excess(c, threshold), c) for c in waiting if c.judged_by is not None]
     ranked = sorted(
-        ((ratio / cost(c.structure), ratio, c) for ratio, c in over if ratio > 1.0),
+        ((ratio / cost(c.structure), ratio, c) for ratio, c in over if ratio > least_excess),
         key=lambda item: (-item[0], item[2].structure.structure_id),
     )
     taken = Counter(already_chosen)

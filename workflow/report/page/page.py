@@ -8,7 +8,7 @@ from workflow.report.page.plot import Figure
 from workflow.report.page.records import RunReport
 from workflow.report.page.section import as_json, filled, page_file
 from workflow.report.page.sections import SECTIONS
-from workflow.report.screen import duration
+from workflow.report.time_spent import duration
 
 
 def render(report: RunReport) -> str:

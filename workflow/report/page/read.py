@@ -10,10 +10,11 @@ from chemistry.records.label import LabelledStructure
 from chemistry.records.potential import Prediction
 from model import load_committee
 from model.intervals import Intervals, intervals_of
+from model.simulation.snippets import PROGRAMS, snippet_for
 from workflow.planning.keys import TrainKey
 from workflow.report.climb_report import read_report
 from workflow.report.page.records import Origin, Predicted, RungReport, RunReport
-from workflow.report.summary import RungSummary, summarize
+from workflow.report.summary import RungSummary, RunSummary, summarize
 from workflow.run.folder import RunFolder
 from workflow.run.launches import launch_spans
 from workflow.run.store.store import StoreReader
@@ -54,7 +55,24 @@ def read_run(folder: RunFolder) -> RunReport:
             climb=read_report(folder.climb_report),
             versions=json.loads(versions.read_text()) if versions.exists() else {},
             written_at=time.time(),
+            snippets=_snippets(folder, summary),
         )
+
+
+def _snippets(folder: RunFolder, summary: RunSummary) -> dict[str, str]:
+    """Return what uses the newest committee of the highest rung; torchani would want a file."""
+    trained = [index for index, rung in enumerate(summary.rungs) if rung.trainings]
+    if not trained:
+        return {}
+    newest = folder.checkpoint(trained[-1], summary.rungs[trained[-1]].trainings[-1].version)
+    if not newest.exists():
+        return {}
+    committee = load_committee(newest)
+    return {
+        name: snippet_for(name, committee, newest.absolute())
+        for name in PROGRAMS
+        if name != "torchani"
+    }
 
 
 def _rung(

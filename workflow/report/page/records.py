@@ -1,6 +1,6 @@
 """What a report shows: read by `workflow.report.page.read`, drawn by the modules beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chemistry.records.label import LabelledStructure
 from chemistry.records.molecule import Molecule
@@ -98,6 +98,8 @@ class RunReport:
         Of the programs.
     written_at : float
         Seconds since 1970-01-01 UTC.
+    snippets : dict of str
+        Lines of Python that use the committee that was trained last, by program; empty without one.
     """
 
     campaign: Campaign
@@ -110,6 +112,7 @@ class RunReport:
     climb: ClimbReport | None
     versions: dict[str, str | None]
     written_at: float
+    snippets: dict[str, str] = field(default_factory=dict)
 
     @property
     def molecule_names(self) -> dict[str, str]:

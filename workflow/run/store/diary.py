@@ -1,6 +1,8 @@
 """The run itself: its facts, its launches, and a diary of what happened."""
 
+import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from workflow.run.store.database import Database, WritableDatabase
@@ -16,6 +18,10 @@ class DiaryReader:
         """Return one of the run's facts ("campaign", "finished"), or None."""
         row = self.database.one("SELECT value FROM meta WHERE key = ?", key)
         return None if row is None else str(row[0])
+
+    def idle(self) -> dict[str, float]:
+        """Return the worker seconds for which there was no task, by what was waited for."""
+        return dict(json.loads(self.fact("idle") or "{}"))
 
     def events(self, last: int | None = None) -> list[tuple[float, str, str]]:
         """Return the diary, or its last entries: (seconds since 1970, kind, text) in order."""
@@ -50,6 +56,14 @@ class DiaryWriter(DiaryReader):
         """Forget one of the run's facts."""
         with self.database.write() as db:
             db.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+    def add_idle(self, seconds: Mapping[str, float]) -> None:
+        """Add to the worker seconds for which there was no task."""
+        if not seconds:
+            return
+        before = self.idle()
+        added = {reason: before.get(reason, 0.0) + more for reason, more in seconds.items()}
+        self.set_fact("idle", json.dumps(before | added))
 
     def add_event(self, kind: str, text: str) -> None:
         """Append to the run's diary."""

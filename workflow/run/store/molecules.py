@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from chemistry.records.molecule import Molecule
 from chemistry.records.record_json import molecule_from_json, molecule_to_json
 from chemistry.records.structure import Structure
+from model.states import State
 from workflow.run.store import rows
 from workflow.run.store.database import Database, WritableDatabase
 from workflow.run.store.records import GrowDetail, GrownMolecules
@@ -49,6 +50,14 @@ class MoleculeReader:
             "SELECT atomic_numbers FROM structures WHERE is_start = 1 GROUP BY molecule_id"
         )
         return tuple(sorted({int(z) for row in found for z in rows.integers(row[0])}))
+
+    def states(self) -> tuple[State, ...]:
+        """Return the charges and multiplicities that occur in any molecule, in order."""
+        found = self.database.all(
+            "SELECT DISTINCT charge, multiplicity FROM structures WHERE is_start = 1"
+            " ORDER BY charge, multiplicity"
+        )
+        return tuple((row[0], row[1]) for row in found)
 
     def grown(self) -> GrownMolecules:
         """Return which molecules came from the pool."""

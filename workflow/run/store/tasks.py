@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from workflow.planning.keys import TaskKind
@@ -59,20 +59,43 @@ class TaskReader:
         )
         return [rows.task_from(row) for row in found]
 
-    def stages(self) -> dict[str, StageCost]:
-        """Return what each kind of task has cost, over all rungs."""
+    def stages(self, rung: int | None = None) -> dict[str, StageCost]:
+        """Return what each kind of task has cost, on a rung or over all."""
         found = self.database.all(
             "SELECT kind, sum(tasks) AS tasks, sum(cpu_seconds) AS cpu_seconds,"
-            " sum(wall_seconds) AS wall_seconds FROM stages GROUP BY kind"
+            " sum(wall_seconds) AS wall_seconds FROM stages WHERE rung = coalesce(?, rung)"
+            " GROUP BY kind",
+            rung,
         )
-        return {
-            row["kind"]: StageCost(
-                tasks=row["tasks"],
-                cpu_seconds=row["cpu_seconds"],
-                wall_seconds=row["wall_seconds"],
-            )
-            for row in found
-        }
+        return _stage_costs(found)
+
+    def cost_of_committee(self, rung: int, version: int) -> dict[str, StageCost]:
+        """Return what each kind of task with one committee has cost; labels are with none.
+
+        Of explorations alone: what is sampled before has version 0, as what the run began with.
+        """
+        found = self.database.all(
+            "SELECT kind, count(*) AS tasks, sum(cpu_seconds) AS cpu_seconds,"
+            " sum(finished_at - started_at) AS wall_seconds FROM tasks"
+            " WHERE rung = ? AND version = ? AND kind NOT IN ('label', 'check')"
+            " AND (kind != 'sample' OR detail ->> 'purpose' = 'explore') GROUP BY kind",
+            rung,
+            version,
+        )
+        return _stage_costs(found)
+
+    def finds(self, rung: int, version: int) -> dict[int, tuple[float, int]]:
+        """Return, by sampler, the CPU seconds with one committee, and what it found over it."""
+        found = self.database.all(
+            # The key of an exploration ends with the number of its sampler.
+            "SELECT CAST(replace(substr(key, -2), '-', '') AS INTEGER) AS sampler,"
+            " sum(cpu_seconds), sum(detail ->> 'over_threshold') FROM tasks"
+            " WHERE rung = ? AND version = ? AND kind NOT IN ('label', 'check')"
+            " AND kind = 'sample' AND detail ->> 'purpose' = 'explore' GROUP BY sampler",
+            rung,
+            version,
+        )
+        return {row[0]: (row[1], row[2]) for row in found}
 
     def label_cpu_seconds(self, rung: int) -> float:
         """Add up the CPU seconds of a rung's labels, failed and repeated ones included."""
@@ -160,6 +183,17 @@ class TaskWriter(TaskReader):
                 "DELETE FROM tasks WHERE kind IN ('sample', 'judge', 'grow')"
                 " AND detail ->> 'is_broken'"
             )
+
+
+def _stage_costs(found: Iterable[sqlite3.Row]) -> dict[str, StageCost]:
+    return {
+        row["kind"]: StageCost(
+            tasks=row["tasks"],
+            cpu_seconds=row["cpu_seconds"],
+            wall_seconds=row["wall_seconds"],
+        )
+        for row in found
+    }
 
 
 def insert_task(

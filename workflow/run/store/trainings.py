@@ -72,3 +72,16 @@ class TrainingWriter(TrainingReader):
                 ),
             )
             insert_task(db, key, rung, "train", TrainDetail(version=training.version), cost)
+
+    def commit_part(self, key: str, rung: int, version: int, cost: Cost) -> None:
+        """Note that some members of a committee are trained, whose checkpoint waits for others."""
+        with self.database.write() as db:
+            insert_task(db, key, rung, "train", TrainDetail(version=version), cost)
+
+    def forget_parts(self, rung: int, version: int) -> None:
+        """Forget the trained members of a committee that could not be completed."""
+        with self.database.write() as db:
+            db.execute(
+                "DELETE FROM tasks WHERE kind = 'train' AND rung = ? AND version = ?",
+                (rung, version),
+            )

@@ -43,16 +43,22 @@ class StoredWaiting:
         return self._candidates(found)
 
     def uncertain(
-        self, n: int, *, most_of_a_molecule: int, already: Mapping[str, int]
+        self,
+        n: int,
+        *,
+        most_of_a_molecule: int,
+        already: Mapping[str, int],
+        least_excess: float = 1.0,
     ) -> list[Candidate]:
         """See `Waiting`."""
         taken = Counter(already)
         ids: list[str] = []
         for structure_id, molecule_id in self._database.rows(
             "SELECT structure_id, molecule_id FROM candidates INDEXED BY waiting_by_excess"
-            " WHERE rung = ? AND status = 'waiting' AND excess > 1 AND purpose != 'held_out'"
+            " WHERE rung = ? AND status = 'waiting' AND excess > ? AND purpose != 'held_out'"
             " ORDER BY excess DESC, structure_id",
             self._rung,
+            least_excess,
         ):
             if len(ids) == n:
                 break

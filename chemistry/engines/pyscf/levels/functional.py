@@ -25,6 +25,8 @@ _DOUBLE_HYBRID = re.compile(
 _OWN_DISPERSION = re.compile(
     r"-d\d?$|-3c$|vdw|^cf22d$|^(oblyp|opbe|opwlyp|otpss|ssb|revssb|b97|wb97x)d\d?$"
 )
+_HAS_AN_ENERGY = 1
+"""libxc's XC_FLAGS_HAVE_EXC."""
 _RVV10 = re.compile(r"rvv10")
 _MEANS = {
     # Functionals whose VV10 part gives way to D3(BJ), doi:10.1021/acs.jctc.8b00842, or to D4,
@@ -168,6 +170,8 @@ def _described(name: str, code: str) -> Functional:
         for number, factor in zip(cache.fn_ids, cache.facs, strict=True)
     )
     _refuse_half(name, parts, short_range)
+    if not _has_an_energy(cache):
+        raise InputError(f"{name} is a potential without an energy; take a functional such as pbe0")
     if (long_range or short_range) and omega and not _separates_by_erf(cache):
         raise InputError(f"{name} separates ranges by another function than erf, unlike PySCF")
     if cache.needs_laplacian:
@@ -193,6 +197,14 @@ def _refuse_half(name: str, parts: tuple[tuple[str, float], ...], exact: float) 
             f"{name} alone ({what}) is not exchange and correlation; "
             "take a whole functional such as svwn, pbe or b3lyp"
         )
+
+
+def _has_an_energy(cache: Any) -> bool:
+    """Whether libxc has the energy of every part: of some it has the potential alone."""
+    info, flags = libxc._itrf.xc_func_get_info, libxc._itrf.xc_func_info_get_flags
+    info.argtypes, info.restype = [ctypes.c_void_p], ctypes.c_void_p
+    flags.argtypes = [ctypes.c_void_p]
+    return all(flags(info(part)) & _HAS_AN_ENERGY for part in cache.xc_objs)
 
 
 def _separates_by_erf(cache: Any) -> bool:

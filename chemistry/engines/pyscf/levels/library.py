@@ -21,10 +21,13 @@ from pyscf.lib.exceptions import BasisNotFoundError
 from chemistry.names import closest
 
 _FOLDER = Path(pyscf_basis.__file__).parent
-_POPLE = re.compile(r"([346](?:21|31|311))(\+{0,2}g)\((\d?d)?(\d?f)?(?:,(\d?p)(\d?d)?)?\)")
+_POPLE = re.compile(r"([346](?:21|31|311))(\+{0,2}g)\((?!\))(\d?d)?(\d?f)?(?:,(\d?p)(\d?d)?)?\)")
 _NOT_ORBITALS = re.compile(r"fit\b|fit\.dat|[-_]ri\b|optri|^sap|soecp|_pp\.dat", re.IGNORECASE)
 _SPLIT = re.compile(r"(pople-basis/6-31G-polarization-)([23])([dp]\.dat)")
-_RELATIVISTIC = re.compile(r"dkh?\d?$")
+_RELATIVISTIC = re.compile(r"dkh?\d?$|^anorcc")
+_CONTRACTION = re.compile(r"(\d[spdfghi])+")
+_BRACKETS_AS_IN_FILES = re.compile(r"_\w+_$")
+"""`def2-sv_p_` is def2-SV(P), and not def2-SVP."""
 _POTENTIALS = (
     (re.compile(r"(ccecp(?:he|reg|28|36)?)(?:aug)?ccpv.z"), r"\1"),
     (re.compile(r"bfdv.z"), "bfd"),
@@ -43,7 +46,9 @@ _NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86)
 @lru_cache(maxsize=4096)
 def functions(basis: str, symbol: str) -> tuple[Any, ...]:
     """Return the shells of an element in PySCF's own form; empty where there are none."""
-    name, _, contraction = basis.partition("@")
+    name, at, contraction = basis.partition("@")
+    if at and not _CONTRACTION.fullmatch(contraction):
+        return ()
     found: list[Any] = []
     try:
         for file in _files(name, symbol):
@@ -106,7 +111,7 @@ def refuse_basis(basis: str) -> str | None:
     if _RELATIVISTIC.search(key) or key.startswith("sarc"):
         return (
             f"basis {basis} is contracted for a relativistic Hamiltonian, and rung computes "
-            "without relativity; take the basis without -dk"
+            "without relativity; take the basis without -dk, or cc-pvtz"
         )
     if any(functions(basis, chemical_symbols[z]) for z in range(1, 55)):
         return None
@@ -125,7 +130,7 @@ def known_bases() -> list[str]:
 
 def _key(basis: str) -> str:
     """Spell a basis as PySCF's list does."""
-    if basis in pyscf_basis.ALIAS:
+    if basis in pyscf_basis.ALIAS or _BRACKETS_AS_IN_FILES.search(basis):
         return basis
     return basis.replace("-", "").replace("_", "").replace(" ", "")
 

@@ -1,14 +1,15 @@
 """AtomBatch: many structures laid end to end, as the descriptor and the networks want them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from ase.data import chemical_symbols
 from torch import Tensor
 
-from chemistry.records.structure import Structure
+from chemistry.records.structure import FloatArray, Structure
+from model.states import state_columns
 
 ATOMS_AT_ONCE = 1024
 """For every member's forces: bounds memory, and keeps arrays within the processor's caches."""
@@ -32,8 +33,13 @@ class AtomBatch:
         Where the atoms of the structures, laid end to end, are found here.
     sizes : tuple of int
         Atoms of each structure.
+    states : (B, 3) float64
+        `model.states.state_columns` of the structures.
     element_ends : tuple of int
         End of each element's slice.
+    cells : (B, 3, 3) float64, Å, or None
+        Box vectors of each structure, one a row; None: not periodic. Boxes are at least twice as
+        wide as the cutoff.
     """
 
     positions: Tensor
@@ -41,7 +47,9 @@ class AtomBatch:
     owner: Tensor
     place: Tensor
     sizes: tuple[int, ...]
+    states: Tensor
     element_ends: tuple[int, ...]
+    cells: Tensor | None = None
 
     @classmethod
     def of(
@@ -65,8 +73,29 @@ class AtomBatch:
             owner=torch.from_numpy(np.repeat(np.arange(len(sizes)), sizes)[order]).to(device),
             place=torch.from_numpy(place).to(device),
             sizes=tuple(sizes),
+            states=torch.from_numpy(state_columns(structures)).to(device),
             element_ends=tuple(np.cumsum(np.bincount(species, minlength=len(elements))).tolist()),
+        )
+
+    def moved(self, positions: FloatArray, cells: Tensor | None = None) -> "AtomBatch":
+        """Return the same at positions (A, 3) of the structures, laid end to end, and in boxes."""
+        laid_out = torch.empty_like(self.positions)
+        laid_out[self.place] = torch.tensor(positions).to(laid_out)
+        return replace(
+            self, positions=laid_out, cells=None if cells is None else cells.to(laid_out)
         )
 
     def __len__(self) -> int:
         return len(self.species)
+
+
+def chunks(structures: Sequence[Structure], atoms_at_once: int) -> Iterator[Sequence[Structure]]:
+    """Cut structures into runs of at most so many atoms, but at least one structure."""
+    start, atoms = 0, 0
+    for index, structure in enumerate(structures):
+        if atoms and atoms + len(structure) > atoms_at_once:
+            yield structures[start:index]
+            start, atoms = index, 0
+        atoms += len(structure)
+    if start < len(structures):
+        yield structures[start:]

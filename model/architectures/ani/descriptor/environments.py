@@ -10,7 +10,6 @@ from torch import Tensor
 
 from model.architectures.ani.descriptor import symmetry
 from model.architectures.ani.descriptor.batch import AtomBatch
-from model.architectures.ani.descriptor.jacobian import FixedEnvironments, PairJacobian
 from model.architectures.ani.descriptor.neighbours import Pairs, Triples, find_pairs
 from model.architectures.ani.descriptor.symmetry import AngularFactors
 from model.architectures.ani.shape import AniShape
@@ -25,7 +24,7 @@ class Environments:
     shape : AniShape
     features : (A, F)
         Of each atom: for each element the radial functions, then for each pair of elements the
-        angular functions.
+        angular functions, then the columns of its structure's state where there are several.
     pairs : Pairs
         Within the radial cutoff.
     near : (Q,) int64
@@ -51,13 +50,21 @@ class Environments:
 
     def forces(self, gradient: Tensor) -> Tensor:
         """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
-        members, n_atoms, _ = gradient.shape
+        return self.forces_by_pulls(self.pulls(gradient))
+
+    def pulls(self, gradient: Tensor) -> Tensor:
+        """Return the derivative by each pair's vector, (P, 3, M), from dE/dG, (M, A, F)."""
+        members = len(gradient)
         n_radial = self.shape.n_radial_features
+        n_geometric = self.shape.n_geometric_features
         radial, angular = (
             part.reshape(members, -1, block_size)
             for part, block_size in (
                 (gradient[:, :, :n_radial], self.radial_slopes.shape[1]),
-                (gradient[:, :, n_radial:], len(self.angular.stretch) * len(self.angular.bend)),
+                (
+                    gradient[:, :, n_radial:n_geometric],
+                    len(self.angular.stretch) * len(self.angular.bend),
+                ),
             )
         )
         by_radial = radial.index_select(1, self.radial_block).permute(1, 2, 0)  # (P, R, M)
@@ -65,42 +72,45 @@ class Environments:
         pull = along * self.pairs.direction[:, :, None]  # on each pair's neighbour, (P, 3, M)
         by_angular = angular.index_select(1, self.triples.block)  # (M, B, S)
         slopes = self.triples.slopes(self.angular, by_angular)
-        pull.index_add_(0, self.near, self.triples.pulls(*slopes))
-        forces = gradient.new_zeros(n_atoms, 3 * members)
-        forces.index_add_(0, self.pairs.centre, pull.flatten(1))
-        forces.index_add_(0, self.pairs.neighbour, pull.flatten(1), alpha=-1)
+        return pull.index_add_(0, self.near, self.triples.pulls(*slopes))
+
+    def forces_by_pulls(self, pulls: Tensor) -> Tensor:
+        """Return forces (A, M, 3) from `pulls`, (P, 3, M)."""
+        n_atoms, members = len(self.features), pulls.shape[2]
+        forces = pulls.new_zeros(n_atoms, 3 * members)
+        forces.index_add_(0, self.pairs.centre, pulls.flatten(1))
+        forces.index_add_(0, self.pairs.neighbour, pulls.flatten(1), alpha=-1)
         return forces.view(n_atoms, 3, members).transpose(1, 2)
 
-    def fixed(self) -> FixedEnvironments:
-        """Return the same with derivatives by positions, for use with one set of weights after
-        the other."""
+    def strain_derivatives(self, pulls: Tensor, batch: AtomBatch) -> Tensor:
+        """Return the derivative by a strain of all positions and boxes, (B, 3, 3) float64.
+
+        Of what has the `pulls` (P, 3, 1): the sum over pairs of vector times derivative by it.
+        """
+        vectors = self.pairs.direction * self.pairs.distance[:, None]
+        by_pair = vectors[:, :, None] * pulls.transpose(1, 2)
+        total = pulls.new_zeros(len(batch.sizes), 3, 3, dtype=torch.float64)
+        return total.index_add_(0, batch.owner[self.pairs.centre], by_pair.double())
+
+    def radial_derivatives(self) -> Tensor:
+        """Return derivatives of each pair's radial functions by its neighbour, (P, 3, R) 1/Å."""
+        return self.pairs.direction[:, :, None] * self.radial_slopes[:, None, :]
+
+    def angular_derivatives(self) -> Tensor:
+        """Return derivatives of the angular functions that each pair within the angular cutoff has
+        a part in by its neighbour, (Q, 3, n_elements S) 1/Å, by element of the other neighbour."""
         n_elements = len(self.shape.elements)
-        pairs = self.pairs
-        radial = PairJacobian.of(
-            pairs,
-            blocks_of_element=torch.arange(n_elements, device=self.features.device)[:, None],
-            n_blocks=n_elements,
-            derivatives=pairs.direction[:, :, None] * self.radial_slopes[:, None, :],
-        )
         triples, pairs = self.triples, self.triples.pairs
         # (triple, xyz of both neighbours, S)
         by_triple = torch.bmm(triples.motions().transpose(1, 2), self.angular.slopes())
-        # (pair, element of the other neighbour, xyz, S) -> (pair, xyz, all functions)
         by_pair = by_triple.new_zeros(len(pairs) * n_elements, 3, by_triple.shape[2])
         for side, other, half in (
             (triples.first, triples.second, by_triple[:, :3]),
             (triples.second, triples.first, by_triple[:, 3:]),
         ):
             by_pair.index_add_(0, side * n_elements + pairs.element[other], half)
-        angular = PairJacobian.of(
-            pairs,
-            blocks_of_element=torch.tensor(self.shape.pair_table, device=self.features.device),
-            n_blocks=self.shape.n_element_pairs,
-            derivatives=by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
-            .transpose(1, 2)
-            .flatten(2),
-        )
-        return FixedEnvironments(features=self.features, radial=radial, angular=angular)
+        by_element = by_pair.view(len(pairs), n_elements, *by_pair.shape[1:])
+        return by_element.transpose(1, 2).flatten(2)
 
 
 def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Environments:
@@ -124,9 +134,12 @@ def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Envir
         len(batch) * shape.n_element_pairs, len(angular.stretch) * len(angular.bend)
     )
     by_block[triples.block] = triples.sums(angular)
+    parts = [part.view(len(batch), -1) for part in (radial, by_block)]
+    if shape.n_state_features:
+        parts.append(batch.states.to(dtype)[batch.owner])
     return Environments(
         shape=shape,
-        features=torch.cat([part.view(len(batch), -1) for part in (radial, by_block)], dim=1),
+        features=torch.cat(parts, dim=1),
         pairs=pairs,
         near=near,
         triples=triples,

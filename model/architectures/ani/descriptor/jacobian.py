@@ -1,156 +1,99 @@
-"""Derivatives of environment vectors by positions, in blocks that small matrix products like.
+"""Environments of atoms that do not move, with all derivatives by positions: for use over and over.
 
-A centre's functions that a neighbour moves are those of the neighbour's element: its radial
-functions, and the angular ones of its element paired with each element. So one row is a centre with
-an element, and holds the derivatives by all its neighbours of that element; rows with equally many
-neighbours are multiplied at once, without padding. Against one dense block a centre this is a
-third of the memory and of the work.
+Derivatives are those of coordinates in a basis (`basis.py`), one dense block a centre by all its
+neighbours; centres with equally many neighbours are multiplied at once, without padding.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from model.architectures.ani.descriptor.neighbours import Pairs
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RowGroup:
-    """Rows that have K neighbours each.
+    """Centres that have K neighbours each.
 
     Attributes
     ----------
     centre : (R,) int64
     neighbours : (R, K) int64
-    feature_blocks : (R * n) int64
-        For each row, the n blocks of functions that it moves, in the batch's (A * blocks, S) list.
-    derivatives : (R, 3 K, n S)
-        Of those functions, by the positions of the neighbours, 1/Å.
+    derivatives : (R, 3 K, P)
+        Of the coordinates, by the positions of the neighbours, 1/Å.
     """
 
     centre: Tensor
     neighbours: Tensor
-    feature_blocks: Tensor
     derivatives: Tensor
 
 
+def row_groups(centre: Tensor, neighbour: Tensor, derivatives: Tensor) -> tuple[RowGroup, ...]:
+    """Group pairs, which are in order of their centre, by how many neighbours that has.
+
+    Parameters
+    ----------
+    centre, neighbour : (Q,) int64
+    derivatives : (Q, 3, P)
+        Of the centre's coordinates by the position of the neighbour.
+    """
+    centres, counts = torch.unique_consecutive(centre, return_counts=True)
+    starts = torch.cumsum(counts, 0) - counts
+    groups = []
+    for size in torch.unique(counts).tolist():
+        chosen = torch.nonzero(counts == size).flatten()
+        pairs = starts[chosen, None] + torch.arange(size, device=starts.device)  # (R, K)
+        groups.append(
+            RowGroup(
+                centre=centres[chosen],
+                neighbours=neighbour[pairs],
+                derivatives=derivatives[pairs].flatten(1, 2),
+            )
+        )
+    return tuple(groups)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PairJacobian:
-    """Derivatives of one part (radial or angular) of environment vectors by positions.
+class FixedEnvironments:
+    """Coordinates of the environments of A atoms that do not move, and their derivatives.
 
     Attributes
     ----------
-    groups : tuple of RowGroup
-    n_blocks : int
-        Blocks of functions that a centre has.
-    block_size : int
-        S, functions in a block.
+    features : (A, P)
+    groups : sequence of RowGroup
+        Every centre that has neighbours, once.
     """
 
-    groups: tuple[RowGroup, ...]
-    n_blocks: int
-    block_size: int
-
-    @classmethod
-    def of(
-        cls, pairs: Pairs, *, blocks_of_element: Tensor, n_blocks: int, derivatives: Tensor
-    ) -> "PairJacobian":
-        """Group pairs by how many neighbours of the same element their centre has.
-
-        Parameters
-        ----------
-        pairs : Pairs
-        blocks_of_element : (n_elements, n) int64
-            The blocks of a centre's functions that a neighbour of each element moves.
-        n_blocks : int
-        derivatives : (P, 3, n S)
-        """
-        n_elements, n = blocks_of_element.shape
-        rows, counts = torch.unique_consecutive(
-            pairs.centre * n_elements + pairs.element, return_counts=True
-        )
-        starts = torch.cumsum(counts, 0) - counts
-        groups = []
-        for size in torch.unique(counts).tolist():
-            chosen = torch.nonzero(counts == size).flatten()
-            members = starts[chosen, None] + torch.arange(
-                size, device=starts.device
-            )  # (R, K) pairs
-            centre = torch.div(rows[chosen], n_elements, rounding_mode="floor")
-            blocks = blocks_of_element[rows[chosen] % n_elements]
-            groups.append(
-                RowGroup(
-                    centre=centre,
-                    neighbours=pairs.neighbour[members],
-                    feature_blocks=(centre[:, None] * n_blocks + blocks).flatten(),
-                    derivatives=derivatives[members].flatten(1, 2),
-                )
-            )
-        return cls(groups=tuple(groups), n_blocks=n_blocks, block_size=derivatives.shape[2] // n)
+    features: Tensor
+    groups: Sequence[RowGroup]
 
     @property
     def n_bytes(self) -> int:
         """Memory of the derivatives."""
         return sum(g.derivatives.numel() * g.derivatives.element_size() for g in self.groups)
 
-    def add_forces(self, gradient: Tensor, forces: Tensor) -> None:
-        """Add minus dE/dR to forces (A, M, 3), given dE/dG of this part, (M, A, features)."""
-        members = len(gradient)
-        gradient = gradient.reshape(members, -1, self.block_size)
+    def forces(self, gradient: Tensor) -> Tensor:
+        """Return forces (A, M, 3) from dE/dx, (M, A, P)."""
+        members, n_atoms, _ = gradient.shape
+        forces = gradient.new_zeros(n_atoms, members, 3)
         for group in self.groups:
             rows, size = group.neighbours.shape
-            by_row = gradient.index_select(1, group.feature_blocks).view(members, rows, -1)
-            pull = torch.bmm(by_row.transpose(0, 1), group.derivatives.transpose(1, 2))
+            by_row = gradient.index_select(1, group.centre).transpose(0, 1)
+            pull = torch.bmm(by_row, group.derivatives.transpose(1, 2))
             pull = pull.view(rows, members, size, 3)
             forces.index_add_(0, group.centre, pull.sum(2))
             by_neighbour = pull.transpose(1, 2).reshape(rows * size, members, 3)
             forces.index_add_(0, group.neighbours.flatten(), by_neighbour, alpha=-1)
+        return forces
 
     def by_gradient(self, by_forces: Tensor) -> Tensor:
-        """Transpose of `add_forces`: from dL/dF (A, M, 3), return dL/d(dE/dG), (M, A, features)."""
+        """Transpose of `forces`: from dL/dF (A, M, 3), return dL/d(dE/dx), (M, A, P)."""
         n_atoms, members, _ = by_forces.shape
-        by_gradient = by_forces.new_zeros(members, n_atoms * self.n_blocks, self.block_size)
+        by_gradient = by_forces.new_zeros(members, n_atoms, self.features.shape[1])
         for group in self.groups:
             rows, size = group.neighbours.shape
             push = by_forces[group.centre, None] - by_forces[group.neighbours]  # (R, K, M, 3)
             push = push.transpose(1, 2).reshape(rows, members, 3 * size)
             by_row = torch.bmm(push, group.derivatives).transpose(0, 1)
-            blocks = by_row.reshape(members, -1, self.block_size)
-            by_gradient.index_add_(1, group.feature_blocks, blocks)
-        return by_gradient.view(members, n_atoms, -1)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class FixedEnvironments:
-    """Environment vectors of atoms that do not move, with all derivatives: for use over and over.
-
-    Attributes
-    ----------
-    features : (A, F)
-    radial, angular : PairJacobian
-    """
-
-    features: Tensor
-    radial: PairJacobian
-    angular: PairJacobian
-
-    @property
-    def n_bytes(self) -> int:
-        """Memory that it takes."""
-        return self.radial.n_bytes + self.angular.n_bytes
-
-    def forces(self, gradient: Tensor) -> Tensor:
-        """Return forces (A, M, 3) from dE/dG, (M, A, F)."""
-        members, n_atoms, _ = gradient.shape
-        forces = gradient.new_zeros(n_atoms, members, 3)
-        n_radial = self.radial.n_blocks * self.radial.block_size
-        self.radial.add_forces(gradient[:, :, :n_radial], forces)
-        self.angular.add_forces(gradient[:, :, n_radial:], forces)
-        return forces
-
-    def by_gradient(self, by_forces: Tensor) -> Tensor:
-        """Transpose of `forces`: from dL/dF (A, M, 3), return dL/d(dE/dG), (M, A, F)."""
-        return torch.cat(
-            [self.radial.by_gradient(by_forces), self.angular.by_gradient(by_forces)], dim=2
-        )
+            by_gradient.index_copy_(1, group.centre, by_row)
+        return by_gradient

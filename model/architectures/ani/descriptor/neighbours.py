@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 
 from model.architectures.ani.descriptor.batch import AtomBatch
+from model.architectures.ani.descriptor.candidates import (
+    MOST_ATOMS_IN_ALL_PAIRS,
+    candidate_pairs,
+    nearest_images,
+)
 from model.architectures.ani.descriptor.symmetry import AngularFactors
 
 
@@ -46,22 +51,16 @@ class Pairs:
 
 
 def find_pairs(batch: AtomBatch, cutoff_angstrom: float, dtype: torch.dtype) -> Pairs:
-    """Find all pairs within a cutoff and in the same structure; distances in float64 first.
-
-    All pairs of a structure are looked at, which is fastest for molecules.
-    """
-    device = batch.positions.device
-    sizes = torch.tensor(batch.sizes, device=device)
-    starts = torch.cumsum(sizes, 0) - sizes
-    atoms = torch.argsort(batch.owner, stable=True)  # by structure, then by element
-    per_atom = sizes[batch.owner]
-    centre = torch.repeat_interleave(torch.arange(len(batch), device=device), per_atom)
-    first = torch.repeat_interleave(torch.cumsum(per_atom, 0) - per_atom, per_atom)
-    rank = torch.arange(len(centre), device=device) - first
-    neighbour = atoms[starts[batch.owner[centre]] + rank]
+    """Find all pairs within a cutoff and in the same structure; distances in float64 first."""
+    centre, neighbour = candidate_pairs(batch, cutoff_angstrom)
     vectors = batch.positions[neighbour] - batch.positions[centre]
+    if batch.cells is not None:
+        vectors = nearest_images(vectors, batch.cells, batch.owner[centre])
     distance = torch.linalg.vector_norm(vectors, dim=1)
     keep = torch.nonzero((distance < cutoff_angstrom) & (centre != neighbour)).flatten()
+    if max(batch.sizes) > MOST_ATOMS_IN_ALL_PAIRS:
+        # Atoms of a batch are sorted by element, so this sorts neighbours by element, too.
+        keep = keep[torch.argsort(centre[keep] * len(batch) + neighbour[keep])]
     distance = distance[keep]
     return Pairs(
         centre=centre[keep],

@@ -25,12 +25,13 @@ from chemistry.records.structure import FloatArray
 from chemistry.units import KCAL_MOL_PER_EV
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
+from model.architectures.ani.states import with_states
 from model.architectures.ani.tangent import StillStructures
-from model.architectures.ani.training.rows import check_rows, data_hash
+from model.architectures.ani.training.rows import check_rows, training_record
 from model.forecast import Forecast
 from model.protocol import TrainingRequest, TrainingResult
 from model.ridge import Columns, Ridge, fit_ridge
-from model.self_energies import element_counts
+from model.self_energies import compositions
 
 STRENGTHS = tuple(float(10.0**exponent) for exponent in np.arange(-7.0, 1.0, 0.5))
 """Ridge strengths that are tried, as shares of the kernel's mean diagonal."""
@@ -56,15 +57,15 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
     """
     began = time.perf_counter()
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
-    check_rows(rows, request.level, below.elements)
-    structures = [row.structure for row in rows]
-    precise, counts = below.to(torch.float64), element_counts(structures, below.elements)
-    energies = np.array([row.label.energy for row in rows])
+    below = with_states(below, request.all_states)
+    check_rows(rows, request.level, below.elements, below.states)
+    structures, energies = [row.structure for row in rows], [row.label.energy for row in rows]
+    precise, states = below.to(torch.float64), below.state_energies_ev
     climb = _Climb(
         below=precise.networks,
         structures=StillStructures.of(precise, structures),
-        targets=energies - counts @ below.self_energies_ev,
-        counts=counts,
+        targets=np.array(energies) - below.own_energies(structures),
+        counts=compositions(structures, below.elements, with_states=states is not None),
     )
     climbed = climb.run(request.seed)
     return TrainingResult(
@@ -72,15 +73,10 @@ def climb_linear(request: TrainingRequest, below: AniCommittee) -> TrainingResul
             below,
             networks=climbed.networks.to(below.networks.weights.dtype),
             self_energies_ev=below.self_energies_ev + climbed.shift,
+            state_energies_ev=None if states is None else states + climbed.state_shift,
             level_id=request.level.level_id,
             level_name=request.level.name,
-            record={
-                "seed": request.seed,
-                "settings": request.settings.model_dump(mode="json"),
-                "data_hash": data_hash(rows),
-                "n_structures": len(rows),
-                "started_from_data_hash": below.record.get("data_hash"),
-            },
+            record=training_record(request, rows, below),
         ),
         members=(),
         n_structures=len(rows),
@@ -100,6 +96,8 @@ class _Climbed:
     networks : StackedNetworks
     shift : (E,) float64, eV
         Of the energies of elements.
+    state_shift : (M, 0 or 3) float64, eV
+        Of the energies of states.
     strength : float
         Of the ridge.
     forecast : Forecast or None
@@ -107,6 +105,7 @@ class _Climbed:
 
     networks: StackedNetworks
     shift: FloatArray
+    state_shift: FloatArray
     strength: float
     forecast: Forecast | None
 
@@ -120,10 +119,10 @@ class _Climb:
     below : StackedNetworks
         In float64.
     structures : StillStructures, S of them
-    targets : (S,) float64, eV
+    targets : (1, S) or (M, S) float64, eV
         Energies without self-energies.
-    counts : (S, E) float64
-        How many atoms of each element the structures have.
+    counts : (S, E) or (S, E + 3) float64
+        How many atoms of each element the structures have, and the columns of states.
     """
 
     below: StackedNetworks
@@ -136,9 +135,7 @@ class _Climb:
         weights, energies = self._start, self.structures.energies(self.below)
         kernels = self._start_kernels / self._scales[:, None, None]
         missing = self.targets - energies
-        fits = min(
-            (_fit(kernels, self._columns, missing, s) for s in STRENGTHS), key=_mean_left_out
-        )
+        fits = _strongest_of_the_best([_fit(kernels, self._columns, missing, s) for s in STRENGTHS])
         strength = fits[0].strength
         for _ in range(_STEPS):
             before = self._cost(weights, energies, strength)
@@ -149,24 +146,27 @@ class _Climb:
             there = self._linearised(weights, energies)
             fits = _fit(there[0], self._columns, there[1], strength)
         fewer = self._errors_of_fewer(kernels, missing, strength, seed)
-        now = len(self.targets), _mean_left_out(fits) * KCAL_MOL_PER_EV
-        networks, shift = self._balanced(weights, energies)
+        now = len(self.counts), _mean_left_out(fits) * KCAL_MOL_PER_EV
+        networks, shift, state_shift = self._balanced(weights, energies)
         return _Climbed(
             networks=networks,
             shift=shift,
+            state_shift=state_shift,
             strength=strength,
             forecast=Forecast.of([*fewer, now]),
         )
 
     def _balanced(
         self, weights: Tensor, energies: FloatArray
-    ) -> tuple[StackedNetworks, FloatArray]:
-        """Return networks whose elements' energies fit best, and what of it all members share."""
-        free = self._free(self.targets - energies)  # (M, E)
+    ) -> tuple[StackedNetworks, FloatArray, FloatArray]:
+        """Return networks whose elements' energies fit best, what of it all members share, and the
+        shifts of the energies of states."""
+        found = self._free(self.targets - energies)  # (M, E + 0 or 3)
+        free, of_states = np.split(found, [len(self.below.shape.elements)], axis=1)
         networks, shift = self._at(weights.clone()), free.mean(axis=0)
         for layers, own in zip(networks.layers, (free - shift).T, strict=True):
             layers[-1].bias[:, 0, 0] += torch.from_numpy(own).to(weights.device)
-        return networks, shift
+        return networks, shift, of_states
 
     @property
     def _start(self) -> Tensor:
@@ -208,7 +208,7 @@ class _Climb:
         self, kernels: FloatArray, missing: FloatArray, strength: float, seed: int
     ) -> list[tuple[int, float]]:
         """Return numbers of labels, and errors left out of fits to so many, kcal/mol."""
-        generator, n_all = np.random.default_rng(seed), len(self.targets)
+        generator, n_all = np.random.default_rng(seed), len(self.counts)
         found = []
         for share in _FEWER:
             n = round(share * n_all)

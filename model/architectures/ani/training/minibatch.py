@@ -1,7 +1,7 @@
 """Minibatches: structures of one step, with what their energies and forces should be."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from chemistry.records.label import LabelledStructure
-from chemistry.records.structure import FloatArray
+from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
-from model.architectures.ani.descriptor.batch import AtomBatch
-from model.architectures.ani.descriptor.environments import environments
+from model.architectures.ani.descriptor.basis import EnvironmentBasis, Spread
+from model.architectures.ani.descriptor.batch import ATOMS_AT_ONCE, AtomBatch, chunks
+from model.architectures.ani.descriptor.environments import Environments, environments
 from model.architectures.ani.descriptor.jacobian import FixedEnvironments
 from model.architectures.ani.forces import (
     differentiable_energies,
     differentiable_energies_and_forces,
 )
 from model.architectures.ani.network import StackedNetworks
-from model.architectures.ani.shape import AniShape
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,8 +59,16 @@ class Targets:
             ],
         )
 
+    def of_members(self, members: range) -> "Targets":
+        """Return the targets of some members."""
+
+        def own(targets: FloatArray) -> FloatArray:
+            return targets[members.start : members.stop] if len(targets) > 1 else targets
+
+        return Targets(energies=own(self.energies), forces=[own(f) for f in self.forces])
+
     def shifted(self, structures_energies_ev: FloatArray) -> "Targets":
-        """Return the targets less an energy of each structure, (S,) eV."""
+        """Return the targets less an energy of each structure, (1, S) or (M, S) eV."""
         return Targets(energies=self.energies - structures_energies_ev, forces=self.forces)
 
 
@@ -116,16 +124,19 @@ class Minibatch:
             learns=torch.from_numpy(learns[:, chosen]).float().to(device),
         )
 
-    def of_member(self, member: int) -> "Minibatch":
-        """Return the same for one member alone."""
-        own = slice(member, member + 1) if len(self.energies) > 1 else slice(None)
+    def of_members(self, members: range) -> "Minibatch":
+        """Return the same for some members alone."""
+
+        def own(targets: Tensor) -> Tensor:
+            return targets[members.start : members.stop] if len(targets) > 1 else targets
+
         return Minibatch(
             atoms=self.atoms,
-            energies=self.energies[own],
-            forces=self.forces[own],
+            energies=own(self.energies),
+            forces=own(self.forces),
             has_forces=self.has_forces,
             n_atoms=self.n_atoms,
-            learns=self.learns[member : member + 1],
+            learns=self.learns[members.start : members.stop],
         )
 
     def losses(
@@ -160,11 +171,23 @@ def cut(
     return [Minibatch.of(rows, targets, part, learns, networks) for part in parts]
 
 
+def find_basis(structures: Sequence[Structure], networks: StackedNetworks) -> EnvironmentBasis:
+    """Return the coordinates to learn structures in, where the networks are."""
+    shape, device = networks.shape, networks.device
+
+    def described() -> Iterator[tuple[Environments, Tensor]]:
+        for chunk in chunks(structures, ATOMS_AT_ONCE):
+            batch = AtomBatch.of(chunk, shape.elements, device)
+            yield environments(batch, shape, torch.float32), batch.species
+
+    return EnvironmentBasis.of(shape, Spread.of(shape, described()), device)
+
+
 class EnvironmentCache:
     """Environments of minibatches: kept up to a memory budget, computed anew past it."""
 
-    def __init__(self, shape: AniShape, budget_gb: float) -> None:
-        self._shape = shape
+    def __init__(self, basis: EnvironmentBasis, budget_gb: float) -> None:
+        self.basis = basis
         self._left = budget_gb * 1e9
         self._kept: dict[int, FixedEnvironments] = {}
         self.is_full = False
@@ -173,7 +196,8 @@ class EnvironmentCache:
         key = id(batch.atoms)
         if key in self._kept:
             return self._kept[key]
-        found = environments(batch.atoms, self._shape, torch.float32).fixed()
+        moving = environments(batch.atoms, self.basis.shape, torch.float32)
+        found = self.basis.fixed(moving, batch.atoms.species)
         if found.n_bytes <= self._left:
             self._left -= found.n_bytes
             self._kept[key] = found

@@ -1,20 +1,20 @@
-"""Offsets: what each element's networks lack in the energies of all structures alike."""
+"""Offsets: what elements' networks, and states, lack in the energies of all structures alike."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.tangent import StillStructures
 from model.self_energies import fit_self_energies
 
 
 def refit_offsets(
     committee: AniCommittee, structures: Sequence[Structure], energies_ev: FloatArray
 ) -> AniCommittee:
-    """Refit the last bias of each member and element to energies, and leave all else as it is.
+    """Refit the last bias of each member and element, and its energies of states, to energies.
 
     Forces do not see these biases, and where forces are learned the loss is mostly theirs: the
     energies of whole molecules drift while the surfaces are learned. Least squares brings them
@@ -28,10 +28,16 @@ def refit_offsets(
     energies_ev : (T, S) float64
         T is 1, or M where members have targets of their own.
     """
-    known = np.stack([p.member_energies for p in committee.predict(structures)], axis=1)  # (M, S)
+    known = StillStructures.of(committee, structures).energies(committee.networks)  # (M, S)
+    known = known + committee.own_energies(structures)
     weights = committee.networks.weights.clone()
     networks = replace(committee.networks, weights=weights)
-    offsets = fit_self_energies(structures, (energies_ev - known).T, committee.elements)
-    for layers, of_members in zip(networks.layers, offsets, strict=True):
+    states, n_elements = committee.state_energies_ev, len(committee.elements)
+    offsets = fit_self_energies(
+        structures, (energies_ev - known).T, committee.elements, with_states=states is not None
+    )
+    for layers, of_members in zip(networks.layers, offsets[:n_elements], strict=True):
         layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members).to(networks.device)
-    return replace(committee, networks=networks)
+    if states is not None:
+        states = states + offsets[n_elements:].T
+    return replace(committee, networks=networks, state_energies_ev=states)

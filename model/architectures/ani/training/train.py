@@ -11,19 +11,28 @@ from ase.data import atomic_numbers, chemical_symbols
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.structure import FloatArray, Structure
-from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.committee import AniCommittee, all_members
 from model.architectures.ani.device import require_device
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.neurochem import read_neurochem
-from model.architectures.ani.settings import AniSettings, PretrainedSettings
-from model.architectures.ani.shape import AniShape
-from model.architectures.ani.training.minibatch import Minibatch, Targets, cut
+from model.architectures.ani.settings import AniSettings, PretrainedSettings, groups_of
+from model.architectures.ani.shape import SMALLER_HIDDEN_SIZES, AniShape
+from model.architectures.ani.states import with_states
+from model.architectures.ani.training.minibatch import (
+    EnvironmentCache,
+    Minibatch,
+    Targets,
+    cut,
+    find_basis,
+)
 from model.architectures.ani.training.offsets import refit_offsets
-from model.architectures.ani.training.rows import check_rows, data_hash
-from model.architectures.ani.training.trainer import Trainer
+from model.architectures.ani.training.rows import check_rows, training_record
+from model.architectures.ani.training.trainer import Lesson, Trainer
 from model.folds import Folds, assign_folds
+from model.history import MemberHistory
 from model.protocol import TrainingRequest, TrainingResult
-from model.self_energies import element_counts, fit_self_energies
+from model.self_energies import fit_self_energies, own_energies
+from model.states import State, states_of, states_text
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,21 +88,21 @@ def train_committee(
         if start is None and plan.baseline is None:
             start = _published(settings.pretrained, settings.members)
             plan = replace(plan, learning_rate_factor=settings.pretrained.learning_rate_factor)
-    start = None if start is None else start.to(device)
+    start = None if start is None else with_states(start, request.all_states).to(device)
     rows = sorted(request.data, key=lambda row: row.structure.structure_id)
-    networks = _first_networks(settings, request.elements, request.seed, start).to(device)
+    networks = _first_networks(settings, request, start).to(device)
     elements = networks.shape.elements
-    check_rows(rows, request.level, elements)
+    check_rows(rows, request.level, elements, networks.shape.states)
     structures = [row.structure for row in rows]
     folds = assign_folds(
         structures, members=settings.members, folds=settings.folds, seed=request.seed
     )
     whole = Targets.of(rows, plan.baseline)
-    self_energies = _self_energies(structures, whole, elements, start)
-    targets = whole.shifted(element_counts(structures, elements) @ self_energies)
-    trainer = Trainer(
-        networks,
-        cut(
+    self_energies, state_energies = _own_energies(structures, whole, networks, start)
+    targets = whole.shifted(own_energies(structures, elements, self_energies, state_energies))
+    lesson = Lesson(
+        start=networks,
+        batches=cut(
             rows,
             targets,
             ~folds.validates,
@@ -101,45 +110,61 @@ def train_committee(
             batch_size=settings.batch_size,
             seed=request.seed,
         ),
-        _validation(rows, targets, folds, networks),
-        settings,
+        validation=_validation(rows, targets, folds, networks, settings),
+        environments=EnvironmentCache(find_basis(structures, networks), settings.cache_memory_gb),
+        settings=settings,
         max_epochs=_max_epochs(settings, start),
         learning_rate=_learning_rate(settings, start, plan),
         frozen_layers=plan.frozen_layers,
+        seed=request.seed,
     )
-    networks, histories = trainer.run(request.seed)
-    if not torch.isfinite(networks.weights).all():
-        raise InputError("training diverged: lower train.learning_rate")
-    notes = list(folds.notes)
-    if trainer.environments.is_full:
-        notes.append(
-            f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
-            f"anew in each epoch: raise train.cache_memory_gb"
-        )
-    committee = AniCommittee(
+    n_with_forces = sum(row.label.forces is not None for row in rows)
+    untaught = AniCommittee(
         networks=networks,
         self_energies_ev=self_energies,
         level_id=request.level.level_id,
         level_name=request.level.name,
-        record={
-            "seed": request.seed,
-            "settings": settings.model_dump(mode="json"),
-            "data_hash": data_hash(rows),
-            "n_structures": len(rows),
-            "started_from_data_hash": start and start.record.get("data_hash"),
-        },
+        record=training_record(request, rows, start),
+        state_energies_ev=state_energies,
     )
-    n_with_forces = sum(row.label.forces is not None for row in rows)
-    if n_with_forces:
-        committee = refit_offsets(committee, structures, whole.energies)
+    trained, histories = list[AniCommittee](), list[MemberHistory]()
+    for members in _groups(request):
+        networks, of_members = Trainer(lesson, members).run()
+        if not torch.isfinite(networks.weights).all():
+            raise InputError("training diverged: lower train.learning_rate")
+        taught = replace(untaught.only(members), networks=networks)
+        if n_with_forces:
+            taught = refit_offsets(taught, structures, whole.of_members(members).energies)
+        trained.append(taught)
+        histories += of_members
+    notes = [*folds.notes, *_unlearned(networks.shape.states, structures)]
+    if lesson.environments.is_full:
+        notes.append(
+            f"descriptors did not all fit into {settings.cache_memory_gb} GB and were computed "
+            f"anew in each epoch: raise train.cache_memory_gb"
+        )
     return TrainingResult(
-        committee=committee,
-        members=histories,
+        committee=all_members(trained),
+        members=tuple(histories),
         n_structures=len(rows),
         n_with_forces=n_with_forces,
         notes=tuple(notes),
         seconds=time.perf_counter() - began,
     )
+
+
+def _groups(request: TrainingRequest) -> tuple[range, ...]:
+    if request.members is not None:
+        return (request.members,)
+    return groups_of(request.settings.members, request.device)
+
+
+def _unlearned(states: Sequence[State], structures: Sequence[Structure]) -> list[str]:
+    """Say which states have no label yet: what is predicted of them follows from the others."""
+    missing = sorted(set(states) - set(states_of(structures)))
+    if not missing:
+        return []
+    return [f"no label has {states_text(missing)}: of it nothing was learned"]
 
 
 def settings_of(request: TrainingRequest) -> AniSettings:
@@ -149,18 +174,24 @@ def settings_of(request: TrainingRequest) -> AniSettings:
     return request.settings
 
 
-def _self_energies(
+def _own_energies(
     structures: Sequence[Structure],
     targets: Targets,
-    elements: Sequence[int],
+    networks: StackedNetworks,
     start: AniCommittee | None,
-) -> FloatArray:
-    """Fit self-energies to what the networks to start from leave open."""
-    energies = targets.energies.mean(axis=0)
-    if start is None:
-        return fit_self_energies(structures, energies, elements)
-    missing = energies - [prediction.energy for prediction in start.predict(structures)]
-    return start.self_energies_ev + fit_self_energies(structures, missing, elements)
+) -> tuple[FloatArray, FloatArray | None]:
+    """Fit energies of elements, (E,), and of states, (M, 3), to what the start leaves open."""
+    elements, several = networks.shape.elements, networks.shape.n_state_features > 0
+    missing = targets.energies.mean(axis=0)
+    if start is not None:
+        missing = missing - [prediction.energy for prediction in start.predict(structures)]
+    found = fit_self_energies(structures, missing, elements, with_states=several)
+    of_elements, of_states = np.split(found, [len(elements)])
+    if start is not None:
+        of_elements = start.self_energies_ev + of_elements
+        if start.state_energies_ev is not None:
+            return of_elements, start.state_energies_ev + of_states
+    return of_elements, np.tile(of_states, (networks.n_members, 1)) if several else None
 
 
 def _max_epochs(settings: AniSettings, start: AniCommittee | None) -> int:
@@ -180,16 +211,22 @@ def _learning_rate(settings: AniSettings, start: AniCommittee | None, plan: Tran
 
 
 def _validation(
-    rows: Sequence[LabelledStructure], targets: Targets, folds: Folds, networks: StackedNetworks
+    rows: Sequence[LabelledStructure],
+    targets: Targets,
+    folds: Folds,
+    networks: StackedNetworks,
+    settings: AniSettings,
 ) -> list[Minibatch | None]:
-    """Return each member's own part of the data."""
+    """Return each member's own part of the data, where it decides when to stop."""
+    if settings.patience_epochs is None:
+        return [None] * settings.members
     parts: list[Minibatch | None] = []
     for member, own in enumerate(folds.validates):
         chosen = np.flatnonzero(own)
         batch = (
             Minibatch.of(rows, targets, chosen, ~folds.validates, networks) if len(chosen) else None
         )
-        parts.append(batch and batch.of_member(member))
+        parts.append(batch and batch.of_members(range(member, member + 1)))
     return parts
 
 
@@ -204,11 +241,11 @@ def _published(settings: PretrainedSettings, members: int) -> AniCommittee:
 
 
 def _first_networks(
-    settings: AniSettings, elements: Sequence[int], seed: int, start: AniCommittee | None
+    settings: AniSettings, request: TrainingRequest, start: AniCommittee | None
 ) -> StackedNetworks:
     """Return the networks that training starts from, one member after the other seeded."""
     if start is not None:
-        missing = sorted(set(elements) - set(start.elements))
+        missing = sorted(set(request.elements) - set(start.elements))
         if missing:
             raise InputError(
                 f"the committee to start from does not know "
@@ -220,11 +257,13 @@ def _first_networks(
                 f"ask for {settings.members}"
             )
         return start.networks
+    own = {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()}
     shape = AniShape.published(
-        tuple(elements),
-        {_atomic_number(symbol): sizes for symbol, sizes in settings.hidden_layers.items()},
+        request.elements,
+        dict.fromkeys(request.elements, SMALLER_HIDDEN_SIZES) | own,
+        request.all_states,
     )
-    seeds = np.random.SeedSequence([seed]).spawn(settings.members)
+    seeds = np.random.SeedSequence([request.seed]).spawn(settings.members)
     return StackedNetworks.random(shape, [int(s.generate_state(1)[0]) for s in seeds])
 
 

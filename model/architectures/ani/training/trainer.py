@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -14,44 +15,55 @@ _WARM_UP_SHARE = 0.05
 _LAST_RATE_SHARE = 0.01
 
 
-class Trainer:
-    """State of a training: weights, their moving average, the optimizer, each member's best.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """What all members of a committee learn, each its own part, and how.
 
-    Parameters
+    Attributes
     ----------
-    networks : StackedNetworks
-        Where to start.
+    start : StackedNetworks
+        Where they start.
     batches : sequence of Minibatch
     validation : sequence of (Minibatch or None)
         Of each member alone; None where it has nothing to validate on.
+    environments : EnvironmentCache
+        Of all minibatches.
     settings : AniSettings
     max_epochs : int
     learning_rate : float
     frozen_layers : sequence of int
+    seed : int
+        Of the order of the minibatches.
     """
 
-    def __init__(
-        self,
-        networks: StackedNetworks,
-        batches: Sequence[Minibatch],
-        validation: Sequence[Minibatch | None],
-        settings: AniSettings,
-        *,
-        max_epochs: int,
-        learning_rate: float,
-        frozen_layers: Sequence[int],
-    ) -> None:
+    start: StackedNetworks
+    batches: Sequence[Minibatch]
+    validation: Sequence[Minibatch | None]
+    environments: EnvironmentCache
+    settings: AniSettings
+    max_epochs: int
+    learning_rate: float
+    frozen_layers: Sequence[int]
+    seed: int
+
+
+class Trainer:
+    """State of the training of some members: weights, their moving average, each one's best."""
+
+    def __init__(self, lesson: Lesson, members: range) -> None:
+        self.lesson = lesson
+        self.settings = lesson.settings
+        self.start = lesson.start.only(members)
+        self.batches = [batch.of_members(members) for batch in lesson.batches]
+        self.validation = lesson.validation[members.start : members.stop]
+        networks = lesson.environments.basis.networks(self.start)
         self.shape = networks.shape
-        self.batches = batches
-        self.validation = validation
-        self.settings = settings
-        self.max_epochs = max_epochs
-        self.learning_rate = learning_rate
         self.moves = (
-            free_weights(networks.shape, frozen_layers, networks.device) if frozen_layers else None
+            free_weights(self.shape, lesson.frozen_layers, networks.device)
+            if lesson.frozen_layers
+            else None
         )
-        self.environments = EnvironmentCache(networks.shape, settings.cache_memory_gb)
-        self.weights = networks.weights.clone()
+        self.weights = networks.weights
         # One parameter a member, a view of its row: a member that has stopped gets no gradient.
         self.rows = [torch.nn.Parameter(row) for row in self.weights]
         self.optimizer = torch.optim.Adam(self.rows, betas=(0.9, 0.99), fused=True)
@@ -59,15 +71,15 @@ class Trainer:
         self.best = networks.weights.clone()
         self.steps = 0
 
-    def run(self, seed: int) -> tuple[StackedNetworks, tuple[MemberHistory, ...]]:
+    def run(self) -> tuple[StackedNetworks, tuple[MemberHistory, ...]]:
         """Train until every member has stopped; return the weights of each that are kept."""
         patience = self.settings.patience_epochs
         members = range(len(self.rows))
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(self.lesson.seed)
         losses: list[list[float]] = [[] for _ in members]
         least = [self._validate(m) for m in members]
         best_epoch, running = [0 for _ in members], list(members)
-        for epoch in range(1, self.max_epochs + 1):
+        for epoch in range(1, self.lesson.max_epochs + 1):
             for index in torch.randperm(len(self.batches), generator=generator).tolist():
                 self._step(self.batches[index], running)
             for member in running:
@@ -88,17 +100,20 @@ class Trainer:
             )
             for m in members
         )
-        return StackedNetworks(shape=self.shape, weights=self.best), histories
+        trained = StackedNetworks(shape=self.shape, weights=self.best)
+        return self.lesson.environments.basis.learned(self.start, trained), histories
 
     def _rate(self) -> float:
         """Return the learning rate of this step: a short warm-up, then a straight line down."""
-        done = self.steps / (self.max_epochs * len(self.batches))
-        return self.learning_rate * max(_LAST_RATE_SHARE, min(done / _WARM_UP_SHARE, 1 - done))
+        done = self.steps / (self.lesson.max_epochs * len(self.batches))
+        return self.lesson.learning_rate * max(
+            _LAST_RATE_SHARE, min(done / _WARM_UP_SHARE, 1 - done)
+        )
 
     def _step(self, batch: Minibatch, running: Sequence[int]) -> None:
         weights = self.weights.detach().requires_grad_()
         networks = StackedNetworks(shape=self.shape, weights=weights)
-        losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
+        losses = batch.losses(networks, self.lesson.environments[batch], self.settings.force_weight)
         # Members do not see each other: the gradient of the sum is each member's own.
         share = batch.learns / batch.learns.sum(1, keepdim=True).clamp(min=1)
         torch.autograd.backward((losses * share).sum())
@@ -126,5 +141,7 @@ class Trainer:
         weights = self.average[member : member + 1]
         networks = StackedNetworks(shape=self.shape, weights=weights)
         with torch.no_grad():
-            losses = batch.losses(networks, self.environments[batch], self.settings.force_weight)
+            losses = batch.losses(
+                networks, self.lesson.environments[batch], self.settings.force_weight
+            )
         return float(losses.mean())

@@ -24,10 +24,12 @@ from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.device import require_device
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape
+from model.architectures.ani.states import with_states
 from model.architectures.ani.training.linear import climb_linear
 from model.architectures.ani.training.train import TransferPlan, settings_of, train_committee
 from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import fit_self_energies
+from model.states import states_of
 
 PUBLISHED_FROZEN_LAYERS = (0, 2)
 """The layers that ANI-1ccx shares with ANI-1x, bit for bit, counted from 0."""
@@ -43,8 +45,8 @@ def climb(request: TrainingRequest, below: AniCommittee, way: str) -> TrainingRe
     InputError
         No data, a label of another level, or an unknown element.
     """
-    asked = replace(request, elements=below.elements)
-    below = below.to(require_device(request.device))
+    asked = replace(request, elements=below.elements, states=(*below.states, *request.all_states))
+    below = with_states(below, asked.all_states).to(require_device(request.device))
     match way:
         case "linear":
             return climb_linear(asked, below)
@@ -58,7 +60,8 @@ def climb(request: TrainingRequest, below: AniCommittee, way: str) -> TrainingRe
             return train_committee(asked, start=below, plan=plan)
         case "delta":
             result = train_committee(asked, plan=TransferPlan(baseline=below))
-            return replace(result, committee=add_committees(below, result.committee))
+            part = below if request.members is None else below.only(request.members)
+            return replace(result, committee=add_committees(part, result.committee))
     raise InputError(f"ani cannot climb by {way!r}")
 
 
@@ -71,12 +74,17 @@ def shifted(
     atoms are out of the way: the least that a climb has to beat.
     """
     structures = [row.structure for row in data]
-    known = below.predict(structures)
+    below = with_states(below, states_of(structures))
+    known, states = below.predict(structures), below.state_energies_ev
     missing = np.array([r.label.energy - p.energy for r, p in zip(data, known, strict=True)])
-    shift = fit_self_energies(structures, missing, below.elements)
+    shift, of_states = np.split(
+        fit_self_energies(structures, missing, below.elements, with_states=states is not None),
+        [len(below.elements)],
+    )
     return replace(
         below,
         self_energies_ev=below.self_energies_ev + shift,
+        state_energies_ev=None if states is None else states + of_states,
         level_id=level.level_id,
         level_name=level.name,
     )
@@ -86,16 +94,22 @@ def add_committees(below: AniCommittee, correction: AniCommittee) -> AniCommitte
     """Return the sum of two committees as one: its networks hold both side by side.
 
     Member m is member m of the one plus member m of the other. Raises ValueError where elements,
-    symmetry functions or numbers of members differ.
+    states, symmetry functions or numbers of members differ.
     """
     a, b = below.networks, correction.networks
     first, second = a.shape, b.shape
     if (
         first.elements != second.elements
+        or first.states != second.states
         or first.symmetry_functions != second.symmetry_functions
         or a.n_members != b.n_members
     ):
-        raise ValueError("only committees of the same elements, features and size can be added")
+        raise ValueError(
+            "only committees of the same elements, states, features and size can be added"
+        )
+    states = below.state_energies_ev
+    if states is not None and correction.state_energies_ev is not None:
+        states = states + correction.state_energies_ev
     shape = AniShape(
         elements=first.elements,
         hidden_sizes=tuple(
@@ -104,6 +118,7 @@ def add_committees(below: AniCommittee, correction: AniCommittee) -> AniCommitte
         ),
         symmetry_functions=first.symmetry_functions,
         celu_alpha=first.celu_alpha,
+        states=first.states,
     )
     parts: list[Tensor] = []
     for layers_a, layers_b in zip(a.layers, b.layers, strict=True):
@@ -117,6 +132,8 @@ def add_committees(below: AniCommittee, correction: AniCommittee) -> AniCommitte
         self_energies_ev=below.self_energies_ev + correction.self_energies_ev,
         level_id=correction.level_id,
         level_name=correction.level_name,
+        record=correction.record,
+        state_energies_ev=states,
     )
 
 

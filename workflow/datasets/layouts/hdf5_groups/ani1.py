@@ -70,7 +70,7 @@ class ANI1:
         for number, row in rows_of(group, shapes | row_facts(group, n_rows)):
             where = f"{group.where}, row {number}"
             atoms = numbers if is_one_molecule else numbers[number]
-            yield bad_or(_label, row, atoms, units, gradients, level, group, where, reading)
+            yield bad_or(where, _label, row, atoms, units, gradients, level, group, where, reading)
 
 
 def _label(

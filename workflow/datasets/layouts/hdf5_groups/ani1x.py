@@ -86,7 +86,7 @@ def _rows(group: Group, prefix: str, numbers: IntArray, reading: Reading) -> Lab
     for number, row in rows:
         if not np.isnan(row[f"{prefix}{_ENERGY}"]):
             where = f"{group.where}, row {number}"
-            yield bad_or(_label, row, prefix, numbers, units, group, where, reading)
+            yield bad_or(where, _label, row, prefix, numbers, units, group, where, reading)
 
 
 def _part_columns(reading: Reading) -> Iterator[str]:

@@ -61,7 +61,7 @@ class SPICE:
         for number, row in rows_of(group, shapes | row_facts(group, len(columns["conformations"]))):
             where = f"{group.where}, row {number}"
             sign = -1.0 if reading.are_gradients(True) else 1.0
-            yield bad_or(_label, row, numbers, units, sign, electrons, group, where)
+            yield bad_or(where, _label, row, numbers, units, sign, electrons, group, where)
 
 
 def _electrons(group: Group, reading: Reading) -> tuple[int, int]:

@@ -25,6 +25,7 @@ SECTIONS: Registry[MakeSection] = Registry(
         "workers": f"{_HERE}.work:workers",
         "cost": f"{_HERE}.work:cost",
         "explorer": f"{_HERE}.explorer:explorer",
+        "use": f"{_HERE}.use:use",
     },
 )
 """Every section by its anchor on the page."""

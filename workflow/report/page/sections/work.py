@@ -11,7 +11,7 @@ from chemistry.records.structure import FloatArray
 from workflow.report.page.plot import COLORS, Figure, axis, typed
 from workflow.report.page.records import RungReport, RunReport
 from workflow.report.page.section import Section, Table, section_of_figures
-from workflow.report.screen import STAGE_NAMES
+from workflow.report.time_spent import STAGE_NAMES, duration, time_spent
 from workflow.run.store.records import StageCost
 from workflow.work.results import Cost
 
@@ -64,7 +64,26 @@ def cost(report: RunReport) -> Section | None:
             for one in forecasts
         ),
     )
-    return Section(heading="Cost", figures=(figure,), tables=(table,))
+    return Section(heading="Cost", figures=(figure,), tables=(_time_table(report), table))
+
+
+def _time_table(report: RunReport) -> Table:
+    """Return where the time of the workers went, and what those waited for that had no task."""
+    return Table(
+        label="Where time went",
+        caption="Tasks by their kind, and workers that had none by what they waited for",
+        head=("stage", "tasks", "CPU time", "share of CPU time", "worker time"),
+        rows=tuple(
+            (
+                row.name,
+                _or_dash(row.tasks, 0),
+                "\N{EN DASH}" if row.cpu_seconds is None else duration(row.cpu_seconds),
+                "\N{EN DASH}" if row.cpu_share is None else f"{row.cpu_share:.1%}",
+                duration(row.worker_seconds),
+            )
+            for row in time_spent(report.summary.stages, report.summary.idle)
+        ),
+    )
 
 
 def _is_over(report: RunReport, index: int) -> bool:

@@ -17,7 +17,7 @@ from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import Order, SampleOrder, SavedCommittee
+from workflow.work.orders import Order, SampleOrder, SavedCommittee, TrainOrder
 
 WATER = molecule_from_smiles("O", name="water")
 OXYGEN_FLUORIDE = molecule_from_smiles("FOF", name="oxygen difluoride")
@@ -37,10 +37,13 @@ class WatchedWorkers(ScriptedWorkers):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.samplings: dict[str, SampleOrder] = {}
+        self.parts: dict[str, TrainOrder] = {}
 
     def submit(self, role, function, run_folder, key, order: Order, *rest, **options):
         if isinstance(order, SampleOrder):
             self.samplings[key] = order
+        if isinstance(order, TrainOrder) and order.members is not None:
+            self.parts[key] = order
         return super().submit(role, function, run_folder, key, order, *rest, **options)
 
 
@@ -97,10 +100,23 @@ def test_every_training_starts_from_it_and_climbs(tmp_path):
     the_campaign = scripted_campaign(start="here")
     workers = begun(the_campaign, tmp_path / "run", [WATER], [WATER])
     assert workers.trainings[0].checkpoint.name == "rung0-v001.safetensors"
-    for order in workers.trainings:
+    assert {"train-0-1-1-4", "train-0-1-5-8"} <= workers.parts.keys()
+    for order in [*workers.trainings, *workers.parts.values()]:
         assert order.start is not None
         assert order.start.name == "rung0-v000.safetensors"
         assert order.transfer == "full"
+
+
+def test_what_its_explorations_cost_and_find_is_known(tmp_path):
+    the_campaign = scripted_campaign(start="here")
+    workers = begun(the_campaign, tmp_path / "run", [WATER], [WATER])
+    explored = [key for key in workers.samplings if key.startswith("sample-0-explore-0-")]
+    with StoreReader.open(tmp_path / "run" / "store.sqlite") as store:
+        spent = store.tasks.cost_of_committee(0, 0)
+        found = store.tasks.finds(0, 0)
+    assert spent["sample"].tasks == len(explored) > 0
+    assert sum(seconds for seconds, _ in found.values()) == len(explored)
+    assert sum(n for _, n in found.values()) == 12 * len(explored)
 
 
 def test_it_is_held_against_the_held_out_labels_before_anything_is_trained(tmp_path):

@@ -20,6 +20,7 @@ from workflow.settings.campaign import Campaign
 from workflow.settings.start import INSTALLED, Start
 
 _USUAL: tuple[State, ...] = ((0, 1),)
+_BOTH = " AND "
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -91,7 +92,7 @@ def find_start(campaign: Campaign, molecules: Sequence[Molecule]) -> FoundStart 
         committee=committee,
         path=path,
         title=published.get("name") or (f"run {run.path.name}" if run else path.name),
-        license=start.license or published.get("license") or inherited.get("license"),
+        license=start.license or _license(committee),
         doi=published.get("doi") or inherited.get("doi"),
         level=level,
         known=known,
@@ -178,6 +179,17 @@ def _require_known(
             f"({_knowledge(committee)}), and a rung without labels cannot teach it: give the rung "
             "some"
         )
+
+
+def _license(committee: Committee) -> str | None:
+    """Return the licence of a committee's labels, and of the weights that it began with.
+
+    An SPDX expression: all of it holds.
+    """
+    record = committee.record
+    of_weights = (record.get(name, {}).get("license") for name in ("published", "start"))
+    texts = filter(None, (record.get("license"), *of_weights))
+    return _BOTH.join(dict.fromkeys(part for text in texts for part in text.split(_BOTH))) or None
 
 
 def _knowledge(committee: Committee) -> str:

@@ -92,6 +92,7 @@ def test_an_ensemble_of_the_level_is_evaluated_and_then_trained_and_the_run_star
 
     second = {**CAMPAIGN, "name": "second", "start": {"from": "begun", "labels": True}}
     second["rungs"] = [{**rungs[0], "budget": {"labels": 10}}]
+    second["select"] = {"threshold_kcal_mol": 0.001}  # so that there is something to choose
     run = launched(tmp_path, second)
     with StoreReader.open(run / "store.sqlite") as store:
         rows = list(store.labels.export_rows())

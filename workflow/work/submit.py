@@ -44,7 +44,8 @@ def submit_order(
     pool = backend.pool(role)
     placed = on_device(order, pool.device)
     if isinstance(placed, LabelOrder):
-        placed = replace(placed, teacher=backend.teacher_of(placed.level))
+        teacher = backend.teacher_of(placed.level)
+        placed = placed if teacher is None else replace(placed, teacher=teacher)
     limits = Limits(
         wall_seconds=backend.limits.seconds(role),
         memory_gb=pool.memory_per_task_gb,

@@ -1,5 +1,6 @@
 """A campaign that begins with a committee, on scripted answers: what it needs no labels for."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from workflow.campaign.driver import Driver
 from workflow.planning.keys import parse_key
 from workflow.planning.records import Training
 from workflow.planning.start import FACT, StartFacts
-from workflow.run.folder import checkpoint_name
+from workflow.report.screen import new_console, summary_screen
+from workflow.report.summary import summarize
+from workflow.run.folder import RunFolder, checkpoint_name
 from workflow.run.opened import open_run
 from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
@@ -105,6 +108,21 @@ def test_every_training_starts_from_it_and_climbs(tmp_path):
         assert order.start is not None
         assert order.start.name == "rung0-v000.safetensors"
         assert order.transfer == "full"
+
+
+def test_status_tells_it_from_trainings(tmp_path):
+    the_campaign = scripted_campaign(start="here")
+    begun(the_campaign, tmp_path / "run", [WATER], [WATER])
+    folder = RunFolder(tmp_path / "run")
+    summary = summarize(folder)
+    console = new_console()
+    with console.capture() as captured:
+        console.print(summary_screen(summary, folder))
+    shown = captured.get()
+    assert re.search(r"^ *the start +0 +1\.00 ", shown, flags=re.M)
+    assert re.search(r"^ *1 +\d+ ", shown, flags=re.M)
+    assert "evaluating the start" in shown
+    assert "training 0" not in shown
 
 
 def test_what_its_explorations_cost_and_find_is_known(tmp_path):

@@ -65,6 +65,11 @@ class Training:
     errors: Errors | None = None
     history: TrainingHistory = field(default_factory=TrainingHistory)
 
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"training {self.version}" if self.version else "the start"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:

@@ -9,13 +9,13 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from chemistry.errors import InputError
-from chemistry.records.structure import Structure
+from chemistry.records.structure import FloatArray, Structure
 from model.committees import load_committee
 from model.conformal import force_deviations
 from model.intervals import half_width, intervals_of
 from model.protocol import Committee
 from model.states import State
-from model.systems import systems_of
+from model.systems import Systems, systems_of
 
 
 class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
@@ -27,8 +27,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     (`model.intervals`): `energy_interval` (eV), and `force_interval` (N,) eV/Å, how far the vector
     of each atom's force may be off.
 
-    In a periodic box, twice as wide as the cutoff at least, `results` has the stress and, of the
-    disagreement, `energy_sigma` and `rho_kcal_mol` alone.
+    In a periodic box, twice as wide as the cutoff at least, `results` has the stress, and nothing
+    of the disagreement on forces.
 
     Parameters
     ----------
@@ -39,6 +39,9 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     molecule_id : str or None
         Which molecule it is, where that is known; else it counts as one never seen, whose
         intervals are wider.
+    force_disagreement : bool
+        False leaves out `force_sigma_kcal_mol_angstrom` and `force_interval`: without the forces of
+        each member a step takes less time.
 
     Examples
     --------
@@ -56,6 +59,7 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         charge: int | None = None,
         multiplicity: int | None = None,
         molecule_id: str | None = None,
+        force_disagreement: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,6 +68,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         )
         self._charge, self._multiplicity = charge, multiplicity
         self._state: State | None = None
+        self._force_disagreement = force_disagreement
+        self._systems: tuple[tuple[bytes, State], Systems] | None = None
         intervals = intervals_of(self.committee.record)
         self._factors = None if intervals is None else intervals.of_molecule(molecule_id)
 
@@ -94,46 +100,56 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             charge=self._state[0],
             multiplicity=self._state[1],
         )
-        if self.atoms.pbc.any():
-            self.results = self._in_box(structure)
-            return
+        if self._force_disagreement and not self.atoms.pbc.any():
+            self.results = self._of_all_members(structure)
+        else:
+            self.results = self._of_the_mean(structure)
+
+    def _of_all_members(self, structure: Structure) -> dict[str, Any]:
         [prediction] = self.committee.predict([structure])
-        self.results = {
-            "energy": prediction.energy,
-            "free_energy": prediction.energy,
-            "forces": prediction.forces,
-        }
+        results = self._energies(prediction.member_energies, prediction.rho_kcal_mol)
+        results["forces"] = prediction.forces
         if self.committee.n_members > 1:
-            sigma = float(prediction.member_energies.std(ddof=1))
-            self.results |= {
-                "energy_sigma": sigma,
-                "rho_kcal_mol": prediction.rho_kcal_mol,
-                "force_sigma_kcal_mol_angstrom": prediction.force_sigma_kcal_mol_angstrom,
-            }
-            if self._factors is not None and self._factors.energy is not None:
-                self.results["energy_interval"] = half_width(sigma, self._factors.energy)
+            sigma = prediction.force_sigma_kcal_mol_angstrom
+            results["force_sigma_kcal_mol_angstrom"] = sigma
             if self._factors is not None and self._factors.force is not None:
                 deviations = force_deviations(prediction.member_forces)
-                self.results["force_interval"] = half_width(deviations, self._factors.force)
+                results["force_interval"] = half_width(deviations, self._factors.force)
+        return results
 
-    def _in_box(self, structure: Structure) -> dict[str, Any]:
-        if not self.atoms.pbc.all():
-            raise InputError("the box is periodic in some directions alone: set atoms.pbc to one")
-        cell = np.array(self.atoms.cell[:], dtype=np.float64)
-        systems = systems_of(self.committee, [structure])
-        found = systems.predict_mean(structure.positions, cell[None])
-        results = {
-            "energy": float(found.energies[0]),
-            "free_energy": float(found.energies[0]),
-            "forces": found.forces,
-        }
+    def _of_the_mean(self, structure: Structure) -> dict[str, Any]:
+        cells = None
+        if self.atoms.pbc.any():
+            if not self.atoms.pbc.all():
+                raise InputError(
+                    "the box is periodic in some directions alone: set atoms.pbc to one"
+                )
+            cells = np.array(self.atoms.cell[:], dtype=np.float64)[None]
+        found = self._systems_of(structure).predict_mean(structure.positions, cells)
+        results = self._energies(found.member_energies[0], float(found.rho_kcal_mol[0]))
+        results["forces"] = found.forces
         if found.strain_derivatives is not None:
             stress = found.strain_derivatives[0] / self.atoms.get_volume()
             results["stress"] = full_3x3_to_voigt_6_stress(stress)
-        if self.committee.n_members > 1:
-            results["energy_sigma"] = float(found.member_energies.std(ddof=1))
-            results["rho_kcal_mol"] = float(found.rho_kcal_mol[0])
         return results
+
+    def _energies(self, members_ev: FloatArray, rho_kcal_mol: float) -> dict[str, Any]:
+        """Return what is told of energies (M,) of one structure."""
+        energy = float(members_ev.mean())
+        results: dict[str, Any] = {"energy": energy, "free_energy": energy}
+        if self.committee.n_members > 1:
+            sigma = float(members_ev.std(ddof=1))
+            results |= {"energy_sigma": sigma, "rho_kcal_mol": rho_kcal_mol}
+            if self._factors is not None and self._factors.energy is not None:
+                results["energy_interval"] = half_width(sigma, self._factors.energy)
+        return results
+
+    def _systems_of(self, structure: Structure) -> Systems:
+        """Return what computes these atoms in this state, of the last call where it is the same."""
+        asked = (structure.atomic_numbers.tobytes(), (structure.charge, structure.multiplicity))
+        if self._systems is None or self._systems[0] != asked:
+            self._systems = asked, systems_of(self.committee, [structure])
+        return self._systems[1]
 
     def _state_of(self, atoms: Atoms) -> State:
         charge = _whole_number(atoms, "charge") if self._charge is None else self._charge

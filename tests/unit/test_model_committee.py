@@ -221,6 +221,18 @@ def test_a_committee_restricted_to_some_elements_says_the_same_of_them(elements)
     assert own.member_forces == pytest.approx(beside.member_forces[:, : len(structure)], abs=1e-10)
 
 
+def test_a_network_is_given_only_what_its_atoms_may_see():
+    numbers = np.array([1, 1, 1, 1, 6, 6, 7, 8])
+    structure = replace(cluster(8, seed=3), atomic_numbers=numbers)
+    narrow = POTENTIAL.narrowed_to([structure])
+    # Of 384: nobody sees two N or two O, no C sees two C; N sees no N, and O no O.
+    assert [len(columns) for columns in narrow.columns] == [320, 288, 208, 208]
+    [expected] = POTENTIAL.predict([structure])
+    energies, forces = POTENTIAL.replicas(structure).predict_mean(structure.positions[None])
+    np.testing.assert_allclose(energies[0], expected.member_energies, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(forces[0], expected.forces, rtol=0, atol=1e-11)
+
+
 def test_a_committee_restricted_once_is_kept():
     whole = committee()
     assert whole.restricted_to((1, 6)) is whole.restricted_to((6, 1))

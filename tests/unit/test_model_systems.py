@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from model_examples import cluster, committee
 
 from chemistry.errors import InputError
@@ -42,6 +43,56 @@ def test_systems_of_any_sizes_are_predictions():
         found.forces, np.concatenate([p.forces for p in expected]), rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(found.rho_kcal_mol, [p.rho_kcal_mol for p in expected], rtol=1e-9)
+
+
+def test_atoms_that_come_near_and_part_are_as_anew():
+    """Triples are kept from call to call while the same pairs are near: none may be stale."""
+    structure = cluster(9, seed=4)
+    kept = systems_of(POTENTIAL, [structure])
+    away = structure.positions.copy()
+    away[0] += 4.0
+    for positions in (structure.positions, away, structure.positions + 0.001, away[::-1].copy()):
+        found = kept.predict_mean(positions)
+        anew = systems_of(POTENTIAL, [structure]).predict_mean(positions)
+        assert np.array_equal(found.member_energies, anew.member_energies)
+        assert np.array_equal(found.forces, anew.forces)
+
+
+def test_few_and_many_triples_are_summed_alike(monkeypatch):
+    structures = [cluster(12, seed=1), cluster(3, seed=2), cluster(7, seed=3)]
+    found = []
+    for most in (0, 10**9):
+        monkeypatch.setattr(neighbours, "_FEW_TRIPLES", most)
+        found.append(POTENTIAL.predict(structures))
+    for by_group, one_by_one in zip(*found, strict=True):
+        np.testing.assert_allclose(
+            by_group.member_energies, one_by_one.member_energies, rtol=0, atol=1e-10
+        )
+        np.testing.assert_allclose(
+            by_group.member_forces, one_by_one.member_forces, rtol=0, atol=1e-12
+        )
+
+
+def test_a_calculator_may_leave_out_the_forces_of_each_member():
+    structure = cluster(8, seed=5)
+    atoms = Atoms(structure.atomic_numbers, structure.positions)
+    whole = CommitteeCalculator(POTENTIAL)
+    mean = CommitteeCalculator(POTENTIAL, force_disagreement=False)
+    for _ in range(2):
+        atoms.rattle(0.05, seed=6)
+        for calculator in (whole, mean):
+            calculator.calculate(atoms)
+        np.testing.assert_allclose(
+            mean.results["forces"], whole.results["forces"], rtol=0, atol=1e-12
+        )
+        for key in ("energy", "energy_sigma", "rho_kcal_mol"):
+            assert mean.results[key] == pytest.approx(whole.results[key], abs=1e-9)
+        assert "force_sigma_kcal_mol_angstrom" in whole.results
+        assert "force_sigma_kcal_mol_angstrom" not in mean.results
+    atoms.set_atomic_numbers(np.roll(structure.atomic_numbers, 1))
+    for calculator in (whole, mean):
+        calculator.calculate(atoms)
+    assert mean.results["energy"] == pytest.approx(whole.results["energy"], abs=1e-9)
 
 
 def test_more_systems_than_are_computed_at_once_are_all_there():

@@ -1,5 +1,6 @@
 """Names for people where several states of a molecule are in one campaign."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,11 +13,9 @@ def named_by_state(molecules: Sequence[Molecule]) -> list[Molecule]:
     A neutral singlet keeps its name; of others that share it charge and multiplicity stand behind
     it, as they may be written behind a SMILES: "C=O charge=1 multiplicity=2".
     """
-    names = [molecule.name for molecule in molecules]
+    counts = Counter(molecule.name for molecule in molecules)
     return [
-        replace(molecule, name=_with_state(molecule))
-        if names.count(molecule.name) > 1
-        else molecule
+        replace(molecule, name=_with_state(molecule)) if counts[molecule.name] > 1 else molecule
         for molecule in molecules
     ]
 

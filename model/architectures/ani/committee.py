@@ -28,14 +28,14 @@ from model.architectures.ani.device import require_device
 from model.architectures.ani.forces import energies_and_forces, energies_and_mean_forces
 from model.architectures.ani.network import StackedNetworks, stacked
 from model.architectures.ani.replicas import CommitteeReplicas
-from model.architectures.ani.restriction import restrict
+from model.architectures.ani.restriction import NarrowNetworks, restrict
 from model.architectures.ani.settings import NAME
 from model.architectures.ani.shape import AniShape
 from model.architectures.ani.systems import CommitteeSystems
 from model.calibration import Calibration
 from model.checkpoint import Checkpoint, write_checkpoint
 from model.protocol import MeanPrediction
-from model.self_energies import own_energies
+from model.self_energies import element_counts, own_energies
 from model.states import State
 from model.structures import check_structures
 from model.systems import Precision
@@ -168,7 +168,7 @@ class AniCommittee:
         check_structures([structure], self.elements, self.states)
         smaller = self.restricted_to(structure.atomic_numbers.tolist())
         return CommitteeReplicas(
-            networks=smaller.networks,
+            networks=smaller.narrowed_to([structure]),
             own_energies_ev=smaller.own_energies([structure])[:, 0],
             structure=structure,
         )
@@ -186,7 +186,7 @@ class AniCommittee:
         numbers = np.concatenate([structure.atomic_numbers for structure in structures])
         smaller = self.restricted_to(set(numbers.tolist()))
         return CommitteeSystems(
-            networks=smaller.networks,
+            networks=smaller.narrowed_to(structures),
             own_energies_ev=smaller.own_energies(structures),
             structures=tuple(structures),
         )
@@ -201,6 +201,11 @@ class AniCommittee:
         return own_energies(
             structures, self.elements, self.self_energies_ev, self.state_energies_ev
         )
+
+    def narrowed_to(self, structures: Sequence[Structure]) -> NarrowNetworks:
+        """Return the networks with no more inputs than atoms of these structures may see."""
+        most = element_counts(structures, self.elements).max(axis=0)
+        return NarrowNetworks.of(self.networks, most.astype(int).tolist())
 
     def restricted_to(self, elements: Collection[int]) -> "AniCommittee":
         """Return a committee of the same energies that knows only these elements, some of its own.

@@ -64,7 +64,7 @@ def energies_and_mean_gradient(
     gradients = [
         done.mean_gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
     ]
-    return energies, torch.cat(gradients, dim=1)
+    return energies, networks.by_features(gradients)
 
 
 def energies_and_weighted_forces(
@@ -86,7 +86,7 @@ def energies_and_weighted_forces(
             passes, networks.layers, by_element(batch, weights, dim=1), strict=True
         )
     ]
-    return energies, surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
+    return energies, surroundings.forces(networks.by_features(gradients)).transpose(0, 1)
 
 
 def differentiable_energies_and_forces(
@@ -114,11 +114,10 @@ def evaluate_elements(
 ) -> tuple[Tensor, list[Pass]]:
     """Return energies (M, B) as `energies_and_forces` does, and each element's pass."""
     alpha = networks.shape.celu_alpha
+    inputs = networks.inputs_of(by_element(batch, surroundings.features, dim=0))
     passes = [
-        evaluate(layers, features, alpha)
-        for layers, features in zip(
-            networks.layers, by_element(batch, surroundings.features, dim=0), strict=True
-        )
+        evaluate(layers, given, alpha)
+        for layers, given in zip(networks.layers, inputs, strict=True)
     ]
     atomic = torch.cat([done.energies for done in passes], dim=1)
     energies = atomic.new_zeros(len(atomic), len(batch.sizes), dtype=torch.float64)
@@ -132,7 +131,7 @@ def _forces(
     gradients = [
         done.gradient(layers[0]) for done, layers in zip(passes, networks.layers, strict=True)
     ]
-    return surroundings.forces(torch.cat(gradients, dim=1)).transpose(0, 1)
+    return surroundings.forces(networks.by_features(gradients)).transpose(0, 1)
 
 
 class _EnergiesAndForces(torch.autograd.Function):

@@ -73,6 +73,14 @@ class StackedNetworks:
         """Views of the weights, by element and layer."""
         return split_layers(self.shape, self.weights)
 
+    def inputs_of(self, features: Sequence[Tensor]) -> Sequence[Tensor]:
+        """Return what the network of each element is given of environment vectors (n, F)."""
+        return features
+
+    def by_features(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return dE/dG (M, A, F) of all atoms from that by the inputs of each element's network."""
+        return torch.cat(list(gradients), dim=1)
+
     @property
     def device(self) -> torch.device:
         """Where they compute."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model.architectures.ani.descriptor import symmetry
 from model.architectures.ani.descriptor.batch import AtomBatch
-from model.architectures.ani.descriptor.neighbours import Pairs, Triples, find_pairs
+from model.architectures.ani.descriptor.neighbours import Blocks, Pairs, Triples, find_pairs
 from model.architectures.ani.descriptor.symmetry import AngularFactors
 from model.architectures.ani.shape import AniShape
 
@@ -70,7 +70,7 @@ class Environments:
         by_radial = radial.index_select(1, self.radial_block).permute(1, 2, 0)  # (P, R, M)
         along = torch.bmm(self.radial_slopes[:, None, :], by_radial)  # (P, 1, M)
         pull = along * self.pairs.direction[:, :, None]  # on each pair's neighbour, (P, 3, M)
-        by_angular = angular.index_select(1, self.triples.block)  # (M, B, S)
+        by_angular = angular.index_select(1, self.triples.blocks.block)  # (M, B, S)
         slopes = self.triples.slopes(self.angular, by_angular)
         return pull.index_add_(0, self.near, self.triples.pulls(*slopes))
 
@@ -113,15 +113,23 @@ class Environments:
         return by_element.transpose(1, 2).flatten(2)
 
 
-def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Environments:
-    """Compute environment vectors; where two atoms coincide, derivatives are NaN."""
+def environments(
+    batch: AtomBatch, shape: AniShape, dtype: torch.dtype, before: Blocks | None = None
+) -> Environments:
+    """Compute environment vectors; where two atoms coincide, derivatives are NaN.
+
+    Blocks of the same atoms `before` they moved are used again where the same pairs are near.
+    """
     functions, n_elements = shape.symmetry_functions, len(shape.elements)
     pairs = find_pairs(batch, functions.radial_cutoff_angstrom, dtype)
     radial_values, radial_slopes = symmetry.radial(pairs.distance, functions)
     radial_block = pairs.centre * n_elements + pairs.element
 
     near = torch.nonzero(pairs.distance < functions.angular_cutoff_angstrom).flatten()
-    triples = Triples.of(pairs[near], len(batch), n_elements)
+    close = pairs[near]
+    if before is None or not before.are_of(close):
+        before = Blocks.of(close, len(batch), n_elements)
+    triples = Triples.of(close, before)
     angular = symmetry.angular(
         triples.pairs.distance.index_select(0, triples.first),
         triples.pairs.distance.index_select(0, triples.second),
@@ -133,7 +141,7 @@ def environments(batch: AtomBatch, shape: AniShape, dtype: torch.dtype) -> Envir
     by_block = radial.new_zeros(
         len(batch) * shape.n_element_pairs, len(angular.stretch) * len(angular.bend)
     )
-    by_block[triples.block] = triples.sums(angular)
+    by_block[triples.blocks.block] = triples.sums(angular)
     parts = [part.view(len(batch), -1) for part in (radial, by_block)]
     if shape.n_state_features:
         parts.append(batch.states.to(dtype)[batch.owner])

@@ -13,6 +13,9 @@ from model.architectures.ani.descriptor.candidates import (
 )
 from model.architectures.ani.descriptor.symmetry import AngularFactors
 
+_FEW_TRIPLES = 8192
+"""Up to so many, times members, sums over them are faster without small matrix products."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Pairs:
@@ -72,38 +75,42 @@ def find_pairs(batch: AtomBatch, cutoff_angstrom: float, dtype: torch.dtype) -> 
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Triples:
-    """A centre and two of its neighbours, by the pairs that it consists of.
+class Blocks:
+    """Which pairs form triples, and which triples add to the same functions.
 
-    Triples of one centre and one pair of elements are a block: they add to the same functions.
-    Blocks of equally many triples follow each other, so that small matrix products can treat them
-    at once, without padding.
+    Triples of one centre and one pair of elements are a block. Blocks of equally many triples
+    follow each other, so that small matrix products can treat them at once, without padding.
 
     Attributes
     ----------
-    pairs : Pairs
+    centre, neighbour : (P,) int64
+        Atoms of the pairs.
     first, second : (T,) int64
         Pairs with the same centre, first < second.
-    cosine : (T,)
-        Of the angle between them.
     block : (B,) int64
         centre * element pairs + element pair, of each block that has triples.
+    owner : (T,) int64
+        Which of these blocks a triple is in.
     groups : tuple of (int, int)
         (blocks, triples in each), in order.
     """
 
-    pairs: Pairs
+    centre: Tensor
+    neighbour: Tensor
     first: Tensor
     second: Tensor
-    cosine: Tensor
     block: Tensor
+    owner: Tensor
     groups: tuple[tuple[int, int], ...]
 
-    def __len__(self) -> int:
-        return len(self.first)
+    def are_of(self, pairs: Pairs) -> bool:
+        """Whether these are the pairs that the blocks are of, wherever their atoms are."""
+        return torch.equal(self.centre, pairs.centre) and torch.equal(
+            self.neighbour, pairs.neighbour
+        )
 
     @classmethod
-    def of(cls, pairs: Pairs, n_atoms: int, n_elements: int) -> "Triples":
+    def of(cls, pairs: Pairs, n_atoms: int, n_elements: int) -> "Blocks":
         """Find all triples; element pairs are counted along the upper triangle, row by row."""
         device = pairs.centre.device
         counts = torch.bincount(
@@ -128,26 +135,67 @@ class Triples:
         )
         first += starts[:, one].flatten()[block].index_select(0, owner)
         second += starts[:, two].flatten()[block].index_select(0, owner)
-        # index_select is several times faster than indexing by a tensor.
-        u, v = (pairs.direction.index_select(0, side) for side in (first, second))
         return cls(
-            pairs=pairs,
+            centre=pairs.centre,
+            neighbour=pairs.neighbour,
             first=first,
             second=second,
-            cosine=torch.linalg.vecdot(u, v),
             block=block,
+            owner=owner,
             groups=tuple(zip(group_lengths.tolist(), group_sizes.tolist(), strict=True)),
         )
 
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Triples:
+    """A centre and two of its neighbours, by the pairs that it consists of.
+
+    Attributes
+    ----------
+    pairs : Pairs
+    blocks : Blocks
+        Of these pairs.
+    cosine : (T,)
+        Of the angle between both pairs.
+    """
+
+    pairs: Pairs
+    blocks: Blocks
+    cosine: Tensor
+
+    @classmethod
+    def of(cls, pairs: Pairs, blocks: Blocks) -> "Triples":
+        """Return the triples of pairs."""
+        # index_select is several times faster than indexing by a tensor.
+        u, v = (pairs.direction.index_select(0, side) for side in (blocks.first, blocks.second))
+        return cls(pairs=pairs, blocks=blocks, cosine=torch.linalg.vecdot(u, v))
+
+    def __len__(self) -> int:
+        return len(self.cosine)
+
+    @property
+    def first(self) -> Tensor:
+        """Pairs (T,) of the first neighbour."""
+        return self.blocks.first
+
+    @property
+    def second(self) -> Tensor:
+        """Pairs (T,) of the second neighbour, with the same centre."""
+        return self.blocks.second
+
     def sums(self, factors: AngularFactors) -> Tensor:
         """Add the angular functions of the triples of each block, (B, S)."""
+        if len(self) <= _FEW_TRIPLES:
+            products = (factors.stretch[:, None] * factors.bend).flatten(0, 1).T.contiguous()
+            total = products.new_zeros(len(self.blocks.block), products.shape[1])
+            return total.index_add_(0, self.blocks.owner, products)
         parts = [
             torch.bmm(stretch.transpose(0, 1), bend.permute(1, 2, 0)).flatten(1)
             for stretch, bend in zip(
                 self._by_group(factors.stretch), self._by_group(factors.bend), strict=True
             )
         ]
-        return torch.cat(parts) if parts else factors.stretch.new_zeros(0, 1)
+        return torch.cat(parts)
 
     def slopes(self, factors: AngularFactors, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return dE/d(distance of first), of second, and dE/d(cosine), each (M, T).
@@ -158,23 +206,37 @@ class Triples:
         gradient : (M, B, S)
             dE/d(functions of each block).
         """
-        members, n_blocks, _ = gradient.shape
-        n_stretch, n_bend = len(factors.stretch), len(factors.bend)
-        by_stretch, by_bend = gradient.new_empty(2, members * n_stretch, len(self))
-        rows = gradient.view(members, n_blocks, n_stretch, n_bend).transpose(0, 1)
-        rows = rows.reshape(n_blocks, members * n_stretch, n_bend)
-        groups = torch.split(rows, [length for length, _ in self.groups])
-        for into, source in ((by_stretch, factors.bend), (by_bend, factors.by_cosine)):
-            for part, values, group in zip(
-                self._by_group(into), self._by_group(source), groups, strict=True
-            ):
-                part.copy_(torch.bmm(group, values.transpose(0, 1)).transpose(0, 1))
-        by_stretch, by_bend = (x.view(members, n_stretch, len(self)) for x in (by_stretch, by_bend))
+        few = len(gradient) * len(self) <= _FEW_TRIPLES
+        weigh = self._weighed if few else self._weighed_by_group
+        by_stretch, by_bend = weigh(gradient, factors)
         return (
             (by_stretch * factors.by_first).sum(1),
             (by_stretch * factors.by_second).sum(1),
             (by_bend * factors.stretch).sum(1),
         )
+
+    def _weighed(self, gradient: Tensor, factors: AngularFactors) -> tuple[Tensor, Tensor]:
+        """Return dE/d(stretch), and dE/d(bend) times the bend's slope by it, each (M, Z, T)."""
+        columns = gradient.transpose(1, 2).flatten(0, 1)
+        rows = columns.index_select(1, self.blocks.owner)
+        rows = rows.view(len(gradient), len(factors.stretch), len(factors.bend), len(self))
+        return (rows * factors.bend).sum(2), (rows * factors.by_cosine).sum(2)
+
+    def _weighed_by_group(self, gradient: Tensor, factors: AngularFactors) -> tuple[Tensor, Tensor]:
+        """Return what `_weighed` does, by small matrix products."""
+        members, n_blocks, _ = gradient.shape
+        n_stretch, n_bend = len(factors.stretch), len(factors.bend)
+        by_stretch, by_bend = gradient.new_empty(2, members * n_stretch, len(self))
+        rows = gradient.view(members, n_blocks, n_stretch, n_bend).transpose(0, 1)
+        rows = rows.reshape(n_blocks, members * n_stretch, n_bend)
+        groups = torch.split(rows, [length for length, _ in self.blocks.groups])
+        for into, source in ((by_stretch, factors.bend), (by_bend, factors.by_cosine)):
+            for part, values, group in zip(
+                self._by_group(into), self._by_group(source), groups, strict=True
+            ):
+                part.copy_(torch.bmm(group, values.transpose(0, 1)).transpose(0, 1))
+        shape = (members, n_stretch, len(self))
+        return by_stretch.view(shape), by_bend.view(shape)
 
     def pulls(self, by_first: Tensor, by_second: Tensor, by_cosine: Tensor) -> Tensor:
         """Return derivatives by the position of each pair's neighbour, (P, 3, M), from `slopes`.
@@ -214,10 +276,11 @@ class Triples:
 
     def _by_group(self, values: Tensor) -> list[Tensor]:
         """View (n, T) values as (n, blocks, triples in each), one view a group."""
-        parts = torch.split(values, [length * size for length, size in self.groups], dim=1)
+        groups = self.blocks.groups
+        parts = torch.split(values, [length * size for length, size in groups], dim=1)
         return [
             part.view(len(values), length, size)
-            for part, (length, size) in zip(parts, self.groups, strict=True)
+            for part, (length, size) in zip(parts, groups, strict=True)
         ]
 
 

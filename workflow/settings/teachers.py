@@ -61,7 +61,8 @@ class TeacherSettings(StrictModel):
     def from_folder(self, folder: Path) -> Self:
         """Return it with relative paths taken from a folder: the backend file's."""
         found = {
-            name: folder / value
+            # Not resolved: the python of an environment is a link.
+            name: (folder / value).absolute()
             for name, value in (("path", self.path), ("python", self.python))
             if value is not None and not (name == "python" and len(value.parts) == 1)
         }

@@ -121,10 +121,15 @@ class CandidateWriter(CandidateReader):
         detail: SampleDetail,
         cost: Cost,
     ) -> None:
-        """Keep what a sampler offered; a structure that is known already stays as it is."""
+        """Keep what a sampler offered; a structure that is known already stays as it is.
+
+        But that samplers start from one is kept of a known one, too: its label may be imported.
+        """
         with self.database.write() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (structure_id)"
+                " DO UPDATE SET is_start = max(is_start, excluded.is_start)",
                 [rows.structure_row(c.structure, is_start=are_starts) for c in candidates],
             )
             db.executemany(

@@ -29,7 +29,7 @@ from gold import (
     climbed,
     labelled,
     read_rows,
-    taught,
+    request_for,
 )
 
 from chemistry.records.label import LabelledStructure
@@ -83,7 +83,14 @@ def begun(
     published = read_published(weights)
     assert published is not None, f"{weights} is no published ensemble"
     level = find_level(DFT)
-    fit = Fit(members=settings.members, elements=ELEMENTS, level=level, seed=seed, record={})
+    fit = Fit(
+        members=settings.members,
+        elements=ELEMENTS,
+        states=((0, 1),),
+        level=level,
+        seed=seed,
+        record={},
+    )
     ani = find_architecture("ani").fitted(published, fit)
     cheap = [row for row in rows if row.part == "pool" and XTB in row.labels]
     distilled = TrainingRequest(
@@ -98,7 +105,7 @@ def begun(
     print(f"a teacher's rung of {len(cheap)} labels: {time.process_time() - began:.0f} CPU s")
     return {
         NOTHING: None,
-        CHEAP: taught(cheap, (), (XTB,), seed),
+        CHEAP: find_architecture("ani").train(request_for(cheap, XTB, seed)).committee,
         TEACHER: teacher,
         ANI: ani,
     }

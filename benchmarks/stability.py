@@ -2,8 +2,8 @@
 
     python benchmarks/stability.py [--seeds 3] [--labels 300] [--quick] [--folder DIR]
 
-Five molecules of two to five heavy atoms are taught GFN2-xTB with the same number of labels. A
-committee of four is trained alike, from nothing, on the labels that each way has:
+Five molecules of two to five heavy atoms are taught GFN2-xTB with the same number of labels, a
+committee of four from nothing on those of each way:
 
 - rung: those of a campaign, by default in all but the budget, which it spends to the end;
 - samplers: the initial set of that campaign, and picks at random from what the same exploring
@@ -25,7 +25,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import islice, product
 from multiprocessing import get_context
@@ -56,7 +56,7 @@ ROUNDS: Final = 8  # of samplers, at most, to make twice as many structures as a
 CAMPAIGN: Final = """
 name: stability
 seed: {seed}
-molecules: [{molecules}]
+molecules: {molecules}
 rungs:
   - level: gfn2-xtb
     budget: {{labels: {labels}}}
@@ -90,16 +90,15 @@ class Moved:
     energies: list[float] = field(default_factory=list)
 
     def __add__(self, other: "Moved") -> "Moved":
-        names = [f.name for f in fields(self)]
-        return Moved(**{name: getattr(self, name) + getattr(other, name) for name in names})
+        return Moved(**{name: own + getattr(other, name) for name, own in vars(self).items()})
 
     def __str__(self) -> str:
         errors = (
             f"{np.mean(e):7.2f} {np.quantile(e, 0.99):7.2f} {max(e):7.2f}" if e else f"{'-':>23}"
             for e in (self.forces, self.energies)
         )
-        why = ", ".join(f"{reason} {n}" for reason, n in self.lost.most_common())
-        return f"{1.0 - self.lost.total() / self.trajectories:7.1%} {'  '.join(errors)}  {why}"
+        share = 1 - self.lost.total() / self.trajectories
+        return f"{share:7.1%} {'  '.join(errors)}  {dict(self.lost)}"
 
 
 def run_folder(course: Course, seed: int) -> RunFolder:
@@ -109,8 +108,7 @@ def run_folder(course: Course, seed: int) -> RunFolder:
 def launch(course: Course, seed: int) -> None:
     """Run the campaign of a seed, or what is left of it, to its end."""
     file = course.folder / f"campaign-{seed}.yaml"
-    molecules = ", ".join(f'"{smiles}"' for smiles in course.molecules)
-    file.write_text(CAMPAIGN.format(seed=seed, molecules=molecules, labels=course.labels))
+    file.write_text(CAMPAIGN.format(seed=seed, molecules=[*course.molecules], labels=course.labels))
     rung, run = Path(sys.executable).parent / "rung", run_folder(course, seed).path
     command = [rung, "launch", file, "--run-folder", run]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -139,7 +137,7 @@ def rows_of(course: Course, way: str, seed: int) -> list[LabelledStructure]:
     each, rest = divmod(len(chosen) - len(rows), len(molecules))
     for i, (molecule, starts) in enumerate(molecules):
         quota = each + (i < rest)
-        made: dict[str, Structure] = {}
+        made = dict[str, Structure]()
         for number, sampler in product(range(ROUNDS), samplers):
             if sampler is samplers[0] and len(made) >= 2 * quota:
                 break
@@ -161,19 +159,19 @@ def teach(course: Course, seed: int, way: str) -> None:
         return
     rows = rows_of(course, way, seed)
     settings = read_campaign(run_folder(course, seed).campaign).train
-    elements = sorted({int(z) for row in rows for z in row.structure.atomic_numbers})
-    result = train_committee(rows, settings, elements=elements, level=GFN2, seed=seed)
+    result = train_committee(rows, settings, elements=(1, 6, 7, 8), level=GFN2, seed=seed)
     save_committee(result.committee, checkpoint)
     made_by = Counter(row.structure.origin.sampler for row in rows).most_common()
     print(f"{way} {seed}: {len(rows)} labels,", *(f"{s} {n}" for s, n in made_by), flush=True)
 
 
-def move(course: Course, seed: int, task: tuple[int, str]) -> Moved:
+def move(course: Course, seed: int, place: int, way: str) -> Moved:
     """Run one molecule's trajectories with one potential, unless that is done."""
-    place, way = task
-    file = course.folder / f"{way}-{seed}-{place}.json"
+    file = course.folder / f"{way}-{seed}-{place}-{course.picoseconds}-ps.json"
     if not file.exists():
-        file.write_text(json.dumps(asdict(moved_with(course, seed, place, way))))
+        part = file.with_suffix(".part")
+        part.write_text(json.dumps(asdict(moved_with(course, seed, place, way))))
+        part.rename(file)
     found = json.loads(file.read_text())
     moved = Moved(**found | {"lost": Counter(found["lost"])})
     print(f"{way:9} {seed} {course.molecules[place]:9} {moved}", flush=True)
@@ -220,6 +218,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", type=int, default=300, help="to train on, of each way")
+    parser.add_argument("--picoseconds", type=int, default=10, help="of a trajectory")
     parser.add_argument("--quick", action="store_true", help="two molecules, 60 labels, 1 ps")
     parser.add_argument("--folder", type=Path, default=Path("stability-runs"))
     arguments = parser.parse_args()
@@ -229,17 +228,17 @@ def main() -> None:
         molecules=MOLECULES[:2] if arguments.quick else MOLECULES,
         labels=60 if arguments.quick else arguments.labels,
         trajectories=6 if arguments.quick else 30,
-        picoseconds=1 if arguments.quick else 10,
+        picoseconds=1 if arguments.quick else arguments.picoseconds,
     )
     course.folder.mkdir(parents=True, exist_ok=True)
     print("way, seed, molecule; sane; errors of forces: mean, 99 %, worst; of energies; lost")
     found: dict[str, list[Moved]] = {way: [] for way in WAYS}
+    places, ways = zip(*product(range(len(course.molecules)), WAYS), strict=True)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as workers:
         for seed in range(1, 2 if arguments.quick else arguments.seeds + 1):
             launch(course, seed)
             list(workers.map(partial(teach, course, seed), WAYS))
-            tasks = list(product(range(len(course.molecules)), WAYS))
-            moved = list(workers.map(partial(move, course, seed), tasks))
+            moved = list(workers.map(partial(move, course, seed), places, ways))
             for i, way in enumerate(WAYS):
                 found[way].append(sum(moved[i :: len(WAYS)], Moved()))
                 print(f"{way:9} {seed} {'all':9} {found[way][-1]}", flush=True)

@@ -14,7 +14,7 @@ With each potential every molecule then moves at 500 K (Langevin, 0.5 fs): 30 tr
 from conformers. Sane is one that rung's own samplers let go on: no clash, no bond broken or formed,
 no more energy than a thermostat gives. Errors are of a frame every 0.25 ps against GFN2-xTB: of
 atoms' force vectors, kcal/mol/Å, and of total energies, kcal/mol. Held-out labels of the campaign
-come on top. An interrupted benchmark resumes. Two idle cores take half an hour a seed.
+come on top. An interrupted benchmark resumes. A seed takes more than an hour of CPU time.
 """
 
 import argparse

@@ -136,3 +136,18 @@ def read_published(folder: Path) -> Committee | None:
         if architecture.is_published(folder):
             return architecture.read_published(folder)
     return None
+
+
+def read_installed(name: str) -> tuple[Path, Committee]:
+    """Read a model whose files another package keeps on this machine; return its file, too.
+
+    Raises
+    ------
+    InputError
+        No architecture knows the name, or the package or its file is not there.
+    """
+    for architecture in map(find_architecture, ARCHITECTURES):
+        found = architecture.read_installed(name)
+        if found is not None:
+            return found
+    raise InputError(f"there is no model {name!r} of torchani: take ani-1x, ani-1ccx or ani-2x")

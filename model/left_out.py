@@ -21,10 +21,13 @@ class Step:
         What it learned.
     way : str or None
         How it climbed from the rung below; None: it did not, it was trained.
+    start : Committee or None
+        What the lowest rung climbed from, whatever that has seen.
     """
 
     request: TrainingRequest
     way: str | None
+    start: Committee | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,7 +80,7 @@ def leave_molecules_out(steps: Sequence[Step], *, folds: int) -> Iterator[LeftOu
             left_out = [row for row in data if fold_of[row.structure.molecule_id] == fold]
             if not learned:
                 break
-            committee = _trained(step, learned, committee)
+            committee = _trained(step, learned, committee or step.start)
             yield LeftOut(
                 fold=fold,
                 rung=rung,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.potential import Prediction, Replicas
@@ -145,6 +146,35 @@ class TrainingRequest:
         return tuple(sorted({*self.states, *states_of(row.structure for row in self.data)}))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What a committee from elsewhere shall become so that a campaign can begin with it.
+
+    Attributes
+    ----------
+    members : int
+        Fewer than it has: the first ones; more: some stand in it more than once, and differ from
+        when each has learned without its own part of the data.
+    elements : tuple of int
+        Atomic numbers that it shall know, too.
+    states : tuple of (int, int)
+        Charge and multiplicity of each state that it shall take, too.
+    level : LevelOfTheory
+        Of the labels that it was trained on.
+    seed : int
+        Of what new elements start from.
+    record : mapping
+        What is added to its record, as JSON.
+    """
+
+    members: int
+    elements: tuple[int, ...]
+    states: tuple[State, ...]
+    level: LevelOfTheory
+    seed: int
+    record: Mapping[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TrainingResult(Generic[CommitteeT]):
     """A trained committee and how it came about.
@@ -274,8 +304,35 @@ class Architecture(ABC):
         """Say whether a folder holds an ensemble in a format that others publish in."""
         return False
 
+    def fitted(self, committee: Committee, fit: Fit) -> Committee:  # noqa: ARG002
+        """Return a committee with other members, further elements and states, as a campaign needs.
+
+        What it said of structures of the elements and states that it knew stays, to rounding, but
+        for members that are cut.
+
+        Raises
+        ------
+        InputError
+            The committee is of another architecture, or this one can begin with none.
+        """
+        raise InputError(f"architecture {self.name} can begin with no committee: leave `start` out")
+
+    def read_installed(self, name: str) -> tuple[Path, Committee] | None:  # noqa: ARG002
+        """Read a model whose files another package keeps on this machine; None: not known here.
+
+        Nothing is fetched.
+
+        Raises
+        ------
+        InputError
+            The package or the file is not there, or not what it should be.
+        """
+        return None
+
     def read_published(self, folder: Path) -> Committee:
         """Read an ensemble that others have published, on the CPU.
+
+        Its record has `published` with name, license and doi, where it is one that is known.
 
         Raises
         ------

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
+from chemistry.engines.teacher.program import TeacherProgram
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
@@ -21,11 +22,14 @@ class Resources:
         What the program is told; the hard limit around the task is set by its caller.
     scratch : Path or None
         An existing folder of the task's own, deleted by its caller; None: the program's default.
+    teacher : TeacherProgram or None
+        Of a level that is a potential; None: the one that is known by the level's name.
     """
 
     threads: int = 1
     memory_gb: float = 4.0
     scratch: Path | None = None
+    teacher: TeacherProgram | None = None
 
 
 class Engine(Protocol):

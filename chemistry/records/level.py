@@ -16,6 +16,7 @@ from chemistry.errors import InputError
 from chemistry.names import closest
 from chemistry.records.recipe import (
     SEMIEMPIRICAL_METHODS,
+    TEACHER,
     BySize,
     Calculation,
     Component,
@@ -264,6 +265,9 @@ expensive, and `dlpno-ccsd(t)*/cbs` that with its DLPNO terms, for Psi4 from 1.1
 def find_level(spec: str) -> LevelOfTheory:
     """Return the level of this name, or the one spelled out as `method/basis`.
 
+    `teacher:NAME` is a potential that is known, or configured, by this name: which one, `level_id`
+    does not say, and every label does.
+
     The method is a density functional, hf, mp2, ccsd, ccsd(t), or the latter with fno-, lno- or
     dlpno- before it. Whether a program knows functional and basis is for `Engine.refuse` to say.
 
@@ -272,6 +276,8 @@ def find_level(spec: str) -> LevelOfTheory:
     InputError
         The spec is neither; the message offers the nearest known name.
     """
+    if spec.strip().lower().startswith(TEACHER):
+        return _teacher(spec)
     text = usual_spelling(spec)
     if text in LEVELS:
         return LEVELS[text]
@@ -285,6 +291,16 @@ def find_level(spec: str) -> LevelOfTheory:
         f"unknown level of theory {spec!r}; the nearest known one is {closest(text, LEVELS)!r}: "
         f"take one of {', '.join(LEVELS)}, or spell one out as functional/basis"
     )
+
+
+def _teacher(spec: str) -> LevelOfTheory:
+    name = spec.strip().lower()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name.removeprefix(TEACHER)):
+        raise InputError(
+            f"level {spec!r}: the name of a teacher is letters, digits and `.`, `_`, `-`, such as "
+            "teacher:so3lr"
+        )
+    return LevelOfTheory(name=name, recipe=Calculation(method=name, basis=None))
 
 
 def _refuse_many_meanings(spec: str, method: str) -> None:

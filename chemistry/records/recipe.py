@@ -16,11 +16,14 @@ import numpy as np
 from chemistry.records.spelling import split_dispersion
 from chemistry.records.structure import FloatArray
 
-MethodKind: TypeAlias = Literal["semiempirical", "hf", "dft", "mp2", "ccsd", "ccsd(t)"]
+MethodKind: TypeAlias = Literal["semiempirical", "hf", "dft", "mp2", "ccsd", "ccsd(t)", "teacher"]
 ValueT = TypeVar("ValueT", float, FloatArray)
 """An energy, or the forces that belong to it: both combine alike."""
 
 SEMIEMPIRICAL_METHODS = ("gfn2-xtb", "gfn1-xtb")
+
+TEACHER = "teacher:"
+"""Before the name of a potential that is a level of theory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +98,10 @@ class Calculation:
     ----------
     method : str
         Lower case: "gfn2-xtb", "hf", "mp2", "ccsd", "ccsd(t)" or the name of a density functional;
-        "hf" and functionals may bear a dispersion correction, "b3lyp-d3bj".
+        "hf" and functionals may bear a dispersion correction, "b3lyp-d3bj"; "teacher:NAME" is a
+        potential.
     basis : str or None
-        Lower case; None for a semiempirical method.
+        Lower case; None for a semiempirical method and for a teacher.
     cartesian : bool
         Six d functions instead of five; f functions stay seven, as Gaussian has them in 6-31G*.
     frozen_core : bool
@@ -118,14 +122,18 @@ class Calculation:
     def __post_init__(self) -> None:
         if self.truncation is not None and self.kind != "ccsd(t)":
             raise ValueError(f"truncated orbitals are for coupled cluster, not for {self.method}")
-        if (self.basis is None) != (self.kind == "semiempirical"):
-            raise ValueError(f"{self.method} with basis {self.basis}: only xTB goes without one")
+        if (self.basis is None) != (self.kind in ("semiempirical", "teacher")):
+            raise ValueError(
+                f"{self.method} with basis {self.basis}: only xTB and teachers go without one"
+            )
 
     @property
     def kind(self) -> MethodKind:
         """Family of the method; whatever is not known by name is a density functional."""
         if self.method in SEMIEMPIRICAL_METHODS:
             return "semiempirical"
+        if self.method.startswith(TEACHER):
+            return "teacher"
         if self.method in ("mp2", "ccsd", "ccsd(t)"):
             return self.method  # type: ignore[return-value]
         return "hf" if self.functional == "hf" else "dft"

@@ -93,7 +93,8 @@ def label_of(engine: Engine, structure: Structure) -> Label:
 
 
 def test_every_engine_is_in_the_suite() -> None:
-    assert {case.engine for case in CASES} == set(ENGINES)
+    # What a teacher can do depends on the potential: tests/contract/test_teachers.py.
+    assert {case.engine for case in CASES} | {"teacher"} == set(ENGINES)
 
 
 @pytest.mark.parametrize("name", MOLECULES)

@@ -15,7 +15,14 @@ from chemistry.records.structure import Origin, Structure
 from model.history import TrainingHistory
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import JudgeOrder, LabelOrder, Order, SampleOrder, TrainOrder
+from workflow.work.orders import (
+    EvaluateOrder,
+    JudgeOrder,
+    LabelOrder,
+    Order,
+    SampleOrder,
+    TrainOrder,
+)
 from workflow.work.results import (
     Answer,
     Cost,
@@ -97,6 +104,7 @@ class ScriptedWorkers:
         self.labelled: list[str] = []
         self.trainings: list[TrainOrder] = []
         self.held_out_sizes: list[int] = []
+        self.evaluated: list[int] = []
         self.roles: list[tuple[Role, str]] = []
         self._spool = result_spool(run_folder)
         self._failing = failing or (lambda structure_id: False)
@@ -163,6 +171,9 @@ class ScriptedWorkers:
                     force_rmse_kcal_mol_angstrom=mae,
                 )
                 return Trained(n_labels=n_labels, errors=found, history=TrainingHistory())
+            case EvaluateOrder():
+                self.evaluated.append(len(read_labelled(order.held_out)))
+                return Trained(n_labels=0, errors=errors(), history=TrainingHistory())
             case JudgeOrder():
                 return Judged(judgements=tuple(judgement(s) for s in order.structures))
 

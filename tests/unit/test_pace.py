@@ -12,6 +12,7 @@ from workflow.planning.cost import RungCosts
 from workflow.planning.pace import Pace, pace_of
 from workflow.planning.records import Training
 from workflow.planning.state import MoleculeState, RungState
+from workflow.planning.to_go import to_go
 from workflow.settings.campaign import Campaign
 
 TRAINING_A_LABEL = 0.2
@@ -213,6 +214,42 @@ def test_a_bound_on_the_error_says_how_many_labels_are_worth_making():
     # Where more labels do not help, there is no number to aim at.
     flat = state((50, 2.0), (100, 2.0), costs=CHEAP)
     assert pace_of(flat, campaign(**bound), slots=2) == pace_of(flat, campaign(), slots=2)
+
+
+def at_start(*, n_labels: int = 0, error: float | None = None) -> RungState:
+    """Return a rung whose committee is what its run began with, of so many labels of the level."""
+    begun_with = replace(state((n_labels, error), costs=DEAR).trainings[0], version=0)
+    return replace(state(costs=DEAR), n_training_labels=n_labels, trainings=(begun_with,))
+
+
+def test_what_a_run_began_with_is_first_trained_with_as_many_labels_as_random_weights_are():
+    assert pace_of(at_start(), campaign(initial=24), slots=2).labels == 24
+    assert pace_of(at_start(), campaign(initial=24, synchronous=True), slots=2).labels == 24
+    assert pace_of(at_start(), begun_campaign(initial=0), slots=2).labels == 40
+    assert pace_of(at_start(), campaign(initial=24, budget=30), slots=2).labels == 30
+    assert pace_of(at_start(), begun_campaign(initial=0, budget=12), slots=2).labels == 12
+    # Labels of an earlier run came with it.
+    assert pace_of(at_start(n_labels=1000), campaign(initial=24), slots=2).labels == 100
+
+
+def test_the_error_of_what_a_run_began_with_says_nothing_of_its_labels():
+    now = at_start(error=2.0)
+    bounded = campaign(initial=24, force_mae_kcal_mol_angstrom=1.0)
+    assert pace_of(now, bounded, slots=2).labels == 24
+
+
+@pytest.mark.parametrize("initial", [0, 24])
+def test_what_is_to_go_after_a_start_is_forecast(initial):
+    left = to_go(at_start(), begun_campaign(initial=initial, budget=200), slots=2)
+    assert left is not None
+    assert left.labels == 200
+    assert 1 < left.trainings <= 8
+
+
+def begun_campaign(*, initial: int, budget: int = 10**6) -> Campaign:
+    made = campaign(budget=budget, initial=2).model_dump(mode="json")
+    made["rungs"][0]["initial_labels"] = initial
+    return Campaign.model_validate({**made, "start": "here"})
 
 
 def test_an_error_that_nobody_knows_bounds_nothing():

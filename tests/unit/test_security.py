@@ -27,6 +27,7 @@ _ALLOWED = {
         "pickle",
     ),  # between a worker and its own child, through a pipe
     ("workflow/work/pools/python_file.py", "runpy"),  # the documented exception
+    ("model/architectures/ani/torchani_files.py", "pickle"),  # the name of an error alone
 }
 
 
@@ -95,7 +96,9 @@ def test_nothing_that_runs_code_from_data_is_imported_elsewhere() -> None:
                     found.add((name, (node.module or "").partition(".")[0]))
                 elif isinstance(node, ast.Call):
                     call = ast.unparse(node.func)
-                    assert call not in ("eval", "exec", "torch.load"), (name, node.lineno)
+                    assert call not in ("eval", "exec"), (name, node.lineno)
+                    # Without code in it: tensors alone.
+                    assert call != "torch.load" or "weights_only=True" in ast.unparse(node), name
                     assert "allow_pickle" not in [k.arg for k in node.keywords], name
     assert {(name, module) for name, module in found if module in _CAN_RUN_CODE} == _ALLOWED
 

@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 
 from chemistry.errors import StoreError
 from chemistry.readers.molecules import molecule_from_smiles
-from chemistry.records.label import Label, LabelFailure, Provenance
+from chemistry.records.label import Label, LabelFailure, LabelledStructure, Provenance
 from chemistry.records.level import find_level
 from chemistry.records.potential import Threshold
 from chemistry.records.structure import Origin, Structure
@@ -273,6 +273,20 @@ def test_anchors_are_held_against_a_threshold_of_their_own(tmp_path):
         assert excesses(store) == pytest.approx({"anchor_torsions": 3.0, "torsions": 0.75})
         [detail] = store.tasks.judgements(0)
         assert (detail.judged, detail.over_threshold) == (2, 1)
+
+
+def test_samplers_start_from_a_structure_whose_label_was_imported(tmp_path):
+    conformer = water()
+    known = LabelledStructure(structure=conformer, label=label(conformer))
+    with new_store(tmp_path / "s") as store:
+        store.labels.import_labels(0, [(known, "initial")], "computed")
+        assert not store.molecules.with_starts()
+        keep(store, conformer, are_starts=True)
+        assert store.molecules.with_starts() == {WATER.molecule_id}
+        keep(store, conformer, key="s-2")
+        assert [s.structure_id for s in store.molecules.starts(WATER.molecule_id)] == [
+            conformer.structure_id
+        ]
 
 
 def test_what_is_inherited_has_the_energy_of_its_label_below(tmp_path):

@@ -13,18 +13,20 @@ from rich.console import Console
 from chemistry.engines.base import Engine
 from chemistry.errors import CampaignFailed, InputError
 from chemistry.records.label import LabelFailure
-from chemistry.records.level import LevelOfTheory
+from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.structure import Structure
 from workflow.datasets.label_now import label_now
 from workflow.planning.cost import CostMoments, fit_cost, n_electrons
 from workflow.report.time_spent import duration
 from workflow.report.waits import shown_wait
+from workflow.run.start import find_start, start_line
 from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices
 from workflow.settings.molecules import (
     check_levels,
     described,
+    labelled_rungs,
     one_geometry,
     read_campaign_molecules,
     rung_level,
@@ -32,6 +34,7 @@ from workflow.settings.molecules import (
 from workflow.work.pools.facts import WorkerFacts, worker_facts
 from workflow.work.pools.workers import ParslWorkers, start_workers
 from workflow.work.system.disk import disk_errors_explained
+from workflow.work.teachers import with_teachers
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -121,6 +124,11 @@ def check_campaign(
     for line in described([molecule for molecule, _ in molecules]):
         console.print(f"          {line}", markup=False, highlight=False)
     check_levels(campaign, [molecule for molecule, _ in molecules])
+    begun_with = find_start(campaign, [molecule for molecule, _ in molecules])
+    if begun_with is not None:
+        console.print(f"start     {start_line(begun_with)}", markup=False, highlight=False)
+    asked = [find_level(rung.level) for rung in campaign.rungs]
+    backend = with_teachers(backend, asked, [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]
     with (
         disk_errors_explained(beside),
@@ -130,11 +138,11 @@ def check_campaign(
         for name in ("spool", "logs"):
             (folder / name).mkdir()
         with start_workers(backend.smallest(), folder) as workers:
-            rungs = [rung_level(campaign, index) for index in range(len(campaign.rungs))]
-            engines = sorted({engine.name for _, engine in rungs})
+            rungs = [(index, *rung_level(campaign, index)) for index in labelled_rungs(campaign)]
+            engines = sorted({engine.name for _, _, engine in rungs})
             pools = _look_at_pools(backend, workers, engines, console, patience_seconds)
             levels = []
-            for index, (level, engine) in enumerate(rungs):
+            for index, level, engine in rungs:
                 version = engine.version()
                 console.print(f"level     {level.name} by {engine.name} {version}")
                 smallest = min(starts, key=n_electrons)

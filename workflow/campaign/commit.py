@@ -1,11 +1,15 @@
 """Take the result of a task into the store."""
 
+from dataclasses import replace
+
 from chemistry.errors import InputError, StoreError
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import find_level
+from model.evaluation import Errors
 from workflow.campaign.quality import examine_label, settle
 from workflow.planning.keys import (
     CheckKey,
+    EvaluateKey,
     GrowKey,
     JudgeKey,
     LabelKey,
@@ -53,6 +57,8 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
         case TrainKey(), Trained():
             store.trainings.commit_part(key, task.rung, task.version, cost)
             return ""
+        case EvaluateKey(), Trained():
+            return _commit_evaluation(store, campaign, task, answer, cost)
         case JudgeKey(), Judged():
             _commit_judgement(store, campaign, task, answer, cost)
             return ""
@@ -178,12 +184,28 @@ def _commit_training(store: Store, task: TrainKey, trained: Trained, cost: Cost)
     )
     store.trainings.commit(task.key, task.rung, training, cost)
     said = f"training {task.version} on {trained.n_labels} labels"
-    if trained.errors is None:
-        return said
-    said += f": held-out energy MAE {trained.errors.energy_mae_kcal_mol:.2f} kcal/mol"
-    above = trained.errors.above_lowest_mae_kcal_mol
+    return said + _errors_said(trained.errors)
+
+
+def _commit_evaluation(
+    store: Store, campaign: Campaign, task: EvaluateKey, found: Trained, cost: Cost
+) -> str:
+    """Keep how good what the run began with is, and hold what it judged to the new threshold."""
+    begun_with = store.trainings.find(0, task.version)
+    assert begun_with is not None, "only what is there is evaluated"
+    evaluated = replace(begun_with, errors=found.errors, history=found.history)
+    store.trainings.commit_evaluation(task.key, evaluated, cost)
+    store.candidates.hold_to(task.rung, task.version, threshold_of(campaign.select, evaluated))
+    return f"{begun_with.checkpoint}, which the run begins with{_errors_said(found.errors)}"
+
+
+def _errors_said(errors: Errors | None) -> str:
+    if errors is None:
+        return ""
+    said = f": held-out energy MAE {errors.energy_mae_kcal_mol:.2f} kcal/mol"
+    above = errors.above_lowest_mae_kcal_mol
     said += "" if above is None else f" ({above:.2f} above the lowest structures)"
-    force_mae = trained.errors.force_mae_kcal_mol_angstrom
+    force_mae = errors.force_mae_kcal_mol_angstrom
     return said if force_mae is None else f"{said}, force MAE {force_mae:.2f} kcal/mol/Å"
 
 

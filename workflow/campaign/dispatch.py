@@ -9,21 +9,31 @@ from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure, kind_made_by
 from chemistry.sampling import AnySampler
 from workflow.campaign.training import training_orders
-from workflow.planning.actions import Growing, Judging, Labelling, Sampling, TrainingNow
+from workflow.planning.actions import (
+    EvaluatingStart,
+    Growing,
+    Judging,
+    Labelling,
+    Sampling,
+    TrainingNow,
+)
 from workflow.planning.keys import (
     CheckKey,
+    EvaluateKey,
     GrowKey,
     JudgeKey,
     LabelKey,
     SampleTask,
     derive_seed,
 )
+from workflow.planning.start import FACT, start_facts
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import StoreReader
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import (
+    EvaluateOrder,
     GrowOrder,
     JudgeOrder,
     LabelOrder,
@@ -32,8 +42,9 @@ from workflow.work.orders import (
     SampleOrder,
     SavedCommittee,
 )
+from workflow.work.training_set import write_labelled
 
-Submission: TypeAlias = Sampling | Labelling | TrainingNow | Judging | Growing
+Submission: TypeAlias = Sampling | Labelling | TrainingNow | EvaluatingStart | Judging | Growing
 
 # An exploration starts from at most so many conformers and labelled structures.
 _MAX_STARTS = 8
@@ -61,7 +72,7 @@ def make_orders(
 
 
 def _order(
-    action: Sampling | Labelling | Judging | Growing,
+    action: Sampling | Labelling | EvaluatingStart | Judging | Growing,
     store: StoreReader,
     campaign: Campaign,
     folder: RunFolder,
@@ -84,6 +95,9 @@ def _order(
                     is_second=action.is_second,
                 ),
             )
+        case EvaluatingStart():
+            key = EvaluateKey(rung=rung, version=0).key
+            return "train", key, _evaluate(store, campaign, folder, level)
         case Judging():
             waiting = store.candidates.waiting(rung).to_judge(_MOST_JUDGED, action.version)
             order = JudgeOrder(
@@ -103,7 +117,10 @@ def _sample(
     sampler = _sampler(task, campaign)
     seed = derive_seed(campaign, task.key)
     potential: PotentialSource = campaign.bootstrap
-    threshold = None
+    threshold, otherwise = None, None
+    begun_with = start_facts(store.diary.fact(FACT))
+    if task.purpose != "explore" and begun_with and task.molecule_id in begun_with.known:
+        potential, otherwise = _committee(campaign, folder, task.rung, 0), campaign.bootstrap
     if task.purpose == "explore":
         potential = _committee(campaign, folder, task.rung, task.version)
         threshold = threshold_of(campaign.select, store.trainings.find(task.rung, task.version)).on(
@@ -116,6 +133,7 @@ def _sample(
         potential=potential,
         threshold=threshold,
         seed=seed,
+        otherwise=otherwise,
     )
 
 
@@ -140,6 +158,15 @@ def _starts(
     starts = [] if task.purpose == "start" else store.molecules.starts(task.molecule_id)
     picks = np.random.default_rng(seed).permutation(len(starts))[:_MAX_STARTS]
     return tuple(starts[i] for i in sorted(picks))
+
+
+def _evaluate(
+    store: StoreReader, campaign: Campaign, folder: RunFolder, level: LevelOfTheory
+) -> EvaluateOrder:
+    committee = _committee(campaign, folder, 0, 0)
+    held_out = committee.checkpoint.with_suffix(".held-out-set.jsonl")
+    write_labelled(held_out, store.labels.labelled(0, level.level_id, held_out=True))
+    return EvaluateOrder(held_out=held_out, committee=committee)
 
 
 def _grow(

@@ -38,7 +38,7 @@ from workflow.work.lost_tries import (
     lost_result,
     poisoned,
 )
-from workflow.work.orders import LabelOrder, Order, TrainOrder
+from workflow.work.orders import EvaluateOrder, LabelOrder, Order, TrainOrder
 from workflow.work.results import Broken, TaskResult, result_spool
 from workflow.work.submit import Workers, submit_order
 
@@ -168,8 +168,12 @@ class Driver:
                 changes = True
             elif isinstance(action, Inheriting):
                 below = find_level(self._campaign.rungs[index - 1].level).level_id
-                key = InheritKey(rung=index).key
-                self._store.candidates.inherit(key, index, level_below=below)
+                self._store.candidates.inherit(
+                    InheritKey(rung=index).key,
+                    index,
+                    level_below=below,
+                    with_waiting=not self._campaign.rungs[index - 1].budget.labels,
+                )
                 changes = True
             elif not isinstance(action, Finishing):
                 self._submit(index, level, action, cost)
@@ -263,10 +267,12 @@ class Driver:
             self._taken_in.append(key)
             return
         self._commit(key, result)
-        if isinstance(order, TrainOrder) and isinstance(result.answer, Broken):
+        if isinstance(order, TrainOrder | EvaluateOrder) and isinstance(result.answer, Broken):
             self._failed_training = result.answer.message
             forget_files(order)
-        elif isinstance(order, TrainOrder) and order.members is None:
+        elif isinstance(order, EvaluateOrder) or (
+            isinstance(order, TrainOrder) and order.members is None
+        ):
             forget_files(order)
 
     def _note_loss(self, key: str, result: TaskResult) -> TaskResult | None:

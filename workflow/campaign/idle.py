@@ -7,6 +7,7 @@ from workflow.planning.keys import TaskKind, kind_of
 
 _WAITED_FOR: tuple[tuple[TaskKind, str], ...] = (
     ("train", "training"),
+    ("evaluate", "evaluating the start"),
     ("grow", "new molecules"),
     ("judge", "judging"),
     ("sample", "exploring"),

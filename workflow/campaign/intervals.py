@@ -101,7 +101,12 @@ def _read(folder: RunFolder, members: int | None) -> list[_Rung]:
         if members is not None:
             settings = settings.model_copy(update={"members": members})
         rungs = []
+        start: Committee | None = None
         for index in store.trainings.rungs():
+            if store.trainings.find(index, 0) is not None:
+                start = load_committee(folder.checkpoint(index, 0))
+            if not campaign.rungs[index].budget.labels:
+                continue
             level = find_level(campaign.rungs[index].level)
             newest = store.trainings.all(index)[-1]
             checkpoint = folder.path / newest.checkpoint
@@ -117,7 +122,7 @@ def _read(folder: RunFolder, members: int | None) -> list[_Rung]:
                 _Rung(
                     checkpoint=checkpoint,
                     committee=committee,
-                    step=Step(request=request, way=newest.history.transfer),
+                    step=Step(request=request, way=newest.history.transfer, start=start),
                     held_out=store.labels.labelled(index, level.level_id, held_out=True),
                 )
             )

@@ -1,5 +1,6 @@
 """Run or resume a campaign: everything between the command line and the driver."""
 
+import json
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -8,16 +9,21 @@ from pathlib import Path
 from types import FrameType
 
 from chemistry.errors import InputError, Interrupted
+from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
+from workflow.run.begun import take_start
 from workflow.run.folder import RunFolder
 from workflow.run.opened import OpenRun, opened_run
+from workflow.run.start import find_start, start_line
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices
 from workflow.settings.molecules import check_levels, read_campaign_molecules
+from workflow.settings.teachers import teacher_name
 from workflow.work.pools.workers import start_workers
+from workflow.work.teachers import with_teachers
 
 
 def launch_campaign(
@@ -32,11 +38,16 @@ def launch_campaign(
         After Ctrl-C or SIGTERM.
     """
     require_devices(campaign, backend)
+    _require_start(campaign, path)
+    backend = _with_teachers(campaign, backend)
     with progress, ExitStack() as stack:
         with progress.during("reading molecules and the run"):
             run = stack.enter_context(opened_run(campaign, path, force_new=force_new))
         for error in run.skipped:
             progress.said(f"skipped {error}")
+        _remember_teachers(run, backend)
+        if (begun := take_start(run)) is not None:
+            progress.said(begun)
         _drive(run, backend, progress)
         with progress.during("writing the data sets"):
             # Not earlier: its formats take a second to import, which no worker should wait for.
@@ -44,6 +55,35 @@ def launch_campaign(
 
             write_exports(run.store, run.folder.exports, run.campaign)
     return run.folder
+
+
+def _with_teachers(campaign: Campaign, backend: Backend) -> Backend:
+    levels = [find_level(rung.level) for rung in campaign.rungs]
+    if not any(map(teacher_name, levels)):
+        return backend
+    return with_teachers(backend, levels, [m for m, _ in read_campaign_molecules(campaign)])
+
+
+def _require_start(campaign: Campaign, path: Path) -> None:
+    """Refuse what a campaign cannot begin with, before a run folder is made."""
+    if campaign.start is not None and not RunFolder(path).store.exists():
+        find_start(campaign, [molecule for molecule, _ in read_campaign_molecules(campaign)])
+
+
+def _remember_teachers(run: OpenRun, backend: Backend) -> None:
+    """Note the files of the teachers; raises InputError where the run's labels are of others."""
+    known = json.loads(run.store.diary.fact("teachers") or "{}")
+    for rung in run.campaign.rungs:
+        program = backend.teacher_of(find_level(rung.level))
+        if program is None:
+            continue
+        then, now = known.setdefault(program.name, program.sha256), program.sha256
+        if then != now:
+            raise InputError(
+                f"{run.folder.path} has labels of a teacher {program.name} of sha256 {then}, and "
+                f"the backend file names one of {now}: give it another name, and the campaign too"
+            )
+    run.store.diary.set_fact("teachers", json.dumps(known))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +97,8 @@ class Intent:
     skipped : tuple of str
         Entries of molecule files that are left out, and why.
     molecules, only_tested_on : tuple of str
+    start : str or None
+        What the committee begins with; None for random weights.
     rungs : tuple of RungIntent
     tasks_at_once : int
     """
@@ -67,6 +109,7 @@ class Intent:
     skipped: tuple[str, ...]
     molecules: tuple[str, ...]
     only_tested_on: tuple[str, ...]
+    start: str | None
     rungs: tuple["RungIntent", ...]
     tasks_at_once: int
 
@@ -84,9 +127,11 @@ class RungIntent:
 def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
     """Return what a launch would do; raises InputError like one."""
     require_devices(campaign, backend)
+    _with_teachers(campaign, backend)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
     check_levels(campaign, [molecule for molecule, _ in molecules])
+    begun_with = find_start(campaign, [molecule for molecule, _ in molecules])
     return Intent(
         campaign=campaign.name,
         run_folder=path,
@@ -94,6 +139,7 @@ def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
         skipped=tuple(str(error) for error in skipped),
         molecules=tuple(molecule.name for molecule, held_out in molecules if not held_out),
         only_tested_on=tuple(molecule.name for molecule, held_out in molecules if held_out),
+        start=None if begun_with is None else start_line(begun_with),
         rungs=tuple(
             RungIntent(
                 level=rung.level,
@@ -114,6 +160,8 @@ def describe(intent: Intent) -> str:
     lines += [f"  skipped   {error}" for error in intent.skipped]
     lines += [f"  molecule  {name}" for name in intent.molecules]
     lines += [f"  molecule  {name} (only tested on)" for name in intent.only_tested_on]
+    if intent.start is not None:
+        lines.append(f"  start     {intent.start}")
     lines += [
         f"  rung      {rung.level}: {rung.initial_labels} labels at first, at most "
         f"{rung.budget_labels} to train on, {rung.held_out_labels} held out"

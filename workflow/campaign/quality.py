@@ -125,6 +125,8 @@ def _expectation(store: StoreReader, rung: int, candidate: Candidate) -> Expecta
     training = None if version is None else store.trainings.find(rung, version)
     if rho is None or energy is None or training is None:
         return None
+    if version == 0 and training.errors is None:
+        return None  # what the run began with may be off by more than its members are apart
     return Expectation(
         energy_ev=energy,
         sigma_ev=rho * math.sqrt(len(candidate.structure)) / KCAL_MOL_PER_EV,

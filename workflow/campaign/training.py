@@ -14,7 +14,7 @@ from workflow.planning.keys import TrainKey, derive_seed
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import TrainOrder
+from workflow.work.orders import EvaluateOrder, TrainOrder
 from workflow.work.training_set import write_labelled
 
 
@@ -50,12 +50,13 @@ def training_orders(
     return missing or {key.key: replace(whole, parts=tuple(paths.values()))}
 
 
-def forget_files(order: TrainOrder) -> None:
-    """Delete what a training needed, once it is committed or has failed.
+def forget_files(order: TrainOrder | EvaluateOrder) -> None:
+    """Delete what a training or an evaluation needed, once it is committed or has failed.
 
     The store can write the labels again.
     """
-    for path in (order.training_set, order.held_out, *order.parts):
+    of_training = (order.training_set, *order.parts) if isinstance(order, TrainOrder) else ()
+    for path in (order.held_out, *of_training):
         path.unlink(missing_ok=True)
 
 
@@ -89,7 +90,7 @@ def _whole(
         # which have seen its validation part would find nothing to improve.
         seed=derive_seed(campaign, "train"),
         start=_start(version, store, folder, rung),
-        transfer=campaign.rungs[rung].transfer if rung else None,
+        transfer=campaign.rungs[rung].transfer if rung or campaign.start else None,
         checkpoint=checkpoint,
         license=campaign.license,
         states=store.molecules.states(),
@@ -106,8 +107,11 @@ def _start(version: int, store: StoreReader, folder: RunFolder, rung: int) -> Pa
     """Return the committee that a training starts from, or None.
 
     On the first rung it is the one before. A rung that climbs starts each time from the last of
-    the rung below: what is frozen or corrected is that one.
+    the rung below: what is frozen or corrected is that one. So does a first rung from what the run
+    began with.
     """
     if rung:
         return folder.checkpoint(rung - 1, store.trainings.all(rung - 1)[-1].version)
+    if store.trainings.find(0, 0) is not None:
+        return folder.checkpoint(0, 0)
     return folder.checkpoint(rung, version - 1) if version > 1 else None

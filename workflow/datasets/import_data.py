@@ -1,12 +1,12 @@
 """`rung import`: labels of somebody's data set become labels of a run."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from chemistry.checksum import sha256_of
 from chemistry.engines import default_engine
 from chemistry.errors import EngineNotInstalled, InputError
 from chemistry.names import nearest
@@ -193,7 +193,7 @@ def _take_in(
     imported: Imported,
 ) -> None:
     """Read the file once more and keep its labels."""
-    origin = f"imported from {data.name}, sha256 {_sha256(data)}"
+    origin = f"imported from {data.name}, sha256 {sha256_of(data)}"
     labels = read_labels(data, _reading(level, choice))
     found = recognised(labels, molecules, level, data, choice.checked)
     rows = (each for each in found if not isinstance(each, str))
@@ -294,15 +294,3 @@ def _rung_of(campaign: Campaign, level_name: str | None) -> tuple[int, LevelOfTh
             f"--level {level.name}: no rung of the campaign has it: {nearest(level.name, names)}"
         )
     return names.index(level.name), level
-
-
-def _sha256(path: Path) -> str:
-    """Return the checksum of a file, or of the checksums of a folder's files, by name."""
-    if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        listed = "".join(
-            f"{_sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files
-        )
-        return hashlib.sha256(listed.encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

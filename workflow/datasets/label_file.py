@@ -22,6 +22,7 @@ from workflow.settings.backend import Backend
 from workflow.settings.molecules import described, one_geometry, require_computable
 from workflow.work.pools.workers import start_workers
 from workflow.work.system.disk import disk_errors_explained, own_folder
+from workflow.work.teachers import with_teachers
 
 
 def label_file(
@@ -64,6 +65,7 @@ def label_file(
     for line in described(molecules):
         console.print(f"molecule  {line}", markup=False, highlight=False)
     require_computable(level, engine, molecules)
+    backend = with_teachers(backend, [level], molecules)
     structures = _structures(molecules)
     names = {molecule.molecule_id: molecule.name for molecule in molecules}
     output = output or file.with_suffix(".labels.extxyz")

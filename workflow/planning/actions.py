@@ -43,6 +43,11 @@ class TrainingNow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvaluatingStart:
+    """Hold what the committee began with against the held-out labels."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Judging:
     """Let the newest committee look again at all that waits."""
 
@@ -64,5 +69,13 @@ class Finishing:
 
 
 Action: TypeAlias = (
-    Inheriting | Sampling | Choosing | Labelling | TrainingNow | Judging | Growing | Finishing
+    Inheriting
+    | Sampling
+    | Choosing
+    | Labelling
+    | TrainingNow
+    | EvaluatingStart
+    | Judging
+    | Growing
+    | Finishing
 )

@@ -53,7 +53,9 @@ def explore(
     is_stale = state.is_open(judging.key) and state.candidates.has_unjudged(newest.version)
     if is_stale:
         yield Judging(version=newest.version)
-    room = room_for_choices(state, campaign, pace, slots)
+    # What is offered for a first set, while there are some, is not chosen for something else.
+    is_early = state.is_at_start and not are_settled
+    room = 0 if is_early else room_for_choices(state, campaign, pace, slots)
     begun = [s for s in state.sweeps if s.version == newest.version and not s.of_waiting]
     if state.climbs and not begun and not (state.is_judged and not state.candidates.count_over()):
         if state.is_judged:
@@ -146,7 +148,7 @@ def sampling(state: RungState, tasks: Iterable[SampleTask], *, explorers: int) -
 def _sweep(
     state: RungState, campaign: Campaign, done: Sequence[Sweep], *, version: int, explorers: int
 ) -> Iterator[Action]:
-    explored = (m.molecule_id for m in state.molecules if m.has_starts and not m.held_out)
+    explored = (molecule.molecule_id for molecule in state.explored)
     before = done[-1] if done else None
     samplers = exploring_samplers(campaign, state.index, state.costs, before)
     tasks = (

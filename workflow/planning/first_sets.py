@@ -60,9 +60,8 @@ def open_first_sets(state: RungState, campaign: Campaign) -> Iterator[FirstSet]:
     given = [m for m in state.molecules if not m.has_grown]
     # A rung that climbs has labels of the rung below to choose from, of all molecules.
     trained_on = [m for m in (state.molecules if state.climbs else given) if not m.held_out]
-    initial_labels = campaign.rungs[state.index].initial_labels
+    initial_labels, held_out = campaign.first_sets(state.index)
     yield from _open_shares(state, campaign, "initial", trained_on, initial_labels)
-    held_out = campaign.held_out_structures(state.index)
     yield from _open_shares(state, campaign, "held_out", given, held_out)
 
 
@@ -77,6 +76,8 @@ def _open_shares(
     for i, molecule in enumerate(molecules):
         quota = total // len(molecules) + (i < total % len(molecules))
         if not quota or state.chosen[purpose, molecule.molecule_id]:
+            continue
+        if purpose == "initial" and _begins_explored(state, campaign, molecule):
             continue
         rounds = _rounds(campaign, state.index, purpose, molecule.molecule_id)
         if state.climbs:
@@ -99,6 +100,11 @@ def _open_shares(
             next_tasks=next_tasks,
             is_amid_a_round=any(task.key in state.finished_tasks for task in next_tasks),
         )
+
+
+def _begins_explored(state: RungState, campaign: Campaign, molecule: MoleculeState) -> bool:
+    """Say whether a molecule needs no initial set: the run began with a committee that knows it."""
+    return molecule.in_start and not state.climbs and campaign.rungs[0].budget.labels > 0
 
 
 def _rounds(

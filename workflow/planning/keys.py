@@ -8,7 +8,9 @@ from typing import ClassVar, Literal, TypeAlias, cast, get_args
 from chemistry.sampling.base import Sampler
 from workflow.settings.campaign import Campaign
 
-TaskKind: TypeAlias = Literal["sample", "label", "check", "train", "judge", "grow", "inherit"]
+TaskKind: TypeAlias = Literal[
+    "sample", "label", "check", "train", "judge", "grow", "inherit", "evaluate"
+]
 """What a task does; the first word of its key."""
 _KINDS = frozenset(get_args(TaskKind))
 
@@ -138,7 +140,23 @@ class InheritKey:
         return f"inherit-{self.rung}"
 
 
-TaskKey: TypeAlias = LabelKey | CheckKey | SampleTask | TrainKey | JudgeKey | GrowKey | InheritKey
+@dataclass(frozen=True, kw_only=True)
+class EvaluateKey:
+    """The comparison of a committee that was not trained here with the held-out labels."""
+
+    kind: ClassVar[TaskKind] = "evaluate"
+    rung: int
+    version: int
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"evaluate-{self.rung}-{self.version}"
+
+
+TaskKey: TypeAlias = (
+    LabelKey | CheckKey | SampleTask | TrainKey | JudgeKey | GrowKey | InheritKey | EvaluateKey
+)
 
 
 def parse_key(key: str) -> TaskKey:
@@ -176,6 +194,8 @@ def parse_key(key: str) -> TaskKey:
             return GrowKey(rung=int(rung), version=int(version))
         case ["inherit", rung]:
             return InheritKey(rung=int(rung))
+        case ["evaluate", rung, version]:
+            return EvaluateKey(rung=int(rung), version=int(version))
     raise ValueError(f"{key!r} is the key of no task")
 
 

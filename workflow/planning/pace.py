@@ -6,7 +6,8 @@ again. With cheap labels that would never be: then it is trained when its labels
 factor. Each training costs in proportion to its labels; if nobody knows with how many of them an
 error will be reached, the trainings until then cost least in all, on average over the logarithm of
 that number, when the factor is e: G / ln G times the last training for a factor G. Where errors of
-earlier trainings say how many labels a stop rule takes, that number is aimed at.
+earlier trainings say how many labels a stop rule takes, that number is aimed at. A committee that
+the run began with has none of its labels: it is first trained with as many as random weights are.
 """
 
 import math
@@ -24,6 +25,8 @@ _GROWTH_IN_ROUNDS = 0.5
 # Towards a bound on the error the labels may grow by more, for it is known what for.
 _MOST_GROWTH_TO_A_BOUND = 3.0
 _MARGIN = 1.1
+# Of a first training where the campaign asks for no initial labels.
+_USUAL_FIRST = 40
 # Of error ~ labels^-b, before two trainings say it.
 _USUAL_EXPONENT = 0.7
 # What the budget leaves beyond the next training is learned with it, if it is so little.
@@ -58,20 +61,28 @@ def pace_of(state: RungState, campaign: Campaign, *, slots: int) -> Pace:
         Labels that the workers can compute at the same time.
     """
     rung = campaign.rungs[state.index]
+    first = _first(rung) if state.is_at_start else 0
     if rung.labels_per_training != "auto":
         labels = rung.labels_per_training
         return Pace(labels=labels, most=labels if campaign.synchronous else 2 * labels)
     if campaign.synchronous:
         # Measured times differ from run to run: they must not have a say in what is chosen.
-        labels = _within_budget(_grown(state, rung, _GROWTH_IN_ROUNDS), state, rung)
+        labels = max(_grown(state, rung, _GROWTH_IN_ROUNDS), first)
+        labels = _within_budget(labels, state, rung)
         return Pace(labels=labels, most=labels)
-    labels = _within_budget(_towards_a_bound(_worth(state, rung), state, rung), state, rung)
+    labels = max(_towards_a_bound(_worth(state, rung), state, rung), first)
+    labels = _within_budget(labels, state, rung)
     return Pace(labels=labels, most=labels + max(labels, 2 * slots))
 
 
 def _learned(state: RungState, rung: Rung) -> int:
     """Return the labels of the newest committee, or those that the first one will have."""
     return state.newest.n_labels if state.newest else rung.initial_labels
+
+
+def _first(rung: Rung) -> int:
+    """Return how many labels a committee from elsewhere is taught first, as random weights are."""
+    return rung.initial_labels or _USUAL_FIRST
 
 
 def _grown(state: RungState, rung: Rung, growth: float) -> int:

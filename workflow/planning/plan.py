@@ -13,6 +13,10 @@ The loop of one rung, in the order in which things become possible:
 7. *grow*: where there is a pool of molecules and the committee is certain of those it has, new
    ones of which it is not; go to 1 with them, but they have no first sets.
 
+A first rung with a `start` has a committee from the first step on, version 0: it does 1 and 2 with
+the molecules that the committee knows, makes no initial set of these, and begins with 5. It holds
+version 0 against the held-out labels before it trains. Where its budget is nothing it only samples.
+
 A rung that climbs has for candidates what the rung below labelled: it begins with the choice of
 the first sets, and sweeps only where judging finds nothing among them that the newest committee is
 uncertain of. All of it overlaps. `synchronous` adds two
@@ -23,12 +27,19 @@ they are in.
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from workflow.planning.actions import Action, Finishing, Inheriting, Labelling, TrainingNow
+from workflow.planning.actions import (
+    Action,
+    EvaluatingStart,
+    Finishing,
+    Inheriting,
+    Labelling,
+    TrainingNow,
+)
 from workflow.planning.choosing import choose_first
 from workflow.planning.cost import PowerLaw
 from workflow.planning.exploring import explore, look_for_molecules, sampling
 from workflow.planning.first_sets import FirstSet, open_first_sets
-from workflow.planning.keys import sample_tasks
+from workflow.planning.keys import EvaluateKey, sample_tasks
 from workflow.planning.pace import Pace, pace_of
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
@@ -73,11 +84,13 @@ def plan(
         # Measured times differ from run to run: they must not have a say in what is chosen.
         cost = PowerLaw()
     first_sets = list(open_first_sets(state, campaign))
+    explorers = slots if explore_slots is None else explore_slots
+    if not campaign.rungs[state.index].budget.labels:
+        return _sample_for_the_rung_above(state, campaign, first_sets, explorers=explorers)
     are_settled = all(first_set.is_settled for first_set in first_sets)
     reason = stop_reason(state, campaign.rungs[state.index])
     if reason is not None and are_settled:
         return [*labelling, *_wind_down(state, campaign.rungs[state.index], reason)]
-    explorers = slots if explore_slots is None else explore_slots
     pace = pace_of(state, campaign, slots=slots)
     actions = [
         *_prepare(state, campaign, first_sets, explorers=explorers),
@@ -97,6 +110,16 @@ def plan(
     if not actions and _is_idle(state):
         return look_for_molecules(state, campaign) or _last_word(state)
     return actions
+
+
+def _sample_for_the_rung_above(
+    state: RungState, campaign: Campaign, first_sets: list[FirstSet], *, explorers: int
+) -> list[Action]:
+    """Sample with what the run began with, label nothing, finish: the rung above chooses."""
+    actions = list(_prepare(state, campaign, first_sets, explorers=explorers))
+    if actions or not _is_idle(state):
+        return actions
+    return [Finishing(reason="what it begins with is of its level: no labels are made")]
 
 
 def leaves_workers_to_the_next_rung(state: RungState, campaign: Campaign) -> bool:
@@ -119,9 +142,9 @@ def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
     """Wait for labels under way, train on what is new, finish."""
     if state.n_unanswered or state.is_training():
         return []
-    may_train = rung.stop.trainings is None or len(state.trainings) < rung.stop.trainings
+    may_train = rung.stop.trainings is None or state.n_trainings < rung.stop.trainings
     if state.n_new_labels > 0 and may_train:
-        return [TrainingNow(version=len(state.trainings) + 1)]
+        return [TrainingNow(version=state.next_version)]
     return [Finishing(reason=reason)]
 
 
@@ -165,16 +188,21 @@ def _train(state: RungState, campaign: Campaign, pace: Pace, *, are_settled: boo
     """
     if state.is_training():
         return []
+    is_in = are_settled and _first_sets_are_in(state, 0.0 if campaign.synchronous else _STRAGGLERS)
     if state.has_begun_training:
         due = True
+    elif state.is_at_start and not is_in:
+        due = False
+    elif state.has_start_to_evaluate:
+        key = EvaluateKey(rung=state.index, version=0).key
+        return [EvaluatingStart()] if state.is_open(key) else []
     elif state.newest is None:
-        share = 0.0 if campaign.synchronous else _STRAGGLERS
-        due = are_settled and _first_sets_are_in(state, share) and state.n_training_labels > 0
+        due = is_in and state.n_training_labels > 0
     elif campaign.synchronous:
         due = state.n_new_labels > 0 and not state.n_unanswered
     else:
         due = state.n_new_labels >= pace.labels
-    return [TrainingNow(version=len(state.trainings) + 1)] if due else []
+    return [TrainingNow(version=state.next_version)] if due else []
 
 
 def _first_sets_are_in(state: RungState, stragglers: float) -> bool:
@@ -192,7 +220,7 @@ def _is_idle(state: RungState) -> bool:
 def _last_word(state: RungState) -> list[Action]:
     """Nothing left to find or to label, nothing under way: train on the last labels, or finish."""
     if state.n_new_labels > 0 and state.newest is not None:
-        return [TrainingNow(version=len(state.trainings) + 1)]
+        return [TrainingNow(version=state.next_version)]
     if state.newest is None:
         return [Finishing(reason="no label could be made")]
     over = state.candidates.count_over()

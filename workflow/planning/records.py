@@ -48,7 +48,7 @@ class Training:
     Attributes
     ----------
     version : int
-        1, 2, … within a rung.
+        1, 2, … within a rung; 0: no training, but what the run began with.
     checkpoint : str
         Path relative to the run folder.
     n_labels : int
@@ -64,6 +64,11 @@ class Training:
     n_labels: int
     errors: Errors | None = None
     history: TrainingHistory = field(default_factory=TrainingHistory)
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return f"training {self.version}" if self.version else "the start"
 
 
 @dataclass(frozen=True, kw_only=True)

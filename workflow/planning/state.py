@@ -8,7 +8,7 @@ from typing import Protocol
 
 from chemistry.records.structure import Structure
 from workflow.planning.cost import RungCosts
-from workflow.planning.keys import JudgeKey, TaskKind, TrainKey, kind_of
+from workflow.planning.keys import EvaluateKey, JudgeKey, TaskKind, TrainKey, kind_of
 from workflow.planning.records import Candidate, Purpose, Sweep, Training
 
 
@@ -60,12 +60,21 @@ class MoleculeState:
         Whether it has conformers.
     has_grown : bool
         Whether it came from the pool: then it is explored, but has no part in the first sets.
+    in_start : bool
+        Whether the committee that the run began with knows it.
     """
 
     molecule_id: str
     held_out: bool
     has_starts: bool
     has_grown: bool = False
+    in_start: bool = False
+
+
+def is_explored(molecule: MoleculeState, *, at_start: bool) -> bool:
+    """Say whether a committee explores a molecule; one from elsewhere, only those it knows."""
+    is_known = molecule.in_start or molecule.has_grown or not at_start
+    return molecule.has_starts and not molecule.held_out and is_known
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,7 +120,7 @@ class RungState:
     label_cpu_hours : float
     costs : RungCosts
     trainings : tuple of Training
-        In order of version.
+        In order of version; version 0 is what the run began with, if it did.
     sweeps : tuple of Sweep
         In order of version and number.
     may_grow : bool
@@ -153,6 +162,34 @@ class RungState:
     def newest(self) -> Training | None:
         """The last training, if there was one."""
         return self.trainings[-1] if self.trainings else None
+
+    @property
+    def next_version(self) -> int:
+        """Of the training that comes next."""
+        return self.newest.version + 1 if self.newest else 1
+
+    @property
+    def n_trainings(self) -> int:
+        """Trainings so far; what the committee began with is none."""
+        return self.next_version - 1
+
+    @property
+    def is_at_start(self) -> bool:
+        """Whether the committee is still what the run began with, from elsewhere."""
+        return self.newest is not None and self.newest.version == 0
+
+    @property
+    def has_start_to_evaluate(self) -> bool:
+        """Whether held-out labels will say how good what the run began with is."""
+        is_done = EvaluateKey(rung=self.index, version=0).key in self.finished_tasks
+        return (self.is_at_start and not is_done) and any(
+            n for (purpose, _), n in self.chosen.items() if purpose == "held_out"
+        )
+
+    @property
+    def explored(self) -> tuple[MoleculeState, ...]:
+        """Molecules that the newest committee explores."""
+        return tuple(m for m in self.molecules if is_explored(m, at_start=self.is_at_start))
 
     @property
     def n_new_labels(self) -> int:
@@ -205,5 +242,5 @@ class RungState:
     @property
     def has_begun_training(self) -> bool:
         """Whether some members of the next committee are trained already."""
-        next_one = TrainKey(rung=self.index, version=len(self.trainings) + 1).key
+        next_one = TrainKey(rung=self.index, version=self.next_version).key
         return any(key.startswith(f"{next_one}-") for key in self.finished_tasks)

@@ -13,7 +13,7 @@ def stop_reason(state: RungState, rung: Rung) -> str | None:
     stop = rung.stop
     if (spent := budget_spent(state, rung)) is not None:
         return spent
-    if stop.trainings is not None and len(state.trainings) >= stop.trainings:
+    if stop.trainings is not None and state.n_trainings >= stop.trainings:
         return f"{stop.trainings} trainings done"
     for error, bound, unit in _bounded(state.newest.errors if state.newest else None, stop):
         if bound is not None and error is not None and error <= bound:
@@ -62,9 +62,14 @@ def _bounded(
 def error_bounds(
     trainings: Sequence[Training], stop: StopRules
 ) -> list[tuple[float, tuple[tuple[int, float], ...]]]:
-    """Return each bound on an error with what trainings have had of it: (labels, error)."""
+    """Return each bound on an error with what trainings have had of it: (labels, error).
+
+    What the run began with is none of them: no labels of this run have made its error.
+    """
     by_unit: dict[str, tuple[float, list[tuple[int, float]]]] = {}
     for training in trainings:
+        if training.version == 0:
+            continue
         for error, bound, unit in _bounded(training.errors, stop):
             if bound is not None and error is not None:
                 by_unit.setdefault(unit, (bound, []))[1].append((training.n_labels, error))
@@ -73,10 +78,12 @@ def error_bounds(
 
 def _certain(state: RungState, rung: Rung) -> str | None:
     """Say whether the last sweeps found next to nothing uncertain, and no molecule is left."""
-    if state.may_grow:
+    if state.may_grow or state.has_start_to_evaluate:
         return None
     bound, k = rung.stop.uncertain_share, rung.stop.sweeps
-    last = [s for s in state.sweeps if s.is_complete and not s.of_waiting][-k:]
+    oldest = 0 if all(m.in_start for m in state.molecules) else 1  # version 0 explored not all
+    whole = [s for s in state.sweeps if s.is_complete and not s.of_waiting]
+    last = [s for s in whole if s.version >= oldest][-k:]
     if bound is None or len(last) < k:
         return None
     if all(sweep.judged and sweep.uncertain_share <= bound for sweep in last):

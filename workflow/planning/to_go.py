@@ -62,8 +62,8 @@ def _trainings_to(final: int, state: RungState, campaign: Campaign, *, slots: in
     learned = state.newest.n_labels if state.newest else 0
     if final <= learned:
         return
-    size = learned + labels if learned else rung.initial_labels
-    growth = labels / (learned or rung.initial_labels)
+    size = learned + labels if state.newest else rung.initial_labels
+    growth = labels / (learned or size)
     while size < final:
         yield size
         size += labels if rung.labels_per_training != "auto" else max(1, round(growth * size))

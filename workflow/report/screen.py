@@ -150,7 +150,7 @@ def _trainings_table(rung: RungSummary) -> RenderableType:
     for training, threshold in zip(rung.trainings, rung.thresholds, strict=True):
         sweep = rung.first_sweep(training.version)
         table.add_row(
-            str(training.version),
+            str(training.version) if training.version else training.title,
             str(training.n_labels),
             *errors_shown(training.errors),
             _calibration_factor(training),
@@ -194,7 +194,7 @@ def _kinds_table(rung: RungSummary) -> list[RenderableType]:
                 *errors_shown(found),
                 "-" if factor is None else f"{factor:.2f}",
             )
-    return [_titled(f"Held-out error of training {training.version} by kind of structure", table)]
+    return [_titled(f"Held-out error of {training.title} by kind of structure", table)]
 
 
 def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableType]:
@@ -211,7 +211,7 @@ def _molecules_table(summary: RunSummary, rung: RungSummary) -> list[RenderableT
         if found is not None:
             name = f"{molecule.name} (only tested on)" if molecule.held_out else molecule.name
             table.add_row(name, str(found.n_structures), *errors_shown(found))
-    title = f"Held-out error of training {rung.trainings[-1].version} by molecule"
+    title = f"Held-out error of {rung.trainings[-1].title} by molecule"
     return [_titled(title, table)]
 
 
@@ -235,7 +235,7 @@ def _reliability_table(rung: RungSummary) -> list[RenderableType]:
         table.add_row(str(found.n_structures), f"{sigma:.3f}", f"{rmse:.3f}", ratio)
     rank = calibration.rank_correlation
     title = (
-        f"Error by disagreement of training {training.version}, both over the square root of the "
+        f"Error by disagreement of {training.title}, both over the square root of the "
         f"number of atoms"
     ) + (f"; rank correlation {rank:.2f}" if rank is not None else "")
     return [_titled(title, table)]

@@ -13,6 +13,7 @@ STAGE_NAMES = {
     "label": "labels",
     "check": "second opinions",
     "train": "training",
+    "evaluate": "evaluating the start",
     "judge": "judging",
     "grow": "new molecules",
 }

@@ -127,7 +127,7 @@ def _rung_cells(rung: RungSummary, budget: int) -> tuple[RenderableType, ...]:
         str(held_out),
         str(rung.failures.total()),
         str(rung.waiting),
-        str(len(rung.trainings)),
+        str(sum(training.version > 0 for training in rung.trainings)),
         energy,
         force,
     )

@@ -13,7 +13,7 @@ from workflow.settings.campaign import Campaign
 # may lie elsewhere, and what a SMILES or a file left open may be stated: the molecules themselves
 # must be the same.
 _EXTENDABLE = re.compile(
-    r"rungs\.\d+\.(budget|stop)\.|exports|license|gates\.|failures\.|grow\.pool"
+    r"rungs\.\d+\.(budget|stop)\.|start\.(from|license)|exports|license|gates\.|failures\.|grow\.pool"
     r"|molecules\.\d+\.(file|charge|multiplicity|spin_means|states)"
 )
 _NAMED = 4

@@ -11,7 +11,8 @@ from workflow.planning.cost import PowerLaw, RungCosts, fit_cost
 from workflow.planning.exploring import exploring_samplers
 from workflow.planning.keys import InheritKey, sample_tasks
 from workflow.planning.records import Purpose, Sweep, Training
-from workflow.planning.state import MoleculeState, RungState
+from workflow.planning.start import FACT, start_facts
+from workflow.planning.state import MoleculeState, RungState, is_explored
 from workflow.run.store.records import StageCost
 from workflow.run.store.store import StoreReader
 from workflow.settings.campaign import Campaign
@@ -66,7 +67,7 @@ def read_rung_state(
         sweeps=sweeps(store, campaign, index, molecules, costs),
         may_grow=campaign.grow is not None
         and index == 0
-        and not (version and grown.exhausted_by == version),
+        and not (trainings and grown.exhausted_by == version),
         costs=costs,
     )
 
@@ -83,17 +84,18 @@ def _costs(
     of_labels = [stage for kind, stage in stages.items() if kind in ("label", "check")]
     of_others = [stage for kind, stage in stages.items() if kind not in ("label", "check")]
     training = sum(stage.cpu_seconds for kind, stage in stages.items() if kind == "train")
-    version = trainings[-1].version if trainings else 0
-    recent = [store.tasks.cost_of_committee(index, v) for v in (version, version - 1) if v > 0]
+    recent = [store.tasks.cost_of_committee(index, t.version) for t in trainings[:-3:-1]]
     explorations = sum(found["sample"].tasks for found in recent if "sample" in found)
     exploring = sum(found["sample"].cpu_seconds for found in recent if "sample" in found)
     judged = [found["judge"].cpu_seconds for found in recent if "judge" in found]
-    tasks_of_a_sweep = _n_explored(molecules) * len(campaign.explore)
+    version = trainings[-1].version if trainings else 0
+    at_start = bool(trainings) and version == 0
+    tasks_of_a_sweep = _n_explored(molecules, at_start=at_start) * len(campaign.explore)
     return RungCosts(
         labels=sum(stage.cpu_seconds for stage in of_labels),
         n_labels=sum(stage.tasks for stage in of_labels),
         others=sum(stage.cpu_seconds for stage in of_others),
-        training_a_label=training / max(sum(t.n_labels for t in trainings), 1),
+        training_a_label=training / max(sum(t.n_labels for t in trainings if t.version), 1),
         sweep=tasks_of_a_sweep * exploring / max(explorations, 1),
         judging=judged[0] if judged else 0.0,
         wall_of_labels=_wall_of_cpu(of_labels),
@@ -110,8 +112,8 @@ def _wall_of_cpu(stages: Sequence[StageCost]) -> float:
     return sum(stage.wall_seconds for stage in stages) / cpu if cpu else 1.0
 
 
-def _n_explored(molecules: Iterable[MoleculeState]) -> int:
-    return sum(m.has_starts and not m.held_out for m in molecules)
+def _n_explored(molecules: Iterable[MoleculeState], *, at_start: bool) -> int:
+    return sum(is_explored(molecule, at_start=at_start) for molecule in molecules)
 
 
 def _structures(
@@ -155,12 +157,15 @@ def _molecules(
 ) -> tuple[MoleculeState, ...]:
     """Return the molecules that can be worked on: not those for which no conformer was found."""
     with_starts = store.molecules.with_starts()
+    begun_with = start_facts(store.diary.fact(FACT))
+    known = frozenset(begun_with.known if begun_with else ())
     states = [
         MoleculeState(
             molecule_id=molecule_id,
             held_out=held_out,
             has_starts=molecule_id in with_starts,
             has_grown=molecule_id in grown,
+            in_start=molecule_id in known,
         )
         for molecule_id, _, held_out in store.molecules.names()
     ]
@@ -182,7 +187,7 @@ def sweeps(
     store: StoreReader,
     campaign: Campaign,
     index: int,
-    molecules: Iterable[MoleculeState],
+    molecules: Sequence[MoleculeState],
     costs: RungCosts,
 ) -> tuple[Sweep, ...]:
     """Return what the explorations of a rung have found, by committee and sweep.
@@ -204,10 +209,10 @@ def _explorations(
     store: StoreReader,
     campaign: Campaign,
     index: int,
-    molecules: Iterable[MoleculeState],
+    molecules: Sequence[MoleculeState],
     costs: RungCosts,
 ) -> tuple[Sweep, ...]:
-    explored = _n_explored(molecules)
+    explored = {at_start: _n_explored(molecules, at_start=at_start) for at_start in (False, True)}
     sweeps: list[Sweep] = []
     for found in store.tasks.sweeps(index):
         before = sweeps[-1] if found.number else None
@@ -218,7 +223,7 @@ def _explorations(
                 number=found.number,
                 judged=found.judged,
                 over_threshold=found.over_threshold,
-                is_complete=found.tasks >= explored * len(samplers),
+                is_complete=found.tasks >= explored[found.version == 0] * len(samplers),
                 is_broken=found.broken == found.tasks,
             )
         )

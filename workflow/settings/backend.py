@@ -10,11 +10,14 @@ from typing import Annotated, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
+from chemistry.engines.teacher.program import TeacherProgram
 from chemistry.names import nearest
+from chemistry.records.level import LevelOfTheory
 from workflow.settings.pools import Pool
 from workflow.settings.pools.base import ClusterPool
 from workflow.settings.pools.local import LocalPool
 from workflow.settings.pools.python import PythonPool
+from workflow.settings.teachers import TeacherSettings, teacher_name
 from workflow.settings.walltime import Walltime, walltime_seconds
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
@@ -26,6 +29,8 @@ JOB_MARGIN_SECONDS = 30.0
 """Of a cluster job's walltime, what is left to its workers to start and to end."""
 
 PoolName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+
+TeacherName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
 
 class Roles(StrictModel):
@@ -65,6 +70,9 @@ class Backend(StrictModel):
     pools: dict[PoolName, Pool] = Field(default={"main": LocalPool()}, min_length=1)
     roles: Roles = Roles()
     limits: WalltimeLimits = WalltimeLimits()
+    teachers: dict[TeacherName, TeacherSettings] = Field(
+        default={}, description="Potentials that are levels of theory, teacher:NAME."
+    )
 
     @model_validator(mode="after")
     def _every_task_has_a_place(self) -> Self:
@@ -103,6 +111,16 @@ class Backend(StrictModel):
     def pool(self, role: Role) -> Pool:
         """Return the pool that does `role`."""
         return self.pools[self.pool_name(role)]
+
+    def teacher_of(self, level: LevelOfTheory) -> TeacherProgram | None:
+        """Return the potential that is a level of theory; None for other levels.
+
+        Raises InputError for one that is neither known nor configured.
+        """
+        name = teacher_name(level)
+        if name is None:
+            return None
+        return self.teachers.get(name, TeacherSettings()).program(name)
 
     def last_start_seconds(self, name: str) -> float:
         """Return until when a job of a cluster starts tasks, in seconds from its start.
@@ -148,7 +166,8 @@ def read_backend(path: Path | None) -> Backend:
         return Backend()
     backend = read_yaml_model(path, Backend)
     pools = {name: _from_here(pool, path.parent) for name, pool in backend.pools.items()}
-    return backend.model_copy(update={"pools": pools})
+    teachers = {name: found.from_folder(path.parent) for name, found in backend.teachers.items()}
+    return backend.model_copy(update={"pools": pools, "teachers": teachers})
 
 
 def _from_here(pool: Pool, folder: Path) -> Pool:

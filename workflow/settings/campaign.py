@@ -37,6 +37,7 @@ from chemistry.sampling.clusters import Contact
 from model.architectures import ARCHITECTURES, find_architecture
 from model.settings import AUTO
 from workflow.settings.growth import GrowSettings
+from workflow.settings.start import StartField, check_rungs, check_training
 from workflow.settings.training import AnyTrainingSettings, default_training
 from workflow.settings.yaml_file import StrictModel, read_yaml_model
 
@@ -114,7 +115,12 @@ MoleculeField = Annotated[
 class Budget(StrictModel):
     """What a rung may spend; it stops at whichever comes first."""
 
-    labels: int = Field(200, ge=1, description="Labels for training, the initial ones included.")
+    labels: int = Field(
+        200,
+        ge=0,
+        description="Labels for training, the initial ones included; 0: a first rung that has a "
+        "`start` makes none, and the rung above chooses from what its committee explores.",
+    )
     cpu_hours: float | None = Field(None, gt=0, description="CPU hours of all labels of the rung.")
 
 
@@ -168,7 +174,10 @@ class Rung(StrictModel):
     level: str = Field(description="A named level (wb97x/6-31g*, gfn2-xtb) or functional/basis.")
     engine: str | None = Field(None, description="pyscf, tblite, …; default: the level's own.")
     initial_labels: int = Field(
-        40, ge=2, description="Labels before the first training, spread evenly over the molecules."
+        40,
+        ge=0,
+        description="Labels before the first training, spread evenly over the molecules; of a "
+        "first rung that has a `start`, only molecules that it does not know get theirs.",
     )
     labels_per_training: PositiveInt | Literal["auto"] = Field(
         "auto",
@@ -181,10 +190,10 @@ class Rung(StrictModel):
     )
     transfer: str | None = Field(
         None,
-        description="How the committee climbs to this rung from the one below; the first rung has "
-        "none below; default: the architecture's own way. auto: all ways of train.architecture are "
-        "tried, the one with the least held-out errors is kept (of energies, and of forces where "
-        "the level gives them).",
+        description="How the committee climbs to this rung from the one below, and to the first "
+        "from its `start`, if it has one; default: the architecture's own way. auto: all ways of "
+        "train.architecture are tried, the one with the least held-out errors is kept (of "
+        "energies, and of forces where the level gives them).",
         json_schema_extra=_name_ways,
     )
     budget: Budget = Budget()
@@ -192,6 +201,10 @@ class Rung(StrictModel):
 
     @model_validator(mode="after")
     def _budget_covers_the_initial_set(self) -> Self:
+        if not self.budget.labels and "initial_labels" not in self.model_fields_set:
+            without = self.model_copy(update={"initial_labels": 0})
+            without.model_fields_set.discard("initial_labels")
+            return without
         if self.initial_labels > self.budget.labels:
             raise ValueError(
                 f"initial_labels ({self.initial_labels}) exceeds budget.labels "
@@ -305,6 +318,11 @@ class Campaign(StrictModel):
     seed: int = Field(1, ge=0, description="Every random choice derives from it.")
     molecules: tuple[MoleculeField, ...] = Field(min_length=1)
     rungs: tuple[Rung, ...] = Field(min_length=1, description="From cheap to gold.")
+    start: StartField | None = Field(
+        None,
+        description="A potential that the first rung begins with: it explores, judges and "
+        "chooses before any label is made, and is trained further. Default: random weights.",
+    )
     held_out: HeldOut = HeldOut()
     conformers: Conformers = Conformers()
     bootstrap: Literal["gfn2-xtb", "mmff94"] = Field(
@@ -358,6 +376,8 @@ class Campaign(StrictModel):
 
     @model_validator(mode="after")
     def _ways_to_climb(self) -> Self:
+        check_rungs(self.start, self.rungs)
+        check_training(self.start, self.train)
         architecture = find_architecture(self.train.architecture)
         ways = [*architecture.ways, AUTO]
         for index, rung in enumerate(self.rungs):
@@ -382,8 +402,19 @@ class Campaign(StrictModel):
         )
         return self.model_copy(update={"rungs": rungs})
 
+    def first_sets(self, rung: int) -> tuple[int, int]:
+        """Return how large the initial and the held-out set of a rung are.
+
+        Of a rung that makes no labels, what the rung above will choose from.
+        """
+        if not self.rungs[rung].budget.labels:
+            return self.first_sets(rung + 1)
+        return self.rungs[rung].initial_labels, self.held_out_structures(rung)
+
     def held_out_structures(self, rung: int) -> int:
-        """Return how many structures judge the potential of a rung."""
+        """Return how many structures judge the potential of a rung; none where none is labelled."""
+        if not self.rungs[rung].budget.labels:
+            return 0
         return self.rungs[rung].held_out_structures or self.held_out.structures
 
 
@@ -405,6 +436,8 @@ def read_campaign(path: Path) -> Campaign:
     found: dict[str, object] = {"molecules": entries}
     if "train" in campaign.model_fields_set:
         found["train"] = campaign.train.from_folder(path.parent)
+    if campaign.start is not None:
+        found["start"] = campaign.start.from_folder(path.parent)
     if campaign.grow is not None:
         pool = (path.parent / campaign.grow.pool).resolve()
         found["grow"] = campaign.grow.model_copy(update={"pool": pool})

@@ -166,6 +166,11 @@ def _read_state(
         yield molecule if entry.name is None else replace(molecule, name=entry.name)
 
 
+def labelled_rungs(campaign: Campaign) -> list[int]:
+    """Return the rungs that make labels, for which there must be an engine."""
+    return [index for index, rung in enumerate(campaign.rungs) if rung.budget.labels]
+
+
 def rung_level(campaign: Campaign, index: int) -> tuple[LevelOfTheory, type[Engine]]:
     """Return the level of a rung and the engine that will compute it.
 
@@ -206,7 +211,7 @@ def check_levels(campaign: Campaign, molecules: Iterable[Molecule]) -> None:
     """
     molecules = list(molecules)
     rung_of_level: dict[str, int] = {}
-    for index in range(len(campaign.rungs)):
+    for index in labelled_rungs(campaign):
         level, engine = rung_level(campaign, index)
         first = rung_of_level.setdefault(level.level_id, index)
         if first != index:

@@ -1,7 +1,9 @@
 """What a potential is, and how it is used in the programs that people simulate with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ase.data import chemical_symbols
 from rich.console import Group, RenderableType
@@ -44,6 +46,8 @@ class PotentialFacts:
         Of error bars, for molecules that it has learned and for others.
     license : str or None
         Of the data that it has learned.
+    begun_with : str or None
+        What its run began with, and the licence of that.
     """
 
     file: str
@@ -60,6 +64,7 @@ class PotentialFacts:
     known: IntervalFactors | None
     unseen: IntervalFactors | None
     license: str | None
+    begun_with: str | None
 
 
 def describe(potential: Path) -> PotentialFacts:
@@ -82,6 +87,7 @@ def describe(potential: Path) -> PotentialFacts:
         known=None if intervals is None else intervals.known,
         unseen=None if intervals is None else intervals.unseen,
         license=record.get("license"),
+        begun_with=_begun_with(record.get("start")),
     )
 
 
@@ -165,7 +171,14 @@ def _lines(facts: PotentialFacts) -> list[tuple[str, str]]:
         ("calibration", calibration),
         ("error bars", f"known molecules: {_bar(facts.known)}; others: {_bar(facts.unseen)}"),
         ("licence", facts.license or f"{_UNKNOWN}: `license:` of a campaign, for its data"),
+        *([] if facts.begun_with is None else [("begun with", facts.begun_with)]),
     ]
+
+
+def _begun_with(start: Mapping[str, Any] | None) -> str | None:
+    if start is None:
+        return None
+    return f"{start['title']}, {start['level']}, licence {start['license'] or 'not known'}"
 
 
 def _bar(factors: IntervalFactors | None) -> str:

@@ -26,7 +26,9 @@ from model.conformal import held_out_intervals
 from model.evaluation import Errors, errors_of, predicted_beside_lowest
 from model.history import TrainingHistory
 from model.protocol import TrainingResult
+from workflow.work.lost import is_lost
 from workflow.work.orders import (
+    EvaluateOrder,
     GrowOrder,
     JudgeOrder,
     LabelOrder,
@@ -63,7 +65,7 @@ def work(run_folder: Path, key: str, order: Order, threads: int, limits: Limits)
     StoreError
         The disk is full or the spool cannot be written: there is no result.
     """
-    _preload(order)
+    _preload(order, threads)
     result_spool(run_folder).compute_once(key, lambda: _isolated(order, threads, limits))
 
 
@@ -102,7 +104,7 @@ def _failed(
     return Broken(kind=kind, message=message)
 
 
-def _preload(order: Order) -> None:
+def _preload(order: Order, threads: int) -> None:
     """Import here what the order needs, so that each child starts in milliseconds.
 
     Imports do not compute: no thread pool is started that a fork would break.
@@ -110,6 +112,11 @@ def _preload(order: Order) -> None:
     match order:
         case LabelOrder():
             find_engine(order.engine)
+            if order.teacher is not None:
+                # Here, not in the child: then it is there for the next labels, too.
+                from chemistry.engines.teacher.calls import teacher_process
+
+                teacher_process(order.teacher, threads)
         case SampleOrder():
             import_module("chemistry.geometries.embedding")
             import_module("chemistry.geometries.torsions")
@@ -119,7 +126,7 @@ def _preload(order: Order) -> None:
                 import_module("chemistry.engines.tblite")
         case TrainOrder():
             find_architecture(order.settings.architecture).preload()
-        case JudgeOrder() | GrowOrder():
+        case EvaluateOrder() | JudgeOrder() | GrowOrder():
             find_architecture(order.committee.architecture).preload()
 
 
@@ -146,6 +153,8 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
             return _sample(order, threads)
         case TrainOrder():
             return _train(order)
+        case EvaluateOrder():
+            return _evaluate(order)
         case JudgeOrder():
             return _judge(order)
         case GrowOrder():
@@ -155,21 +164,28 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
 
 
 def _label(order: LabelOrder, threads: int, memory_gb: float) -> Label | LabelFailure:
-    resources = Resources(threads=threads, memory_gb=memory_gb, scratch=Path.cwd())
+    resources = Resources(
+        threads=threads, memory_gb=memory_gb, scratch=Path.cwd(), teacher=order.teacher
+    )
     engine = find_engine(order.engine)(order.level, resources)
     return engine.label(order.structure, is_second=order.is_second)
 
 
 def _sample(order: SampleOrder, threads: int) -> Sampled:
+    source = order.potential
+    potential = load_potential(source, order.molecule, threads, order.device)
+    if order.otherwise is not None and is_lost(potential, order.molecule, order.starts, order.seed):
+        source = order.otherwise
+        potential = load_potential(source, order.molecule, threads)
     sample = order.sampler.sample(
         order.molecule,
         order.starts,
-        load_potential(order.potential, order.molecule, threads, order.device),
+        potential,
         seed=order.seed,
         threshold=order.threshold,
     )
     # A bootstrap potential is alone: it cannot disagree.
-    has_committee = isinstance(order.potential, SavedCommittee)
+    has_committee = isinstance(source, SavedCommittee)
     offers = [_offered(offer, has_committee=has_committee) for offer in sample.offers]
     return Sampled(
         offers=tuple(offers),
@@ -233,6 +249,20 @@ def _train(order: TrainOrder) -> Trained:
             tried=tried,
             forecast=result.forecast,
         ),
+    )
+
+
+def _evaluate(order: EvaluateOrder) -> Trained:
+    """Hold a committee against held-out labels, and let its checkpoint know."""
+    began = time.perf_counter()
+    committee = load_committee(order.committee.checkpoint, order.device)
+    errors = _held_out_errors(committee, [], read_labelled(order.held_out))
+    calibration = None if errors is None else errors.calibration
+    committee.calibrated(calibration).save(order.committee.checkpoint)
+    return Trained(
+        n_labels=0,
+        errors=errors,
+        history=TrainingHistory(seconds=time.perf_counter() - began),
     )
 
 

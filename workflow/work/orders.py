@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from chemistry.engines.teacher.program import TeacherProgram
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.molecule import Molecule
 from chemistry.records.potential import Threshold
@@ -33,7 +34,10 @@ class SavedCommittee:
     architecture: str
 
 
-PotentialSource: TypeAlias = Literal["gfn2-xtb", "mmff94"] | SavedCommittee
+Bootstrap: TypeAlias = Literal["gfn2-xtb", "mmff94"]
+"""A potential that explores before there is a committee, by name."""
+
+PotentialSource: TypeAlias = Bootstrap | SavedCommittee
 """A bootstrap potential by name, or a committee."""
 
 
@@ -47,6 +51,8 @@ class LabelOrder:
         Whether it is a second opinion: from another initial guess, looking for lower solutions.
     is_large : bool
         Whether an earlier try has shown that it needs the larger pool.
+    teacher : TeacherProgram or None
+        Of a level that is a potential.
     """
 
     structure: Structure
@@ -54,13 +60,15 @@ class LabelOrder:
     engine: str
     is_second: bool = False
     is_large: bool = False
+    teacher: TeacherProgram | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SampleOrder:
     """Let one sampler look for structures of one molecule; `device` is where a committee computes.
 
-    So it is of the other orders.
+    So it is of the other orders. `otherwise` takes the place of a committee from elsewhere where
+    that is lost among the molecule's geometries.
     """
 
     molecule: Molecule
@@ -69,6 +77,24 @@ class SampleOrder:
     potential: PotentialSource
     threshold: Threshold | None
     seed: int
+    device: str = "cpu"
+    otherwise: Bootstrap | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EvaluateOrder:
+    """Hold a committee that was not trained here against held-out labels.
+
+    Attributes
+    ----------
+    held_out : Path
+        File of `workflow.work.training_set`.
+    committee : SavedCommittee
+        Its checkpoint is written anew, with how its errors go with its disagreement.
+    """
+
+    held_out: Path
+    committee: SavedCommittee
     device: str = "cpu"
 
 
@@ -151,7 +177,7 @@ class GrowOrder:
     states: tuple[State, ...] = ()
 
 
-Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | JudgeOrder | GrowOrder
+Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | EvaluateOrder | JudgeOrder | GrowOrder
 
 
 def on_device(order: Order, device: str) -> Order:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,9 @@ def submit_order(
     """Have an order carried out; its result lies in the run's spool when the future is done."""
     pool = backend.pool(role)
     placed = on_device(order, pool.device)
+    if isinstance(placed, LabelOrder):
+        teacher = backend.teacher_of(placed.level)
+        placed = placed if teacher is None else replace(placed, teacher=teacher)
     limits = Limits(
         wall_seconds=backend.limits.seconds(role),
         memory_gb=pool.memory_per_task_gb,

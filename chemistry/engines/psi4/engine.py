@@ -312,6 +312,8 @@ def _cheapest_last(calculation: Calculation) -> tuple[bool, bool, bool]:
 def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
     if calculation.kind == "semiempirical":
         return f"Psi4 computes no {calculation.method}; take engine tblite"
+    if calculation.kind == "teacher":
+        return f"Psi4 computes no {calculation.method}; take engine teacher"
     if calculation.kind == "ccsd":
         return f"Psi4 gives no forces of {calculation.name}; take engine pyscf"
     if isinstance(calculation.truncation, LocalNaturalOrbitals):

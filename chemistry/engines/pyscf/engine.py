@@ -71,6 +71,8 @@ class PySCFEngine:
         for calculation in level.calculations:
             if calculation.kind == "semiempirical":
                 return f"PySCF computes no {calculation.method}; take engine tblite"
+            if calculation.kind == "teacher":
+                return f"PySCF computes no {calculation.method}; take engine teacher"
             if isinstance(calculation.truncation, PairNaturalOrbitals):
                 return "PySCF computes no DLPNO-CCSD(T); take engine psi4"
             reason = _refuse_functional(calculation) or refuse_basis(str(calculation.basis))

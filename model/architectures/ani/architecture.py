@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from chemistry.errors import InputError
 from model.architectures.ani.settings import NAME, AniSettings, groups_of
 from model.checkpoint import Checkpoint
-from model.protocol import Architecture, Committee, TrainingRequest, TrainingResult
+from model.protocol import Architecture, Committee, Fit, TrainingRequest, TrainingResult
 from model.settings import AUTO, TrainingSettings
 
 if TYPE_CHECKING:
@@ -81,8 +81,21 @@ class Ani(Architecture):
     def read_published(self, folder: Path) -> "AniCommittee":
         """Read the NeuroChem folders of the ANI authors."""
         from model.architectures.ani.neurochem import read_neurochem
+        from model.architectures.ani.published import recognised
 
-        return read_neurochem(folder)
+        return recognised(read_neurochem(folder))
+
+    def fitted(self, committee: Committee, fit: Fit) -> "AniCommittee":
+        """Cut a committee, or give it further members, elements and states."""
+        from model.architectures.ani.growth import fitted
+
+        return fitted(_own(committee), fit)
+
+    def read_installed(self, name: str) -> "tuple[Path, AniCommittee] | None":
+        """Read the files that torchani has fetched."""
+        from model.architectures.ani.torchani_files import NAMES, read_torchani
+
+        return read_torchani(name) if name in NAMES else None
 
     def preload(self) -> None:
         """Import torch and what stands on it."""

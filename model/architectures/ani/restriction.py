@@ -21,7 +21,7 @@ def restrict(networks: StackedNetworks, elements: Sequence[int]) -> StackedNetwo
     """Return networks that know these elements (atomic numbers, some of those known) alone."""
     shape = networks.shape
     kept = [i for i, number in enumerate(shape.elements) if number in set(elements)]
-    columns = _kept_features(shape, kept).to(networks.device)
+    columns = features_of(shape, kept).to(networks.device)
     weights = []
     for index in kept:
         first, *others = networks.layers[index]
@@ -38,8 +38,8 @@ def restrict(networks: StackedNetworks, elements: Sequence[int]) -> StackedNetwo
     return StackedNetworks(shape=smaller, weights=torch.cat(weights, dim=1))
 
 
-def _kept_features(shape: AniShape, kept: Sequence[int]) -> Tensor:
-    """Return which functions of an environment vector are of these elements, in order."""
+def features_of(shape: AniShape, kept: Sequence[int]) -> Tensor:
+    """Return which functions of an environment vector are of these of its elements, in order."""
     functions = shape.symmetry_functions
     pairs = [shape.pair_table[a][b] for row, a in enumerate(kept) for b in kept[row:]]
     blocks = [

@@ -84,7 +84,9 @@ class AniSettings(TrainingSettings):
         description="A member's gradient is cut to this.",
     )
     pretrained: PretrainedSettings | None = Field(
-        default=None, description="Start the first training from published weights."
+        default=None,
+        description="Start the first training from published weights; the campaign's `start` "
+        "explores with them, too.",
     )
     hidden_layers: dict[str, tuple[int, ...]] = Field(
         default_factory=dict,

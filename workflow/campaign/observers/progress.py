@@ -110,6 +110,7 @@ class _Lasting:
 
 _SINGLE: Mapping[TaskKind, str] = {
     "train": "training",
+    "evaluate": "evaluating the start",
     "judge": "judging",
     "grow": "looking for molecules",
 }

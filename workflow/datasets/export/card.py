@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
+from chemistry.engines.teacher.program import is_non_commercial
+from chemistry.records.recipe import TEACHER
 from chemistry.records.structure import hill_formula
 from workflow.datasets.export.base import Exporter
 from workflow.datasets.export.choice import ExportChoice
@@ -37,6 +39,7 @@ class Tally:
     purposes: Counter[str] = field(default_factory=Counter)
     programs: Counter[str] = field(default_factory=Counter)
     checked: Counter[str] = field(default_factory=Counter)
+    teachers: dict[str, tuple[str, str]] = field(default_factory=dict)
     fewest_atoms: int = 0
     most_atoms: int = 0
     largest_force: float = 0.0
@@ -62,6 +65,10 @@ class Tally:
         self.purposes[row.purpose] += 1
         self.programs[f"{label.provenance.program} {label.provenance.version}".strip()] += 1
         self.checked[label.provenance.checked] += 1
+        if row.level_name.startswith(TEACHER):
+            facts = label.provenance.surroundings
+            license_ = facts.get("teacher_license", "not known")
+            self.teachers[row.level_name] = (license_, facts.get("teacher_sha256", "none"))
         if label.forces is not None:
             largest = float(np.linalg.norm(label.forces, axis=1).max())
             self.largest_force = max(self.largest_force, largest)
@@ -170,6 +177,7 @@ def _origin(tally: Tally, choice: ExportChoice, unusable: Mapping[str, int]) -> 
         "- Only converged calculations are labels.",
         f"- Left out of the run, because they failed or a quality gate refused them: {failed}.",
     ]
+    lines += _distilled(tally)
     if imported := tally.checked["sample"]:
         lines.append(f"- Imported: {imported}; a sample of each import was recomputed and agreed.")
     if unchecked := tally.checked["nobody"]:
@@ -181,6 +189,20 @@ def _origin(tally: Tally, choice: ExportChoice, unusable: Mapping[str, int]) -> 
     if choice.dedupe_angstrom is not None:
         lines.append(f"- Near duplicates left out, at {choice.dedupe_angstrom} Å.")
     return "\n".join(lines) + "\n"
+
+
+def _distilled(tally: Tally) -> Iterator[str]:
+    """Say which labels are a potential's, and what its licence means for them."""
+    for level, (license_, sha256) in sorted(tally.teachers.items()):
+        yield (
+            f"- Distilled: labels of `{level}` are predictions of a potential, licence {license_}, "
+            f"sha256 of its file: {sha256}."
+        )
+        if is_non_commercial(license_):
+            yield (
+                f"- **Not for commercial use**: the licence of `{level}` ({license_}) bars it, and "
+                "what is distilled from it may be bound by that."
+            )
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -90,9 +90,9 @@ def _rung(
         planned=campaign.rungs[index],
         n_held_out_planned=campaign.held_out_structures(index),
         summary=summary,
-        # Its task may be committed a moment after the training.
         cpu_hours_at=tuple(
-            hours[-1] if end is None else hours[bisect_right(ends, end) - 1] for end in until
+            _hours_at(end, ends, hours) if training.version else 0.0
+            for training, end in zip(summary.trainings, until, strict=True)
         ),
         label_cpu_seconds=store.tasks.label_cpu_seconds(index),
         origins=tuple(
@@ -104,6 +104,15 @@ def _rung(
         trained_on=trained_on,
         intervals=intervals,
     )
+
+
+def _hours_at(end: float | None, ends: Sequence[float], hours: Sequence[float]) -> float:
+    """Return the CPU hours of labels until a training ended.
+
+    Its task may be committed a moment after the training: then all until now.
+    """
+    until = len(hours) if end is None else bisect_right(ends, end)
+    return hours[until - 1] if until else 0.0
 
 
 def _predicted(

@@ -86,10 +86,11 @@ class CandidateWriter(CandidateReader):
 
     database: WritableDatabase
 
-    def inherit(self, key: str, rung: int, *, level_below: str) -> None:
+    def inherit(self, key: str, rung: int, *, level_below: str, with_waiting: bool = False) -> None:
         """Make candidates of a rung what the rung below has labelled; held-out stays held-out.
 
         Their energies are the labels of the level below, until a committee predicts others.
+        `with_waiting`: all else that it sampled, too, with the energies that were predicted.
         """
         now = time.time()
         cost = Cost(worker="driver", started_at=now, finished_at=now, cpu_seconds=0.0)
@@ -99,11 +100,13 @@ class CandidateWriter(CandidateReader):
                 " SELECT ?, structure_id, molecule_id,"
                 "  CASE purpose WHEN 'held_out' THEN 'held_out' ELSE 'initial' END,"
                 "  'waiting', NULL, NULL,"
-                "  (SELECT energy FROM labels WHERE labels.structure_id = candidates.structure_id"
-                "   AND level_id = ?),"
-                "  NULL, NULL, 'labelled on the rung below', NULL"
-                " FROM candidates WHERE rung = ? AND status = 'labelled'",
-                (rung, level_below, rung - 1),
+                "  coalesce((SELECT energy FROM labels"
+                "   WHERE labels.structure_id = candidates.structure_id AND level_id = ?),"
+                "   energy_ev),"
+                "  NULL, NULL, status || ' on the rung below', NULL"
+                " FROM candidates WHERE rung = ?"
+                " AND (status = 'labelled' OR (? AND status = 'waiting'))",
+                (rung, level_below, rung - 1, with_waiting),
             )
             insert_task(db, key, rung, "inherit", NoDetail(), cost)
 
@@ -118,10 +121,15 @@ class CandidateWriter(CandidateReader):
         detail: SampleDetail,
         cost: Cost,
     ) -> None:
-        """Keep what a sampler offered; a structure that is known already stays as it is."""
+        """Keep what a sampler offered; a structure that is known already stays as it is.
+
+        But that samplers start from one is kept of a known one, too: its label may be imported.
+        """
         with self.database.write() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO structures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (structure_id)"
+                " DO UPDATE SET is_start = max(is_start, excluded.is_start)",
                 [rows.structure_row(c.structure, is_start=are_starts) for c in candidates],
             )
             db.executemany(
@@ -176,6 +184,24 @@ class CandidateWriter(CandidateReader):
                 is_broken=is_broken,
             )
             insert_task(db, key, rung, "judge", detail, cost)
+
+    def hold_to(self, rung: int, version: int, threshold: Threshold) -> None:
+        """Hold what a committee has judged and nobody has chosen against another threshold."""
+        judged = self.database.all(
+            "SELECT structure_id, sampler, rho_kcal_mol, force_sigma_kcal_mol_angstrom"
+            " FROM candidates JOIN structures USING (structure_id)"
+            " WHERE rung = ? AND judged_by = ? AND status = 'waiting'",
+            rung,
+            version,
+        )
+        with self.database.write() as db:
+            db.executemany(
+                "UPDATE candidates SET excess = ? WHERE rung = ? AND structure_id = ?",
+                [
+                    (threshold.on(kind_made_by(sampler)).times_over(rho, force), rung, structure_id)
+                    for structure_id, sampler, rho, force in judged
+                ],
+            )
 
     def _kinds(self, ids: Sequence[str]) -> dict[str, StructureKind]:
         """Return which structures are anchors."""

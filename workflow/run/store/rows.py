@@ -198,7 +198,7 @@ def training_texts(training: Training) -> tuple[str | None, str]:
     return errors, json.dumps(history_to_json(training.history))
 
 
-# The driver reads all trainings at each step, and none of them ever changes.
+# The driver reads all trainings at each step, and their texts hardly ever change.
 @lru_cache(maxsize=256)
 def _errors(text: str) -> Errors:
     return errors_from_json(json.loads(text))
@@ -217,6 +217,7 @@ _DETAILS: dict[TaskKind, type[TaskDetail]] = {
     "judge": JudgeDetail,
     "grow": GrowDetail,
     "inherit": NoDetail,
+    "evaluate": TrainDetail,
 }
 
 

@@ -70,11 +70,15 @@ class TaskReader:
         return _stage_costs(found)
 
     def cost_of_committee(self, rung: int, version: int) -> dict[str, StageCost]:
-        """Return what each kind of task with one committee has cost; labels are with none."""
+        """Return what each kind of task with one committee has cost; labels are with none.
+
+        Of explorations alone: what is sampled before has version 0, as what the run began with.
+        """
         found = self.database.all(
             "SELECT kind, count(*) AS tasks, sum(cpu_seconds) AS cpu_seconds,"
             " sum(finished_at - started_at) AS wall_seconds FROM tasks"
-            " WHERE rung = ? AND version = ? AND kind NOT IN ('label', 'check') GROUP BY kind",
+            " WHERE rung = ? AND version = ? AND kind NOT IN ('label', 'check')"
+            " AND (kind != 'sample' OR detail ->> 'purpose' = 'explore') GROUP BY kind",
             rung,
             version,
         )
@@ -87,7 +91,7 @@ class TaskReader:
             "SELECT CAST(replace(substr(key, -2), '-', '') AS INTEGER) AS sampler,"
             " sum(cpu_seconds), sum(detail ->> 'over_threshold') FROM tasks"
             " WHERE rung = ? AND version = ? AND kind NOT IN ('label', 'check')"
-            " AND kind = 'sample' AND version > 0 GROUP BY sampler",
+            " AND kind = 'sample' AND detail ->> 'purpose' = 'explore' GROUP BY sampler",
             rung,
             version,
         )

@@ -41,6 +41,23 @@ class TrainingWriter(TrainingReader):
 
     database: WritableDatabase
 
+    def add_start(self, start: Training) -> None:
+        """Note what the first rung's committee begins with."""
+        with self.database.write() as db:
+            db.execute(
+                "INSERT INTO trainings VALUES (0, ?, ?, ?, ?, ?)",
+                (start.version, start.checkpoint, start.n_labels, *rows.training_texts(start)),
+            )
+
+    def commit_evaluation(self, key: str, start: Training, cost: Cost) -> None:
+        """Keep the errors of what the first rung's committee begins with."""
+        with self.database.write() as db:
+            db.execute(
+                "UPDATE trainings SET errors = ?, history = ? WHERE rung = 0 AND version = ?",
+                (*rows.training_texts(start), start.version),
+            )
+            insert_task(db, key, 0, "evaluate", TrainDetail(version=start.version), cost)
+
     def commit(self, key: str, rung: int, training: Training, cost: Cost) -> None:
         """Keep a training."""
         with self.database.write() as db:

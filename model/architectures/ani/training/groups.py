@@ -5,6 +5,7 @@ How a training went travels in the record of each part's checkpoint, until all p
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from chemistry.errors import InputError
 from model.architectures.ani.committee import AniCommittee, all_members
@@ -12,7 +13,7 @@ from model.history import TrainingHistory, history_from_json, history_to_json
 from model.protocol import TrainingRequest, TrainingResult
 
 _TRAINING = "training"
-_ALIKE = ("seed", "settings", "data_hash", "n_structures", "started_from_data_hash")
+_ALIKE = ("seed", "settings", "data_hash", "n_structures", "started_from_data_hash", "start")
 
 
 def as_asked(
@@ -40,10 +41,9 @@ def joined(parts: Sequence[AniCommittee]) -> TrainingResult[AniCommittee]:
         They have not learned the same.
     """
     first = parts[0]
-    record = {name: first.record[name] for name in _ALIKE}
+    record = _learned(first)
     for part in parts[1:]:
-        learned = {name: part.record[name] for name in _ALIKE}
-        if (part.level_id, part.shape, learned) != (first.level_id, first.shape, record):
+        if (part.level_id, part.shape, _learned(part)) != (first.level_id, first.shape, record):
             raise InputError(
                 "the parts of this committee have not learned the same data: train it again"
             )
@@ -56,3 +56,8 @@ def joined(parts: Sequence[AniCommittee]) -> TrainingResult[AniCommittee]:
         notes=tuple(dict.fromkeys(note for history in histories for note in history.notes)),
         seconds=max(history.seconds for history in histories),
     )
+
+
+def _learned(part: AniCommittee) -> dict[str, Any]:
+    """Return what the records of all parts have in common."""
+    return {name: part.record[name] for name in _ALIKE if name in part.record}

@@ -57,11 +57,16 @@ def data_hash(rows: Sequence[LabelledStructure]) -> str:
 def training_record(
     request: TrainingRequest, rows: Sequence[LabelledStructure], start: AniCommittee | None
 ) -> dict[str, Any]:
-    """Return how a committee came about, as its checkpoint keeps it."""
+    """Return how a committee came about, as its checkpoint keeps it.
+
+    What a campaign began with stays known, whatever is learned from there.
+    """
+    begun_with = None if start is None else start.record.get("start")
     return {
         "seed": request.seed,
         "settings": request.settings.model_dump(mode="json"),
         "data_hash": data_hash(rows),
         "n_structures": len(rows),
         "started_from_data_hash": start and start.record.get("data_hash"),
+        **({} if begun_with is None else {"start": begun_with}),
     }

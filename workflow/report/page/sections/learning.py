@@ -150,12 +150,13 @@ def disagreement_before_and_after(rung: RungReport, index: int) -> Figure | None
         return None
     before = _disagreements(rung.held_out_before)
     after = _disagreements(rung.held_out.predictions)
+    first, newest = rung.summary.trainings[0], rung.summary.trainings[-1]
     both = np.concatenate([before, after])
     edges = np.geomspace(both.min() * 0.999, both.max() * 1.001, _N_BINS + 1)
     traces = []
     for values, name, color in (
-        (before, "first training", COLORS[1]),
-        (after, f"training {rung.summary.trainings[-1].version}", COLORS[0]),
+        (before, first.title if first.version == 0 else "first training", COLORS[1]),
+        (after, newest.title, COLORS[0]),
     ):
         share = 100.0 * np.histogram(values, bins=edges)[0] / len(values)
         traces.append(

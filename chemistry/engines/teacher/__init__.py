@@ -1,0 +1,1 @@
+"""Potentials as levels of theory: any ASE calculator, in a process of its own."""

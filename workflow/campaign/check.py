@@ -13,7 +13,7 @@ from rich.console import Console
 from chemistry.engines.base import Engine
 from chemistry.errors import CampaignFailed, InputError
 from chemistry.records.label import LabelFailure
-from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.level import LevelOfTheory
 from chemistry.records.structure import Structure
 from workflow.datasets.label_now import label_now
 from workflow.planning.cost import CostMoments, fit_cost, n_electrons
@@ -27,6 +27,7 @@ from workflow.settings.molecules import (
     check_levels,
     described,
     labelled_rungs,
+    levels_of,
     one_geometry,
     read_campaign_molecules,
     rung_level,
@@ -127,8 +128,7 @@ def check_campaign(
     begun_with = find_start(campaign, [molecule for molecule, _ in molecules])
     if begun_with is not None:
         console.print(f"start     {start_line(begun_with)}", markup=False, highlight=False)
-    asked = [find_level(rung.level) for rung in campaign.rungs]
-    backend = with_teachers(backend, asked, [molecule for molecule, _ in molecules])
+    backend = with_teachers(backend, levels_of(campaign), [molecule for molecule, _ in molecules])
     starts = [one_geometry(molecule, seed=campaign.seed) for molecule, _ in molecules]
     with (
         disk_errors_explained(beside),

@@ -2,14 +2,14 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from chemistry.errors import InputError, Interrupted
-from chemistry.records.level import find_level
+from chemistry.records.level import LevelOfTheory, find_level
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
@@ -20,7 +20,7 @@ from workflow.run.start import find_start, start_line
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
 from workflow.settings.devices import require_devices
-from workflow.settings.molecules import check_levels, read_campaign_molecules
+from workflow.settings.molecules import check_levels, levels_of, read_campaign_molecules
 from workflow.settings.teachers import teacher_name
 from workflow.work.pools.workers import start_workers
 from workflow.work.teachers import with_teachers
@@ -38,8 +38,9 @@ def launch_campaign(
         After Ctrl-C or SIGTERM.
     """
     require_devices(campaign, backend)
+    levels = levels_of(campaign)
     _require_start(campaign, path)
-    backend = _with_teachers(campaign, backend)
+    backend = _with_teachers(campaign, levels, backend)
     with progress, ExitStack() as stack:
         with progress.during("reading molecules and the run"):
             run = stack.enter_context(opened_run(campaign, path, force_new=force_new))
@@ -57,8 +58,9 @@ def launch_campaign(
     return run.folder
 
 
-def _with_teachers(campaign: Campaign, backend: Backend) -> Backend:
-    levels = [find_level(rung.level) for rung in campaign.rungs]
+def _with_teachers(
+    campaign: Campaign, levels: Sequence[LevelOfTheory], backend: Backend
+) -> Backend:
     if not any(map(teacher_name, levels)):
         return backend
     return with_teachers(backend, levels, [m for m, _ in read_campaign_molecules(campaign)])

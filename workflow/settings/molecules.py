@@ -171,6 +171,15 @@ def labelled_rungs(campaign: Campaign) -> list[int]:
     return [index for index, rung in enumerate(campaign.rungs) if rung.budget.labels]
 
 
+def levels_of(campaign: Campaign) -> list[LevelOfTheory]:
+    """Return the level of each rung; raises InputError that names the rung of an unknown one."""
+    levels = []
+    for index, rung in enumerate(campaign.rungs):
+        with _said_of(f"rungs.{index}.level"):
+            levels.append(find_level(rung.level))
+    return levels
+
+
 def rung_level(campaign: Campaign, index: int) -> tuple[LevelOfTheory, type[Engine]]:
     """Return the level of a rung and the engine that will compute it.
 

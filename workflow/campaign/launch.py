@@ -2,14 +2,14 @@
 
 import json
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from chemistry.errors import InputError, Interrupted
-from chemistry.records.level import LevelOfTheory, find_level
+from chemistry.records.level import find_level
 from workflow.campaign.driver import Driver
 from workflow.campaign.observers.progress import Progress
 from workflow.campaign.observers.refresher import Refresher
@@ -38,9 +38,8 @@ def launch_campaign(
         After Ctrl-C or SIGTERM.
     """
     require_devices(campaign, backend)
-    levels = levels_of(campaign)
+    backend = _with_teachers(campaign, backend)
     _require_start(campaign, path)
-    backend = _with_teachers(campaign, levels, backend)
     with progress, ExitStack() as stack:
         with progress.during("reading molecules and the run"):
             run = stack.enter_context(opened_run(campaign, path, force_new=force_new))
@@ -58,9 +57,8 @@ def launch_campaign(
     return run.folder
 
 
-def _with_teachers(
-    campaign: Campaign, levels: Sequence[LevelOfTheory], backend: Backend
-) -> Backend:
+def _with_teachers(campaign: Campaign, backend: Backend) -> Backend:
+    levels = levels_of(campaign)
     if not any(map(teacher_name, levels)):
         return backend
     return with_teachers(backend, levels, [m for m, _ in read_campaign_molecules(campaign)])

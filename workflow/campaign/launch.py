@@ -38,8 +38,7 @@ def launch_campaign(
         After Ctrl-C or SIGTERM.
     """
     require_devices(campaign, backend)
-    backend = _with_teachers(campaign, backend)
-    _require_start(campaign, path)
+    backend = _require_potentials(campaign, backend, path)
     with progress, ExitStack() as stack:
         with progress.during("reading molecules and the run"):
             run = stack.enter_context(opened_run(campaign, path, force_new=force_new))
@@ -57,17 +56,20 @@ def launch_campaign(
     return run.folder
 
 
-def _with_teachers(campaign: Campaign, backend: Backend) -> Backend:
+def _require_potentials(campaign: Campaign, backend: Backend, path: Path) -> Backend:
+    """Refuse a start or a teacher that does not fit, before a run folder is made.
+
+    Returns the backend with what is known of the teachers' files.
+    """
     levels = levels_of(campaign)
-    if not any(map(teacher_name, levels)):
+    begins = campaign.start is not None and not RunFolder(path).store.exists()
+    if not begins and not any(map(teacher_name, levels)):
         return backend
-    return with_teachers(backend, levels, [m for m, _ in read_campaign_molecules(campaign)])
-
-
-def _require_start(campaign: Campaign, path: Path) -> None:
-    """Refuse what a campaign cannot begin with, before a run folder is made."""
-    if campaign.start is not None and not RunFolder(path).store.exists():
-        find_start(campaign, [molecule for molecule, _ in read_campaign_molecules(campaign)])
+    molecules = [molecule for molecule, _ in read_campaign_molecules(campaign)]
+    backend = with_teachers(backend, levels, molecules)
+    if begins:
+        find_start(campaign, molecules)
+    return backend
 
 
 def _remember_teachers(run: OpenRun, backend: Backend) -> None:
@@ -127,11 +129,13 @@ class RungIntent:
 def intent_of(campaign: Campaign, backend: Backend, path: Path) -> Intent:
     """Return what a launch would do; raises InputError like one."""
     require_devices(campaign, backend)
-    _with_teachers(campaign, backend)
+    levels = levels_of(campaign)
     skipped: list[InputError] = []
     molecules = read_campaign_molecules(campaign, skipped)
-    check_levels(campaign, [molecule for molecule, _ in molecules])
-    begun_with = find_start(campaign, [molecule for molecule, _ in molecules])
+    alone = [molecule for molecule, _ in molecules]
+    with_teachers(backend, levels, alone)
+    check_levels(campaign, alone)
+    begun_with = find_start(campaign, alone)
     return Intent(
         campaign=campaign.name,
         run_folder=path,

@@ -40,17 +40,7 @@ def restrict(networks: StackedNetworks, elements: Sequence[int]) -> StackedNetwo
 
 def features_of(shape: AniShape, kept: Sequence[int]) -> Tensor:
     """Return which functions of an environment vector are of these of its elements, in order."""
-    functions = shape.symmetry_functions
-    pairs = [shape.pair_table[a][b] for row, a in enumerate(kept) for b in kept[row:]]
-    blocks = [
-        *((index * functions.n_radial, functions.n_radial) for index in kept),
-        *(
-            (shape.n_radial_features + pair * functions.n_angular, functions.n_angular)
-            for pair in pairs
-        ),
-    ]
-    blocks.append((shape.n_geometric_features, shape.n_state_features))
-    return torch.cat([torch.arange(start, start + size) for start, size in blocks])
+    return _seen_features(shape, [2 * (index in kept) for index in range(len(shape.elements))])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +98,10 @@ class NarrowNetworks(StackedNetworks):
 
 
 def _seen_features(shape: AniShape, around: Sequence[int]) -> Tensor:
-    """Return which functions an atom may see with so many others of each element around it."""
+    """Return which functions an atom may see with so many others of each element around it.
+
+    Two of an element are enough for all functions of it.
+    """
     functions = shape.symmetry_functions
     radial = torch.tensor(around) > 0
     one, two = torch.triu_indices(len(around), len(around))

@@ -1,6 +1,5 @@
 """The data card: what a data set holds, in a README that lies beside it."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from ase.data import chemical_symbols
 
+from chemistry.checksum import sha256_of
 from chemistry.engines.teacher.program import is_non_commercial
 from chemistry.records.recipe import TEACHER
 from chemistry.records.structure import hill_formula
@@ -220,10 +220,5 @@ def _citation() -> str:
 
 def _checksums(data: Path) -> str:
     files = sorted(p for p in data.rglob("*") if p.is_file()) if data.is_dir() else [data]
-    lines = [f"{_sha256(p)}  {p.relative_to(data.parent).as_posix()}" for p in files]
+    lines = [f"{sha256_of(p)}  {p.relative_to(data.parent).as_posix()}" for p in files]
     return "## Checksums (SHA-256)\n\n```\n" + "\n".join(lines) + "\n```\n"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -107,6 +107,8 @@ class CommitteeCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
 
     def _of_all_members(self, structure: Structure) -> dict[str, Any]:
         [prediction] = self.committee.predict([structure])
+        if not prediction.is_computed:
+            raise InputError(f"the potential has no answer for structure {structure.structure_id}")
         results = self._energies(prediction.member_energies, prediction.rho_kcal_mol)
         results["forces"] = prediction.forces
         if self.committee.n_members > 1:

@@ -229,6 +229,10 @@ class Architecture(ABC):
     default_way_with_forces: ClassVar[str]
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
 
+    def refuse(self, level: LevelOfTheory) -> str | None:  # noqa: ARG002 (most learn any)
+        """Say why a level of theory cannot be learned; None if it can."""
+        return None
+
     @abstractmethod
     def train(
         self, request: TrainingRequest, start: Committee | None = None

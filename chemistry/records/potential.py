@@ -92,7 +92,9 @@ class Potential(Protocol):
 MemberWeights: TypeAlias = Callable[[FloatArray], FloatArray]
 """From members' energies (R, M) eV to the weight of each member's forces, (R, M).
 
-The derivatives of a function of the energies are the weights that give its forces.
+The derivatives of a function of the energies are the weights that give its forces. Here that is
+their mean and a function of how they differ: what all members add alike changes no weights, and
+those of a geometry sum to one.
 """
 
 

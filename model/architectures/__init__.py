@@ -14,7 +14,10 @@ from model.protocol import Architecture
 ARCHITECTURES: Registry[type[Architecture]] = Registry(
     "architecture",
     group="rung.architectures",
-    ours={"ani": "model.architectures.ani.architecture:Ani"},
+    ours={
+        "ani": "model.architectures.ani.architecture:Ani",
+        "ani+gfn2-xtb": "model.architectures.on_xtb.architecture:OnXtb",
+    },
 )
 """Every architecture by its name."""
 

@@ -22,6 +22,7 @@ from model.systems import in_precision, systems_of
 
 SETTINGS = {
     "ani": {"max_epochs": 3, "hidden_layers": SMALL},
+    "ani+gfn2-xtb": {"max_epochs": 3, "hidden_layers": SMALL},
     "springs": {},
 }
 """What keeps a training short; an architecture that is added has its own here."""

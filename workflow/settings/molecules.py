@@ -23,6 +23,7 @@ from chemistry.readers.molecules import (
 from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
+from model.architectures import find_architecture
 from workflow.settings.campaign import Campaign, MoleculeEntry, StateEntry
 from workflow.settings.clusters import clusters
 from workflow.settings.growth import GrowSettings
@@ -172,11 +173,22 @@ def labelled_rungs(campaign: Campaign) -> list[int]:
 
 
 def levels_of(campaign: Campaign) -> list[LevelOfTheory]:
-    """Return the level of each rung; raises InputError that names the rung of an unknown one."""
+    """Return the level of each rung.
+
+    Raises
+    ------
+    InputError
+        Names the rung whose level is not known, or is none that the potential can learn.
+    """
+    architecture = find_architecture(campaign.train.architecture)
     levels = []
     for index, rung in enumerate(campaign.rungs):
         with _said_of(f"rungs.{index}.level"):
-            levels.append(find_level(rung.level))
+            level = find_level(rung.level)
+            refusal = architecture.refuse(level)
+            if refusal is not None:
+                raise InputError(refusal)
+            levels.append(level)
     return levels
 
 

@@ -87,9 +87,10 @@ class AniCommittee:
             state_energies_ev=state_energies_of(checkpoint.tensors, networks),
         )
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint; the file is whole or absent, whatever happens."""
-        checkpoint = Checkpoint(
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What a file of it holds."""
+        return Checkpoint(
             architecture=NAME,
             shape=self.shape.model_dump(mode="json"),
             level_id=self.level_id,
@@ -97,7 +98,10 @@ class AniCommittee:
             record=self.record,
             tensors=tensors_of(self.networks, self.self_energies_ev, self.state_energies_ev),
         )
-        write_checkpoint(checkpoint, path)
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint; the file is whole or absent, whatever happens."""
+        write_checkpoint(self.checkpoint, path)
 
     @property
     def shape(self) -> AniShape:

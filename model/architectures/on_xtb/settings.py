@@ -1,0 +1,26 @@
+"""What a person sets about the training of a committee on top of GFN2-xTB. No torch here."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from model.architectures.ani.settings import AniSettings
+
+NAME = "ani+gfn2-xtb"
+"""Of the architecture, in campaign files and checkpoints."""
+
+BASELINE = "gfn2-xtb"
+"""The level of theory that is added."""
+
+
+class OnXtbSettings(AniSettings):
+    """How the networks are trained on what labels are above GFN2-xTB."""
+
+    paths: ClassVar[tuple[str, ...]] = ()
+
+    architecture: Literal["ani+gfn2-xtb"] = Field(  # type: ignore[assignment]  # of its own
+        default="ani+gfn2-xtb", description="Kind of potential."
+    )
+    pretrained: None = Field(
+        default=None, description="Published weights are of whole energies: none fits."
+    )

@@ -18,6 +18,12 @@ class Surroundings:
 
     def __init__(self) -> None:
         self._pools = ThreadpoolController()
+        blas = {
+            " ".join(str(p[key]) for key in ("internal_api", "version", "architecture") if p[key])
+            for p in self._pools.info()
+            if p["user_api"] == "blas" and "architecture" in p
+        }
+        self._blas = "; ".join(sorted(blas))
 
     @contextmanager
     def limited(self, threads: int) -> Iterator[None]:
@@ -30,9 +36,4 @@ class Surroundings:
 
         The processor is OpenBLAS's own choice, or that of OPENBLAS_CORETYPE.
         """
-        blas = {
-            " ".join(str(p[key]) for key in ("internal_api", "version", "architecture") if p[key])
-            for p in self._pools.info()
-            if p["user_api"] == "blas" and "architecture" in p
-        }
-        return {"threads": str(threads), "blas": "; ".join(sorted(blas))}
+        return {"threads": str(threads), "blas": self._blas}

@@ -25,6 +25,7 @@ from chemistry.units import (
 )
 
 _SURROUNDINGS = Surroundings()
+_VERSION = version("tblite")  # to look it up takes a millisecond, a label few
 _METHODS = {"gfn2-xtb": "GFN2-xTB", "gfn1-xtb": "GFN1-xTB"}
 _HEAVIEST_ELEMENT = 86
 _EEQ_GUESS = 1
@@ -48,7 +49,7 @@ class TBLiteEngine:
     @classmethod
     def version(cls) -> str:
         """Return the version of tblite."""
-        return version("tblite")
+        return _VERSION
 
     @classmethod
     def refuse(cls, level: LevelOfTheory) -> str | None:

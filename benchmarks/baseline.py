@@ -13,14 +13,14 @@ import argparse
 import time
 import timeit
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from figures import print_figure
-from gold import DFT, LABELS, XTB, Row, labelled, read_rows, request_for
+from gold import DFT, LABELS, ON_XTB, XTB, Row, labelled, read_rows, request_for
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
@@ -29,7 +29,7 @@ from chemistry.geometries.force_field import MMFF94
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import find_level
-from chemistry.records.potential import Potential, Prediction
+from chemistry.records.potential import Potential
 from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling import Conformers
 from chemistry.units import KCAL_MOL_PER_EV
@@ -42,24 +42,6 @@ WAYS = ("from nothing", "ladder", "above GFN2-xTB")
 TIMED = ("NCC(=O)O", "CCCCCCC(N)=O")
 N_REPLICAS, ROUNDS = 256, 7
 TBLITE = EnginePotential(find_engine("tblite")(find_level(XTB), Resources()))
-
-
-@dataclass(frozen=True)
-class OnTop:
-    """A committee to which GFN2-xTB is added."""
-
-    committee: Committee
-
-    def predict(self, structures: Sequence[Structure]) -> list[Prediction]:
-        """See `Potential`."""
-        pairs = zip(self.committee.predict(structures), TBLITE.predict(structures), strict=True)
-        return [
-            Prediction(
-                member_energies=above.member_energies + below.energy,
-                member_forces=above.member_forces + below.forces,
-            )
-            for above, below in pairs
-        ]
 
 
 def main() -> None:
@@ -134,20 +116,12 @@ def xtb_label(structure: Structure) -> Label:
 def potentials(rows: Sequence[Row], below: Committee, seed: int) -> tuple[Potential, ...]:
     """Return a potential by each of the ways, in order."""
     ani, asked = find_architecture("ani"), request_for(rows, DFT, seed)
-    above = [replace(row, labels={DFT: without_xtb(row)}) for row in rows]
+    above = request_for(rows, DFT, seed, ON_XTB)
     return (
         ani.train(asked).committee,
         climb(asked, below, ani.default_way_with_forces).result.committee,
-        OnTop(ani.train(request_for(above, DFT, seed)).committee),
+        find_architecture(ON_XTB.architecture).train(above).committee,
     )
-
-
-def without_xtb(row: Row) -> Label:
-    """Return what wB97X has above GFN2-xTB."""
-    (xtb,) = TBLITE.predict([row.structure])
-    label = row.labels[DFT]
-    assert label.forces is not None
-    return replace(label, energy=label.energy - xtb.energy, forces=label.forces - xtb.forces)
 
 
 def errors_of(potential: Potential, tested: Sequence[LabelledStructure]) -> FloatArray:

@@ -7,13 +7,12 @@ import pytest
 from model_examples import LEVEL as TOY_LEVEL
 from model_examples import SMALL, toy_data
 
-import model.architectures.on_xtb.baseline as baseline
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
+from chemistry.engines.tblite import TBLiteEngine
 from chemistry.errors import InputError
 from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import find_level
-from chemistry.records.potential import Prediction
 from chemistry.records.structure import Origin, Structure
 from model import CommitteeCalculator, TrainingRequest, find_architecture
 from workflow.settings.campaign import Campaign
@@ -34,6 +33,7 @@ def xtb(asked: Structure) -> Label:
     return label
 
 
+@pytest.fixture(scope="module")
 def waters() -> list[LabelledStructure]:
     """Thirty geometries of water whose energies lie two harmonic bonds above GFN2-xTB's."""
     rng, rows = np.random.default_rng(1), []
@@ -67,8 +67,8 @@ def request(rows: list[LabelledStructure], epochs: int = 60) -> TrainingRequest:
 
 
 @pytest.fixture(scope="module")
-def committee():
-    return find_architecture("ani+gfn2-xtb").train(request(waters())).committee
+def committee(waters):
+    return find_architecture("ani+gfn2-xtb").train(request(waters)).committee
 
 
 def test_it_is_its_networks_plus_gfn2_xtb(committee):
@@ -83,8 +83,8 @@ def test_it_is_its_networks_plus_gfn2_xtb(committee):
     assert abs(whole.energy - own.energy) > 100.0
 
 
-def test_it_learns_what_labels_are_above_gfn2_xtb(committee):
-    tested = waters()[::3]
+def test_it_learns_what_labels_are_above_gfn2_xtb(committee, waters):
+    tested = waters[::3]
     errors = [
         np.abs(found.forces - row.label.forces).mean()
         for found, row in zip(
@@ -126,17 +126,19 @@ def test_biased_replicas_follow_the_members_forces_with_the_same_weights(committ
 
 @pytest.fixture
 def unconverged(monkeypatch):
-    """GFN2-xTB that has no answer for geometries whose first bond is longer than 1 Å."""
-    really = baseline.beneath
+    """GFN2-xTB that fails to converge for geometries whose first bond is longer than 1 Å."""
+    really = TBLiteEngine._calculator
 
-    def scripted(structures):
-        return [
-            Prediction.not_computed(len(s)) if np.linalg.norm(s.positions[1]) > 1.0 else found
-            for s, found in zip(structures, really(structures), strict=True)
-        ]
+    def fails():
+        raise RuntimeError("scripted")
 
-    monkeypatch.setattr(baseline, "beneath", scripted)
-    monkeypatch.setattr("model.architectures.on_xtb.committee.beneath", scripted)
+    def scripted(self, structure, positions):
+        calculator = really(self, structure, positions)
+        if np.linalg.norm(positions[1] - positions[0]) > 1.0:
+            calculator.singlepoint = fails
+        return calculator
+
+    monkeypatch.setattr(TBLiteEngine, "_calculator", scripted)
 
 
 @pytest.mark.usefixtures("unconverged")
@@ -159,12 +161,15 @@ def test_where_gfn2_xtb_has_no_answer_it_has_none_and_says_so(committee):
 
 
 @pytest.mark.usefixtures("unconverged")
-def test_labels_that_gfn2_xtb_cannot_follow_are_left_out_and_named():
-    rows = waters()
-    lost = [row for row in rows if np.linalg.norm(row.structure.positions[1]) > 1.0]
-    assert 0 < len(lost) < len(rows)
-    result = find_architecture("ani+gfn2-xtb").train(request(rows, epochs=2))
-    assert result.n_structures == len(rows) - len(lost)
+def test_labels_that_gfn2_xtb_cannot_follow_are_left_out_and_named(waters):
+    lost = [
+        row
+        for row in waters
+        if np.linalg.norm(row.structure.positions[1] - row.structure.positions[0]) > 1.0
+    ]
+    assert 0 < len(lost) < len(waters)
+    result = find_architecture("ani+gfn2-xtb").train(request(waters, epochs=2))
+    assert result.n_structures == len(waters) - len(lost)
     [note] = result.notes
     assert all(row.structure.structure_id in note for row in lost)
 
@@ -181,7 +186,7 @@ def test_a_rung_of_gfn2_xtb_is_refused_and_named():
         levels_of(campaign)
 
 
-def test_it_begins_with_no_committee_of_networks_alone(committee):
+def test_it_begins_with_no_committee_of_networks_alone(waters):
     plain = find_architecture("ani")
     rows = toy_data(8)
     settings = plain.settings.model_validate(
@@ -197,4 +202,4 @@ def test_it_begins_with_no_committee_of_networks_alone(committee):
         )
     ).committee
     with pytest.raises(InputError, match=r"is not of architecture ani\+gfn2-xtb"):
-        find_architecture("ani+gfn2-xtb").train(request(waters()), of_networks)
+        find_architecture("ani+gfn2-xtb").train(request(waters), of_networks)

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
-
-from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
+from chemistry.engines.tblite import TBLiteEngine
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import find_level
@@ -18,8 +16,8 @@ from model.architectures.on_xtb.settings import BASELINE
 
 
 @cache
-def _xtb() -> EnginePotential:
-    return EnginePotential(find_engine("tblite")(find_level(BASELINE), Resources(threads=1)))
+def _engine() -> TBLiteEngine:
+    return TBLiteEngine(find_level(BASELINE), Resources(threads=1))
 
 
 def beneath(structures: Sequence[Structure]) -> list[Prediction]:
@@ -30,17 +28,12 @@ def beneath(structures: Sequence[Structure]) -> list[Prediction]:
     InputError
         Positions that are not finite, or coinciding atoms.
     """
-    return _xtb().predict(structures)
+    return EnginePotential(_engine()).predict(structures)
 
 
 def beneath_at(structure: Structure, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return energies (R,) eV and forces (R, N, 3) eV/Å at (R, N, 3) Å; NaN where there is none."""
-    energies, forces = np.full(len(positions), np.nan), np.full(positions.shape, np.nan)
-    moved = [structure.moved_to(row, structure.origin) for row in positions]
-    for i, found in enumerate(beneath(moved)):
-        if found.is_computed:
-            energies[i], forces[i] = found.energy, found.forces
-    return energies, forces
+    return _engine().moved(structure, positions)
 
 
 def without_baseline(

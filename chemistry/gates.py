@@ -95,8 +95,8 @@ class Finding:
 
 
 _LEAST_SPREAD_EV = 0.1 / KCAL_MOL_PER_EV
-"""A committee's errors on a few held-out structures may be far smaller; on hotter ones they are not,
-and solutions of an SCF that lie closer are not told apart either."""
+"""A committee's errors on a few held-out structures may be far smaller; on hotter ones they are not.
+Solutions of an SCF that lie closer are not told apart either."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -95,7 +95,7 @@ class Finding:
 
 
 _LEAST_SPREAD_EV = 0.1 / KCAL_MOL_PER_EV
-"""A committee's errors on a few held-out structures may be far smaller; on hotter ones they are not.
+"""A committee's errors on a few held-out structures may be far smaller; not so on hotter ones.
 Solutions of an SCF that lie closer are not told apart either."""
 
 

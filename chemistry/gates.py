@@ -62,8 +62,7 @@ class Gates(BaseModel):
         8.0,
         gt=0,
         description="Error of the committee's prediction over what it expects (its disagreement "
-        "and its held-out error, added in squares; 0.1 kcal/mol at least) that asks for a second "
-        "opinion.",
+        "and its held-out error, added in squares) that asks for a second opinion.",
     )
     step: float | None = Field(
         8.0,
@@ -92,11 +91,6 @@ class Finding:
     value: float
     limit: float
     refused: bool
-
-
-_LEAST_SPREAD_EV = 0.1 / KCAL_MOL_PER_EV
-"""A committee's errors on a few held-out structures may be far smaller; not so on hotter ones.
-Solutions of an SCF that lie closer are not told apart either."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +172,7 @@ def examine(
     if gates.outlier is not None and expected is not None:
         spread = float(np.hypot(expected.sigma_ev, expected.error_ev))
         if spread > 0.0:
-            off = abs(label.energy - expected.energy_ev) / max(spread, _LEAST_SPREAD_EV)
+            off = abs(label.energy - expected.energy_ev) / spread
             found.append(_at_most("outlier", off, gates.outlier))
     if gates.step is not None and steps is not None and (off_step := steps.deviation) is not None:
         found.append(_at_most("step", off_step, gates.step))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ase import Atoms
 from model_examples import LEVEL as TOY_LEVEL
 from model_examples import SMALL, toy_data
 
@@ -15,6 +16,7 @@ from chemistry.records.label import Label, LabelledStructure
 from chemistry.records.level import find_level
 from chemistry.records.structure import Origin, Structure
 from model import CommitteeCalculator, TrainingRequest, find_architecture
+from model.systems import in_precision, systems_of
 from workflow.settings.campaign import Campaign
 from workflow.settings.molecules import levels_of
 
@@ -25,6 +27,10 @@ XTB = find_engine("tblite")(find_level("gfn2-xtb"), Resources())
 
 def structure(numbers: list[int], positions: np.ndarray) -> Structure:
     return Structure(atomic_numbers=np.array(numbers), positions=positions, molecule_id="water")
+
+
+def two_waters(apart_angstrom: float) -> np.ndarray:
+    return np.concatenate([WATER, WATER + apart_angstrom * np.array([0.0, 0.0, 1.0])])
 
 
 def xtb(asked: Structure) -> Label:
@@ -96,11 +102,7 @@ def test_it_learns_what_labels_are_above_gfn2_xtb(committee, waters):
 
 
 def test_molecules_beyond_the_cutoff_attract_each_other_as_in_gfn2_xtb(committee):
-    away = np.array([0.0, 0.0, 1.0])
-    far, farther = (
-        structure([8, 1, 1, 8, 1, 1], np.concatenate([WATER, WATER + distance * away]))
-        for distance in (7.0, 40.0)
-    )
+    far, farther = (structure([8, 1, 1, 8, 1, 1], two_waters(distance)) for distance in (7.0, 40.0))
     said = [prediction.energy for prediction in committee.predict([far, farther])]
     expected = xtb(far).energy - xtb(farther).energy
     assert said[0] - said[1] == pytest.approx(expected, abs=1e-5)
@@ -122,6 +124,22 @@ def test_biased_replicas_follow_the_members_forces_with_the_same_weights(committ
     np.testing.assert_allclose(
         forces, np.einsum("rm,rmnk->rnk", weigh(energies), members), atol=1e-3
     )
+
+
+def test_systems_that_move_are_predictions_and_in_no_box(committee):
+    first, second = structure([8, 1, 1], WATER), structure([8, 1, 1, 8, 1, 1], two_waters(3.0))
+    systems = systems_of(in_precision(committee, "double"), [first, second])
+    found = systems.predict_mean(np.concatenate([1.02 * WATER, second.positions]))
+    moved = first.moved_to(1.02 * WATER, Origin())
+    expected = committee.predict([moved, second])
+    np.testing.assert_allclose(
+        found.member_energies, [p.member_energies for p in expected], atol=1e-4
+    )
+    np.testing.assert_allclose(
+        found.forces, np.concatenate([p.forces for p in expected]), atol=1e-3
+    )
+    with pytest.raises(InputError, match="knows no periodic boxes"):
+        systems.predict_mean(second.positions, np.eye(3)[None] * 20.0)
 
 
 @pytest.fixture
@@ -153,8 +171,8 @@ def test_where_gfn2_xtb_has_no_answer_it_has_none_and_says_so(committee):
     assert np.isnan(forces[1]).all()
     with pytest.raises(InputError, match="does not converge"):
         committee.predict_mean([asked])
-    from ase import Atoms
-
+    with pytest.raises(InputError, match="does not converge"):
+        systems_of(committee, [asked]).predict_mean(asked.positions)
     atoms = Atoms("OHH", positions=1.3 * WATER, calculator=CommitteeCalculator(committee))
     with pytest.raises(InputError, match="has no answer"):
         atoms.get_potential_energy()

@@ -11,10 +11,12 @@ from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.on_xtb.baseline import beneath, beneath_at
 from model.architectures.on_xtb.settings import NAME
+from model.architectures.on_xtb.systems import OnXtbSystems
 from model.calibration import Calibration
 from model.checkpoint import write_checkpoint
 from model.protocol import MeanPrediction
 from model.states import State
+from model.systems import Precision
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,6 +107,17 @@ class OnXtbCommittee:
         Raises InputError for an element or a state that the committee does not know.
         """
         return OnXtbReplicas(above=self.networks.replicas(structure), structure=structure)
+
+    def in_precision(self, precision: Precision) -> "OnXtbCommittee":
+        """Return the same committee whose networks compute in single or double precision."""
+        return OnXtbCommittee(networks=self.networks.in_precision(precision))
+
+    def systems(self, structures: Sequence[Structure]) -> OnXtbSystems:
+        """Return what computes systems of which each structure is one geometry.
+
+        Raises InputError for an element or a state that the committee does not know.
+        """
+        return OnXtbSystems(above=self.networks.systems(structures), structures=tuple(structures))
 
     def first(self, members: int) -> "OnXtbCommittee":
         """Return the committee of the first members alone."""

@@ -98,19 +98,21 @@ class TBLiteEngine:
         )
 
     def moved(self, structure: Structure, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Compute other geometries of a molecule in half the time of labels, for dynamics.
+        """Compute geometries (R, N, 3) Å of a molecule without what a label needs, for dynamics.
+
+        The first step of the ladder alone: the second takes a minute where nothing converges.
 
         Returns
         -------
         energies : (R,) float64, eV
-            NaN where the charges do not converge; of positions (R, N, 3) Å.
+            NaN where charges do not converge, or atoms coincide.
         forces : (R, N, 3) float64, eV/Å
         """
         energies, forces = np.full(len(positions), np.nan), np.full(positions.shape, np.nan)
         with _SURROUNDINGS.limited(self._resources.threads):
             for i, row in enumerate(positions):
-                with suppress(CalculationFailed):
-                    result = self._converge(self._calculator(structure, row), [])
+                with suppress(RuntimeError):
+                    result = self._calculator(structure, row).singlepoint()
                     energies[i], forces[i] = _energy_and_forces(result)
         return energies, forces
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
+
 from chemistry.engines.base import Resources
-from chemistry.engines.potential import EnginePotential
 from chemistry.engines.tblite import TBLiteEngine
 from chemistry.errors import InputError
 from chemistry.records.label import LabelledStructure
@@ -21,14 +22,15 @@ def _engine() -> TBLiteEngine:
 
 
 def beneath(structures: Sequence[Structure]) -> list[Prediction]:
-    """Return what GFN2-xTB says; `Prediction.not_computed` where its charges do not converge.
+    """Return what GFN2-xTB says; `Prediction.not_computed` where its charges do not converge."""
+    return [_beneath(structure) for structure in structures]
 
-    Raises
-    ------
-    InputError
-        Positions that are not finite, or coinciding atoms.
-    """
-    return EnginePotential(_engine()).predict(structures)
+
+def _beneath(structure: Structure) -> Prediction:
+    energies, forces = beneath_at(structure, structure.positions[None])
+    if not np.isfinite(energies).all():
+        return Prediction.not_computed(len(structure))
+    return Prediction(member_energies=energies, member_forces=forces)
 
 
 def beneath_at(structure: Structure, positions: FloatArray) -> tuple[FloatArray, FloatArray]:

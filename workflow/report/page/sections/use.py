@@ -6,8 +6,8 @@ from workflow.report.page.section import Section, filled
 
 _TEXT = (
     "The committee that was trained last, in the programs that people simulate with. Each piece "
-    "works as it stands; `rung potential RUN --for NAME` prints it, too, and for torchani also "
-    "writes what it needs."
+    "works as it stands; `rung potential RUN --for NAME` prints it, too, and for torchani, which "
+    "knows potentials of networks alone, also writes what it needs."
 )
 
 

@@ -3,8 +3,9 @@
     OMP_NUM_THREADS=1 python benchmarks/gold_labels.py FOLDER [--levels LEVEL ...] [--only NAME ...]
 
 One file a molecule, a line a structure: the structure, the part that it plays, its labels by level.
-Structures come from GFN2-xTB alone: hot ones from normal modes and dynamics, and anchors, which are
-relaxed conformers, relaxed scans of every torsion, and dynamics at 300 K. gold.py reads the files
+Structures come from GFN2-xTB alone: hot ones from normal modes and dynamics, anchors, which are
+relaxed conformers, relaxed scans of every torsion, and dynamics at 300 K, and vibrating ones, which
+are conformers with their zero-point motion. gold.py reads the files
 that are kept, compressed, in benchmarks/data/gold.
 """
 
@@ -31,7 +32,7 @@ from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.record_json import label_to_json, structure_from_json, structure_to_json
 from chemistry.records.structure import Origin, Structure
-from chemistry.sampling import Conformers, LangevinDynamics, NormalModes
+from chemistry.sampling import AnchorVibrations, Conformers, LangevinDynamics, NormalModes
 
 MOLECULES = {
     "hydrogen peroxide": "OO",
@@ -44,6 +45,7 @@ MOLECULES = {
 GOLD = "ccsd(t)*/cbs"
 LEVELS = ("gfn2-xtb", "wb97x/6-31g*", "ccsd*/cc-pvtz", GOLD)
 # Structures of each part; those of a test come from seeds of their own.
+VIBRATING = 9
 HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
 SEEDS = {"train": 1, "test": 1001, "pool": 7}
 # What is tested is gold alone, and the pool is for a cheap first rung.
@@ -102,13 +104,14 @@ def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
             ("anchor", anchors[: ANCHORS[part]]),
             ("hot", hot(molecule, starts, potential, seed, HOT[part])),
         ):
-            for structure in structures:
-                yield {
-                    "part": part,
-                    "kind": kind,
-                    "structure": structure_to_json(structure),
-                    "labels": {},
-                }
+            yield from (row(part, kind, structure) for structure in structures)
+    for structure in vibrating(molecule, starts, potential):
+        yield row("train", "vibrating", structure)
+
+
+def row(part: str, kind: str, structure: Structure) -> dict[str, Any]:
+    document = structure_to_json(structure)
+    return {"part": part, "kind": kind, "structure": document, "labels": {}}
 
 
 def relaxed(
@@ -149,6 +152,16 @@ def cold(
     sampler = LangevinDynamics(temperature_k=(300.0, 300.0), steps=300, trajectories=n, frames=1)
     offers = sampler.sample(molecule, starts, potential, seed=seed).offers
     return [offer.structure for offer in offers][:n]
+
+
+def vibrating(
+    molecule: Molecule, starts: list[Structure], potential: EnginePotential
+) -> list[Structure]:
+    """Return conformers displaced by their zero-point motion and that of 300 K."""
+    sampler = AnchorVibrations(temperature_k=300.0, made_per_start=4 * VIBRATING)
+    offers = sampler.sample(molecule, starts, potential, seed=SEEDS["train"]).offers
+    picked = np.random.default_rng(SEEDS["train"]).permutation(len(offers))[:VIBRATING]
+    return [offers[i].structure for i in picked]
 
 
 def hot(

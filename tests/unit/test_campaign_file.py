@@ -290,12 +290,12 @@ def test_the_templates_are_valid_and_say_the_defaults(tmp_path):
         "name": template.name,
         "molecules": [entry.model_dump() for entry in template.molecules],
         "rungs": [
-            template.rungs[0].model_dump(exclude_unset=True),
-            {"level": template.rungs[1].level},
-            template.rungs[2].model_dump(exclude_unset=True),
+            {"level": template.rungs[0].level},
+            template.rungs[1].model_dump(exclude_unset=True),
         ],
+        "train": {"architecture": template.train.architecture},
     }
-    assert [rung.level for rung in template.rungs] == ["gfn2-xtb", "ccsd*/cc-pvtz", "ccsd(t)*/cbs"]
+    assert [rung.level for rung in template.rungs] == ["ccsd*/cc-pvtz", "ccsd(t)*/cbs"]
     assert differences(Campaign.model_validate(required), template) == []
     assert read_backend(written[1]) == Backend()
     assert [m.name for m, _ in read_campaign_molecules(template)] == ["methanol", "acetaldehyde"]
@@ -312,9 +312,9 @@ def test_what_the_templates_have_as_comments_is_valid_too(tmp_path):
     full = read_campaign(put(tmp_path, shown, "full.yaml"))
     assert full.molecules[2].file == tmp_path / "molecules.sdf"
     assert (full.molecules[3].charge, full.molecules[3].multiplicity) == (-1, 1)
-    assert full.rungs[1].budget.cpu_hours == 10
-    assert full.rungs[2].transfer == "linear"
-    assert full.rungs[1].stop.force_mae_kcal_mol_angstrom == 1.0
+    assert full.rungs[0].budget.cpu_hours == 10
+    assert full.rungs[1].transfer == "linear"
+    assert full.rungs[0].stop.force_mae_kcal_mol_angstrom == 1.0
     assert full.held_out.molecules == ("acetaldehyde",)
 
 

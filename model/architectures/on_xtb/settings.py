@@ -21,6 +21,9 @@ class OnXtbSettings(AniSettings):
     architecture: Literal["ani+gfn2-xtb"] = Field(  # type: ignore[assignment]  # of its own
         default="ani+gfn2-xtb", description="Kind of potential."
     )
+    # Its labels are dear: on few of them twice the epochs at two thirds of the rate are worth it.
+    max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
+    learning_rate: float = Field(default=4e-3, gt=0, description="Adam's largest step size.")
     pretrained: None = Field(
         default=None, description="Published weights are of whole energies: none fits."
     )

@@ -100,7 +100,7 @@ class TBLiteEngine:
     def moved(self, structure: Structure, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Compute geometries (R, N, 3) Å of a molecule without what a label needs, for dynamics.
 
-        The first step of the ladder alone: the second takes a minute where nothing converges.
+        Where nothing converges that is said after a second or two, where a label takes minutes.
 
         Returns
         -------
@@ -111,8 +111,9 @@ class TBLiteEngine:
         energies, forces = np.full(len(positions), np.nan), np.full(positions.shape, np.nan)
         with _SURROUNDINGS.limited(self._resources.threads):
             for i, row in enumerate(positions):
-                with suppress(RuntimeError):
-                    result = self._calculator(structure, row).singlepoint()
+                with suppress(RuntimeError, CalculationFailed):
+                    calculator = self._calculator(structure, row)
+                    result = self._converge(calculator, [], most_cycles=LADDER[0][2])
                     energies[i], forces[i] = _energy_and_forces(result)
         return energies, forces
 
@@ -129,7 +130,7 @@ class TBLiteEngine:
         return calculator
 
     @staticmethod
-    def _converge(calculator: Any, steps: list[str]) -> Any:
+    def _converge(calculator: Any, steps: list[str], most_cycles: int | None = None) -> Any:
         """Walk the ladder; tblite raises where it does not converge.
 
         The electronic temperature stays at its default of 300 K: it changes the energy.
@@ -137,7 +138,7 @@ class TBLiteEngine:
         for step, mixer_damping, cycles in LADDER:
             steps.append(step)
             calculator.set("mixer-damping", mixer_damping)
-            calculator.set("max-iter", cycles)
+            calculator.set("max-iter", min(cycles, most_cycles or cycles))
             try:
                 return calculator.singlepoint()
             except RuntimeError as error:

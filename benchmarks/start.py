@@ -5,7 +5,8 @@
 WEIGHTS is the folder of a published ensemble, ani-1x_8x. The labels are those of gold.py: molecules
 of two and three heavy atoms at wB97X/6-31G* and CCSD(T)*/CBS. Of the DFT labels half is learned,
 the other half tested. A teacher's rung learns the ensemble's own energies and forces on structures
-of gold.py's pool, as a rung of GFN2-xTB learns labels of these.
+of gold.py's pool, as a rung of GFN2-xTB learns labels of these. Networks on top of GFN2-xTB, which
+start from nothing, stand beside them.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from gold import (
     ELEMENTS,
     GOLD,
     LABELS,
+    ON_XTB,
     SETTINGS,
     XTB,
     Ladder,
@@ -35,11 +37,12 @@ from gold import (
 from chemistry.records.label import LabelledStructure
 from chemistry.records.level import find_level
 from model import Committee, TrainingRequest, climb, find_architecture, held_out_errors
-from model.architectures.ani.settings import AniSettings
 from model.committees import read_published
 from model.protocol import Fit
+from model.settings import TrainingSettings
 
 NOTHING, CHEAP, TEACHER, ANI = "nothing", "GFN2-xTB", "a teacher", "ANI-1x"
+ON_TOP = "on top"
 PER_MOLECULE = (1, 2, 4, 8, 14)
 GOLD_PER_MOLECULE = (4, 8, 12)
 FORCE_GOAL = 1.0
@@ -54,18 +57,26 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="A look at whether it runs.")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    settings = SETTINGS.model_copy(update={"max_epochs": 2}) if chosen.quick else SETTINGS
+    short = {"max_epochs": 2} if chosen.quick else {}
+    settings, on_top = SETTINGS.model_copy(update=short), ON_XTB.model_copy(update=short)
     rows = read_rows(chosen.labels)
     if chosen.quick:
         rows = [row for row in rows if row.molecule in ("formic-acid", "methylamine")]
     for seed in range(chosen.seeds):
         starts = begun(rows, chosen.weights, settings, seed)
         needed = known_molecules(rows, starts, settings, seed)
+        needed |= known_molecules(rows, {ON_TOP: None}, on_top, seed)
         # What did not get there from nothing counts with the most labels that it had.
         most = PER_MOLECULE[-1] * len({row.molecule for row in rows})
-        of_nothing = needed[ANI] / min(needed[NOTHING], most)
-        print_figure(f"start_labels_of_nothing_ani_1x_{seed}", of_nothing, at_most=0.25)
-        errors = unseen_molecules(rows, starts, settings, seed)
+        for name, goal in ((ANI, 0.25), (ON_TOP, None)):
+            of_nothing = needed[name] / min(needed[NOTHING], most)
+            print_figure(
+                f"start_labels_of_nothing_{name.replace(' ', '_')}_{seed}",
+                of_nothing,
+                at_most=goal,
+            )
+        errors = unseen_molecules(rows, {n: starts[n] for n in (NOTHING, ANI)}, settings, seed)
+        errors |= unseen_molecules(rows, {ON_TOP: None}, on_top, seed)
         print_figure(
             f"start_unseen_force_mae_of_nothing_{seed}", errors[ANI] / errors[NOTHING], at_most=0.33
         )
@@ -77,7 +88,7 @@ def main() -> None:
 
 
 def begun(
-    rows: Sequence[Row], weights: Path, settings: AniSettings, seed: int
+    rows: Sequence[Row], weights: Path, settings: TrainingSettings, seed: int
 ) -> dict[str, Committee | None]:
     """Return what trainings start from, by name."""
     published = read_published(weights)
@@ -126,13 +137,16 @@ def predicted(teacher: Committee, rows: Sequence[Row]) -> list[LabelledStructure
 
 
 def trained(
-    data: Sequence[LabelledStructure], start: Committee | None, settings: AniSettings, seed: int
+    data: Sequence[LabelledStructure],
+    start: Committee | None,
+    settings: TrainingSettings,
+    seed: int,
 ) -> Committee:
     request = TrainingRequest(
         data=data, settings=settings, elements=ELEMENTS, level=find_level(DFT), seed=seed
     )
     if start is None:
-        return find_architecture("ani").train(request).committee
+        return find_architecture(settings.architecture).train(request).committee
     return climb(request, start, "full").result.committee
 
 
@@ -144,7 +158,7 @@ def force_mae(committee: Committee, rows: Sequence[Row]) -> float:
 
 
 def known_molecules(
-    rows: Sequence[Row], starts: dict[str, Committee | None], settings: AniSettings, seed: int
+    rows: Sequence[Row], starts: dict[str, Committee | None], settings: TrainingSettings, seed: int
 ) -> dict[str, float]:
     """Print force errors by number of labels; return the labels to `FORCE_GOAL` of each start."""
     learned, tested = halves([row for row in rows if DFT in row.labels], seed)
@@ -181,18 +195,18 @@ def labels_to(goal: float, sizes: Sequence[int], errors: Sequence[float]) -> flo
 
 
 def unseen_molecules(
-    rows: Sequence[Row], starts: dict[str, Committee | None], settings: AniSettings, seed: int
+    rows: Sequence[Row], starts: dict[str, Committee | None], settings: TrainingSettings, seed: int
 ) -> dict[str, float]:
     """Print the force error on each molecule of which no label was made; return the means."""
     with_dft = [row for row in rows if DFT in row.labels]
     names = sorted({row.molecule for row in rows})
     print(f"force MAE on a molecule of which no label was made, kcal/mol/Å; seed {seed}")
     found = {}
-    for start_name in (NOTHING, ANI):
+    for start_name, start in starts.items():
         errors = []
         for name in names:
             others = [row for row in with_dft if row.molecule != name]
-            committee = trained(labelled(others, DFT), starts[start_name], settings, seed)
+            committee = trained(labelled(others, DFT), start, settings, seed)
             errors.append(force_mae(committee, [row for row in with_dft if row.molecule == name]))
         shown = ", ".join(f"{name} {e:.2f}" for name, e in zip(names, errors, strict=True))
         print(f"  {start_name:<10} {shown}", flush=True)

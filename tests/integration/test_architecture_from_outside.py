@@ -124,4 +124,4 @@ def test_files_that_do_not_fit_it_are_refused(folder, python):
     assert "pools.main.device is cuda, and architecture springs" in said
     schema = json.loads(rung(python, folder, "schema", "campaign").stdout)
     mapping = schema["properties"]["train"]["discriminator"]["mapping"]
-    assert set(mapping) == {"ani", "springs"}
+    assert set(mapping) == {"ani", "ani+gfn2-xtb", "springs"}

@@ -239,7 +239,7 @@ def test_a_campaign_grows_from_a_pool_the_smallest_molecules_first(tmp_path):
         "molecules": 1,
         "uncertain_share": 1.0,
     }
-    rung_of = {**SMALL["rungs"][0], "budget": {"labels": 24}}
+    rung_of = {**SMALL["rungs"][0], "budget": {"labels": 40}}
     arguments = put_files(tmp_path, {**SMALL, "rungs": [rung_of], "grow": growth})
     refused = rung(*arguments, folder=tmp_path)
     assert refused.returncode == 2

@@ -152,14 +152,16 @@ class OnXtbReplicas:
 
         NaN where networks or GFN2-xTB have no answer.
         """
-        energies, forces = self.above.predict_mean(positions)
-        below, pull = beneath_at(self.structure, positions)
-        return energies + below[:, None], forces + pull
+        return self._with_baseline(self.above.predict_mean(positions), positions)
 
     def predict_weighted(
         self, positions: FloatArray, weigh: MemberWeights
     ) -> tuple[FloatArray, FloatArray]:
         """Return what `predict_mean` does with the weighted sum of the members' forces."""
-        energies, forces = self.above.predict_weighted(positions, weigh)
-        below, pull = beneath_at(self.structure, positions)
+        return self._with_baseline(self.above.predict_weighted(positions, weigh), positions)
+
+    def _with_baseline(
+        self, found: tuple[FloatArray, FloatArray], positions: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        (energies, forces), (below, pull) = found, beneath_at(self.structure, positions)
         return energies + below[:, None], forces + pull

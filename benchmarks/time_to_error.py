@@ -13,7 +13,6 @@ from the first label to the last. Takes an idle machine, and an hour or more for
 
 import argparse
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -116,7 +115,7 @@ def launch(
             try:
                 said = running.communicate(timeout=at_most_seconds)[1]
             except subprocess.TimeoutExpired:
-                running.send_signal(signal.SIGINT)  # it stops its workers
+                running.terminate()  # it stops its workers
                 running.communicate()
             else:
                 if running.returncode:

@@ -377,6 +377,25 @@ def test_winding_down_waits_for_labels_trains_once_and_finishes():
     assert planned(done, the_campaign) == [Finishing(reason="label budget spent (8)")]
 
 
+@pytest.mark.parametrize(
+    ("new", "label_seconds", "learns"),
+    [(2, 0.1, False), (2, 30.0, True), (3, 0.1, True)],
+)
+def test_a_few_cheap_labels_that_come_after_the_bound_is_met_are_not_learned(
+    new, label_seconds, learns
+):
+    the_campaign = campaign(rung={"stop": {"force_mae_kcal_mol_angstrom": 0.5}})
+    state = after_first_training(
+        the_campaign,
+        trainings=trained(n_labels=40, errors=errors(force_mae_kcal_mol_angstrom=0.4)),
+        n_training_labels=40 + new,
+        costs=RungCosts(labels=10 * label_seconds, n_labels=10, training_a_label=0.5),
+    )
+    said = "held-out error reached (0.4 <= 0.5 kcal/mol/Å)"
+    expected = TrainingNow(version=2) if learns else Finishing(reason=said)
+    assert planned(state, the_campaign) == [expected]
+
+
 def test_no_training_is_added_to_those_that_were_asked_for():
     the_campaign = campaign(rung={"stop": {"trainings": 1}})
     state = after_first_training(the_campaign, n_training_labels=7)
@@ -557,6 +576,27 @@ def test_samplers_explore_farther_while_what_they_find_costs_less_than_it_is_wor
     actions = planned(state, the_campaign)
     assert {action.task.sampler for action in of_kind(Sampling, actions)} == explores
     assert bool(of_kind(Choosing, actions)) is not bool(explores)
+
+
+@pytest.mark.parametrize(
+    ("training_a_label", "done", "explores"),
+    [(2.0, 12, False), (10.0, 12, True), (10.0, 20, False), (1e6, 59, True), (1e6, 60, False)],
+)
+def test_one_committee_explores_while_that_costs_less_than_another_training(
+    training_a_label, done, explores
+):
+    the_campaign = campaign(rung={"stop": {"uncertain_share": None}}, select={"random_share": 0})
+    state = after_first_training(
+        the_campaign,
+        costs=RungCosts(finding={0: 1.0, 1: 1.0}, training_a_label=training_a_label, sweep=2.0),
+        sweeps=tuple(sweep(number) for number in range(done)),
+        finished_tasks={
+            key
+            for number in range(done)
+            for key in keys(the_campaign, "explore", "a", version=1, sweep=number)
+        },
+    )
+    assert bool(of_kind(Sampling, planned(state, the_campaign))) is explores
 
 
 def test_a_sweep_that_may_show_that_the_rung_is_done_comes_before_the_next_best():

@@ -16,6 +16,8 @@ from workflow.settings.campaign import Campaign
 # More sweeps with one committee than this find next to nothing new, unless the last one has paid.
 _SWEEPS_PER_VERSION = 4
 _MOST_SWEEPS_PER_VERSION = 12
+# Where a training is dear beside exploring, it pays to find more before the next one.
+_MOST_OF_CHEAP_SWEEPS = 60
 
 
 def explore(
@@ -82,7 +84,7 @@ def explore(
         # The committee that is being trained will explore in any case.
         if next_best or state.is_training() or len(done) >= _SWEEPS_PER_VERSION:
             return
-    if len(done) < _MOST_SWEEPS_PER_VERSION:
+    if len(done) < _most_sweeps(state, campaign):
         yield from _sweep(state, campaign, done, version=newest.version, explorers=explorers)
 
 
@@ -91,10 +93,19 @@ def _pays(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
     last, stop = done[-1], campaign.rungs[state.index].stop
     if stop.uncertain_share is not None and _is_certain(last, stop.uncertain_share):
         return len(done) < max(stop.sweeps, _SWEEPS_PER_VERSION)
-    is_enough = len(done) >= _MOST_SWEEPS_PER_VERSION or state.candidates.count_over()
+    is_enough = len(done) >= _most_sweeps(state, campaign) or state.candidates.count_over()
     if is_enough or state.is_training():
         return False
     return last.over_threshold > 0 and bool(_paying(campaign, state.costs, len(done)))
+
+
+def _most_sweeps(state: RungState, campaign: Campaign) -> int:
+    """Return how often one committee explores at most: while that costs less than to train it."""
+    costs = state.costs
+    if campaign.synchronous or costs.sweep <= 0.0:
+        return _MOST_SWEEPS_PER_VERSION
+    worth = int(costs.training(state.n_training_labels) / costs.sweep)
+    return min(max(worth, _MOST_SWEEPS_PER_VERSION), _MOST_OF_CHEAP_SWEEPS)
 
 
 def exploring_samplers(

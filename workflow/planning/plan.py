@@ -48,6 +48,8 @@ from workflow.settings.campaign import Campaign, Rung
 
 # Share of the initial and of the held-out set whose labels the first training does not wait for.
 _STRAGGLERS = 0.2
+# Share of a committee's labels that is not learned if it comes when the committee is good enough.
+_TOO_FEW = 0.05
 
 
 def plan(
@@ -139,13 +141,26 @@ def leaves_workers_to_the_next_rung(state: RungState, campaign: Campaign) -> boo
 
 
 def _wind_down(state: RungState, rung: Rung, reason: str) -> list[Action]:
-    """Wait for labels under way, train on what is new, finish."""
+    """Wait for labels under way, train on what is new if that is worth it, finish."""
     if state.n_unanswered or state.is_training():
         return []
     may_train = rung.stop.trainings is None or state.n_trainings < rung.stop.trainings
-    if state.n_new_labels > 0 and may_train:
+    if state.n_new_labels > 0 and may_train and not _is_good_enough(state, rung):
         return [TrainingNow(version=state.next_version)]
     return [Finishing(reason=reason)]
+
+
+def _is_good_enough(state: RungState, rung: Rung) -> bool:
+    """Say whether what came after the committee that ended the rung is too little to learn.
+
+    A few labels that cost less than learning them, where not the budget ends it.
+    """
+    if state.newest is None or budget_spent(state, rung) is not None:
+        return False
+    few = state.n_new_labels <= _TOO_FEW * state.newest.n_labels
+    costs = state.costs
+    cheap = state.n_new_labels * (costs.label or 0.0) < costs.training(state.n_training_labels)
+    return few and cheap
 
 
 def _label(state: RungState, *, slots: int, cost: CostModel) -> list[Action]:

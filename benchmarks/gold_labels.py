@@ -3,15 +3,16 @@
     OMP_NUM_THREADS=1 python benchmarks/gold_labels.py FOLDER [--levels LEVEL ...] [--only NAME ...]
 
 One file a molecule, a line a structure: the structure, the part that it plays, its labels by level.
-Structures come from GFN2-xTB alone: hot ones from normal modes and dynamics, anchors, which are
+Structures come from GFN2-xTB: hot ones from normal modes and dynamics, anchors, which are
 relaxed conformers, relaxed scans of every torsion, and dynamics at 300 K, and vibrating ones, which
-are conformers with their zero-point motion. gold.py reads the files
-that are kept, compressed, in benchmarks/data/gold.
+are conformers with their zero-point motion. As in a campaign these are relaxed, and their modes
+are, by the committee of the middle rung that learned all others. gold.py reads the files that are
+kept, compressed, in benchmarks/data/gold.
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixInternals
 from ase.optimize import BFGS
+from gold import GOLD, MIDDLE, ON_XTB, read_rows, request_for
 from tblite.ase import TBLite
 
 from chemistry.engines import default_engine, find_engine
@@ -30,9 +32,11 @@ from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label
 from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
+from chemistry.records.potential import Potential
 from chemistry.records.record_json import label_to_json, structure_from_json, structure_to_json
 from chemistry.records.structure import Origin, Structure
 from chemistry.sampling import AnchorVibrations, Conformers, LangevinDynamics, NormalModes
+from model import find_architecture
 
 MOLECULES = {
     "hydrogen peroxide": "OO",
@@ -42,8 +46,7 @@ MOLECULES = {
     "ethanol": "CCO",
     "glycolaldehyde": "OCC=O",
 }
-GOLD = "ccsd(t)*/cbs"
-LEVELS = ("gfn2-xtb", "wb97x/6-31g*", "ccsd*/cc-pvtz", GOLD)
+LEVELS = ("gfn2-xtb", "wb97x/6-31g*", MIDDLE, GOLD)
 # Structures of each part; those of a test come from seeds of their own.
 VIBRATING = 9
 HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
@@ -61,17 +64,46 @@ def main() -> None:
     parser.add_argument("--levels", nargs="+", default=list(LEVELS))
     parser.add_argument("--only", nargs="+", default=list(MOLECULES))
     chosen = parser.parse_args()
+    files = {name: chosen.folder / f"{name.replace(' ', '-')}.jsonl" for name in chosen.only}
+    for path, name in ((path, name) for name, path in files.items() if not path.exists()):
+        keep(path, list(unlabelled(molecule_from_smiles(MOLECULES[name]))))
     for level_name in chosen.levels:
-        for name in chosen.only:
-            label_file(chosen.folder / f"{name.replace(' ', '-')}.jsonl", name, level_name)
+        for name, path in files.items():
+            label_file(path, name, level_name)
+    if MIDDLE in chosen.levels and add_vibrating(chosen.folder, files):
+        for level_name in chosen.levels:
+            for name, path in files.items():
+                label_file(path, name, level_name)
+
+
+def add_vibrating(folder: Path, files: Mapping[str, Path]) -> bool:
+    """Add vibrating structures to the files that have none; return whether there were any."""
+    documents = {name: read_lines(path) for name, path in files.items()}
+    without = [n for n, rows in documents.items() if all(r["kind"] != "vibrating" for r in rows)]
+    if not without:
+        return False
+    learned = [r for r in read_rows(folder) if r.part == "train" and r.kind != "vibrating"]
+    request = request_for(learned, MIDDLE, SEEDS["train"], ON_XTB)
+    committee = find_architecture(ON_XTB.architecture).train(request).committee
+    for name in without:
+        starts = [
+            structure_from_json(row["structure"])
+            for row in documents[name]
+            if row["part"] == "train" and row["kind"] == "anchor"
+        ]
+        found = vibrating(molecule_from_smiles(MOLECULES[name]), starts, committee)
+        made = [row("train", "vibrating", structure) for structure in found]
+        keep(files[name], [*documents[name], *made])
+    return True
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def label_file(path: Path, name: str, level_name: str) -> None:
-    """Add a level's labels to a file, which is made with its structures if it is not there."""
-    if path.exists():
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-    else:
-        rows = list(unlabelled(molecule_from_smiles(MOLECULES[name])))
+    """Add a level's labels to a file."""
+    rows = read_lines(path)
     level = find_level(level_name)
     engine = find_engine(default_engine(level))(level, Resources(threads=1, memory_gb=3.0))
     for row in rows:
@@ -105,8 +137,6 @@ def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
             ("hot", hot(molecule, starts, potential, seed, HOT[part])),
         ):
             yield from (row(part, kind, structure) for structure in structures)
-    for structure in vibrating(molecule, starts, potential):
-        yield row("train", "vibrating", structure)
 
 
 def row(part: str, kind: str, structure: Structure) -> dict[str, Any]:
@@ -155,7 +185,7 @@ def cold(
 
 
 def vibrating(
-    molecule: Molecule, starts: list[Structure], potential: EnginePotential
+    molecule: Molecule, starts: list[Structure], potential: Potential
 ) -> list[Structure]:
     """Return conformers displaced by their zero-point motion and that of 300 K."""
     sampler = AnchorVibrations(temperature_k=300.0, made_per_start=4 * VIBRATING)

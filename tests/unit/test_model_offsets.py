@@ -1,13 +1,15 @@
-"""Offsets of a committee: refitted to energies, and nothing else changes."""
+"""What is refitted to energies once forces are learned: offsets, or all weights by a little."""
 
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 from model_examples import ELEMENTS, LEVEL, SMALL, toy_data, toy_label
 
 from model import train_committee
 from model.architectures.ani.settings import AniSettings
+from model.architectures.ani.training.linear import refit_linear
 from model.architectures.ani.training.offsets import refit_offsets
 from model.self_energies import element_counts
 
@@ -36,10 +38,30 @@ def test_offsets_of_each_member_and_element_are_found_and_forces_stay():
         np.testing.assert_array_equal(old.member_forces, new.member_forces)
 
 
-def test_the_committee_itself_is_left_alone():
+def test_few_energies_are_fitted_by_all_weights_and_forces_hardly_move():
+    committee, structures = committee_and_structures()
+    wanted = np.array([toy_label(structure).label.energy for structure in structures])[None]
+    by_offsets, by_weights = (
+        refit(committee, structures, wanted) for refit in (refit_offsets, refit_linear)
+    )
+    left = [
+        np.abs(member_energies(found, structures) - wanted).mean(axis=1)
+        for found in (by_offsets, by_weights)
+    ]
+    assert (left[1] < 0.5 * left[0]).all()
+    np.testing.assert_array_equal(by_weights.self_energies_ev, committee.self_energies_ev)
+    forces = [
+        np.stack([np.concatenate([p.member_forces for p in found.predict(structures)], axis=1)])
+        for found in (by_offsets, by_weights)
+    ]
+    assert np.abs(forces[1] - forces[0]).mean() < 0.5 * np.abs(forces[0]).mean()
+
+
+@pytest.mark.parametrize("refit", [refit_offsets, refit_linear])
+def test_the_committee_itself_is_left_alone(refit):
     committee, structures = committee_and_structures()
     before = committee.networks.weights.clone()
-    refit_offsets(committee, structures, member_energies(committee, structures)[:1] + 1.0)
+    refit(committee, structures, member_energies(committee, structures)[:1] + 1.0)
     assert torch.equal(committee.networks.weights, before)
 
 

@@ -7,6 +7,7 @@ import torch
 
 from chemistry.records.structure import FloatArray, Structure
 from model.architectures.ani.committee import AniCommittee
+from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.tangent import StillStructures
 from model.self_energies import fit_self_energies
 
@@ -30,14 +31,19 @@ def refit_offsets(
     """
     known = StillStructures.of(committee, structures).energies(committee.networks)  # (M, S)
     known = known + committee.own_energies(structures)
-    weights = committee.networks.weights.clone()
-    networks = replace(committee.networks, weights=weights)
     states, n_elements = committee.state_energies_ev, len(committee.elements)
     offsets = fit_self_energies(
         structures, (energies_ev - known).T, committee.elements, with_states=states is not None
     )
-    for layers, of_members in zip(networks.layers, offsets[:n_elements], strict=True):
-        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members).to(networks.device)
+    networks = with_offsets(committee.networks, offsets[:n_elements].T)
     if states is not None:
         states = states + offsets[n_elements:].T
     return replace(committee, networks=networks, state_energies_ev=states)
+
+
+def with_offsets(networks: StackedNetworks, offsets_ev: FloatArray) -> StackedNetworks:
+    """Return networks whose last bias of each member and element is larger by (M, E) eV."""
+    moved = replace(networks, weights=networks.weights.clone())
+    for layers, of_members in zip(moved.layers, offsets_ev.T, strict=True):
+        layers[-1].bias[:, 0, 0] += torch.from_numpy(of_members).to(moved.device)
+    return moved

@@ -18,6 +18,7 @@ from model.architectures.ani.neurochem import read_neurochem
 from model.architectures.ani.settings import AniSettings, PretrainedSettings, groups_of
 from model.architectures.ani.shape import SMALLER_HIDDEN_SIZES, AniShape
 from model.architectures.ani.states import with_states
+from model.architectures.ani.training.linear import refit_linear
 from model.architectures.ani.training.minibatch import (
     EnvironmentCache,
     Minibatch,
@@ -33,6 +34,9 @@ from model.history import MemberHistory
 from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import fit_self_energies, own_energies
 from model.states import State, states_of, states_text
+
+_FEW_LABELS = 300
+"""So many are fitted once more in closed form, whose cost grows with their square."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,7 +138,9 @@ def train_committee(
             raise InputError("training diverged: lower train.learning_rate")
         taught = replace(untaught.only(members), networks=networks)
         if n_with_forces:
-            taught = refit_offsets(taught, structures, whole.of_members(members).energies)
+            few = len(rows) <= _FEW_LABELS and not plan.frozen_layers
+            refit = refit_linear if few else refit_offsets
+            taught = refit(taught, structures, whole.of_members(members).energies)
         trained.append(taught)
         histories += of_members
     notes = [*folds.notes, *_unlearned(networks.shape.states, structures)]

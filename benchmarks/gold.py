@@ -45,8 +45,8 @@ XTB = "gfn2-xtb"
 DFT = "wb97x/6-31g*"
 MIDDLE = "ccsd*/cc-pvtz"
 ELEMENTS = (1, 6, 7, 8)
-SETTINGS = AniSettings(members=4, folds=4)
-ON_XTB = OnXtbSettings(members=4, folds=4)
+SETTINGS = AniSettings()
+ON_XTB = OnXtbSettings()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,6 +75,8 @@ class Ladder:
         Which structures it learns: "hot", "anchor", "vibrating".
     share_below : float
         Of the structures that the levels below learn, but for GFN2-xTB.
+    with_pool : bool
+        Whether they learn more structures, which gold does not.
     settings : TrainingSettings
         Of the architecture that learns.
     """
@@ -84,7 +86,16 @@ class Ladder:
     way: str
     kinds: tuple[str, ...] = ("hot", "anchor")
     share_below: float = 1.0
+    with_pool: bool = False
     settings: TrainingSettings = SETTINGS
+
+    def learned_at(
+        self, level_name: str, rows: "Sequence[Row]", pool: "Sequence[Row]", seed: int
+    ) -> "list[Row]":
+        """Return which structures a level below gold learns."""
+        if level_name == XTB or self.with_pool:
+            return [*rows, *pool]
+        return drawn(rows, self.share_below, seed)
 
 
 TODAY = Ladder(name="today: DFT, frozen", below=(DFT,), way="freeze", kinds=("hot",))
@@ -96,6 +107,7 @@ BEST = Ladder(
     settings=ON_XTB,
 )
 CHEAP = replace(BEST, name="the same, fewer", kinds=("hot", "anchor"), share_below=0.65)
+WHOLE = replace(BEST, name="the same, more", with_pool=True)
 LADDERS = (
     TODAY,
     Ladder(name="DFT, frozen", below=(DFT,), way="freeze"),
@@ -111,6 +123,7 @@ LADDERS = (
     Ladder(name="on xTB, DFT, linear", below=(DFT,), way="linear", settings=ON_XTB),
     BEST,
     CHEAP,
+    WHOLE,
 )
 GOLD_SHARES = (0.18, 0.25, 1.0)
 """Of the structures: less than a third of the labels of today's ladder; what costs as much as it
@@ -136,9 +149,15 @@ def main() -> None:
         lower = LowerRungs(seed=seed, folder=chosen.committees)
         for ladder in (one for one in LADDERS if one.name in chosen.ladders):
             learned = [r for r in rows if r.part == "train" and r.kind in ladder.kinds]
-            below = lower.committee(ladder, [*learned, *pool], learned)
+            below = lower.committee(ladder, learned, pool)
+            cost = sum(
+                cpu_minutes(ladder.learned_at(level, learned, pool, seed), level)
+                for level in ladder.below
+                if level != XTB
+            )
             for share in GOLD_SHARES:
                 outcome = climbed(below, ladder, learned, tested, share, seed)
+                outcome = replace(outcome, cpu_minutes=outcome.cpu_minutes + cost)
                 found.setdefault((ladder.name, share), []).append(outcome)
                 print_row(f"{ladder.name} {seed}", [outcome])
     print("mean of the seeds")
@@ -235,22 +254,15 @@ class LowerRungs:
     folder: Path | None
     trained: dict[str, Committee] = field(default_factory=dict)
 
-    def committee(self, ladder: Ladder, cheap: Sequence[Row], rows: Sequence[Row]) -> Committee:
-        """Return a ladder's committee of the level below gold; xTB is learned of many structures.
-
-        Parameters
-        ----------
-        ladder : Ladder
-        cheap, rows : sequence of Row
-            What is learned at GFN2-xTB, and at other levels.
-        """
+    def committee(self, ladder: Ladder, rows: Sequence[Row], pool: Sequence[Row]) -> Committee:
+        """Return a ladder's committee of the level below gold."""
         committee: Committee | None = None
-        few = drawn(rows, ladder.share_below, self.seed)
         for rung, name in enumerate(ladder.below):
             parts = [ladder.settings.architecture, *ladder.kinds, *ladder.below[: rung + 1]]
-            key = "_".join([*parts, f"{ladder.share_below:g}"]).replace("/", "-")
+            share = "pool" if ladder.with_pool else f"{ladder.share_below:g}"
+            key = "_".join([*parts, share]).replace("/", "-")
             if key not in self.trained:
-                data = cheap if name == XTB else few
+                data = ladder.learned_at(name, rows, pool, self.seed)
                 request = request_for(data, name, self.seed, ladder.settings)
                 self.trained[key] = self._kept(key, request, committee)
             committee = self.trained[key]
@@ -301,7 +313,10 @@ def climbed(
     share: float,
     seed: int,
 ) -> Outcome:
-    """Climb with a share of the gold labels, the same number of each molecule, and test."""
+    """Climb with a share of the gold labels, the same number of each molecule, and test.
+
+    What it cost is that of these labels.
+    """
     gold = drawn(learned, share, seed)
     request = request_for(gold, GOLD, seed, ladder.settings)
     began = time.process_time()
@@ -322,10 +337,7 @@ def climbed(
         disagreements.append(np.delete(said.std(axis=1, ddof=1), lowest))
     return Outcome(
         n_gold=len(gold),
-        cpu_minutes=sum(
-            cpu_minutes(drawn(learned, ladder.share_below, seed), level) for level in ladder.below
-        )
-        + cpu_minutes(gold, GOLD),
+        cpu_minutes=cpu_minutes(gold, GOLD),
         mae=mae,
         rank_correlation=float(
             spearmanr(np.concatenate(disagreements), np.concatenate(errors)).statistic

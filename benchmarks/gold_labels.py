@@ -51,8 +51,10 @@ LEVELS = ("gfn2-xtb", "wb97x/6-31g*", MIDDLE, GOLD)
 VIBRATING = 9
 HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
 SEEDS = {"train": 1, "test": 1001, "pool": 7}
-# What is tested is gold alone, and the pool is for a cheap first rung.
-PARTS = {GOLD: ("train", "test"), "gfn2-xtb": ("train", "pool")}
+# What is tested is gold alone, and the pool is for a first rung of many labels.
+PARTS = {GOLD: ("train", "test"), "gfn2-xtb": ("train", "pool"), MIDDLE: ("train", "pool")}
+ONLY_FEW = {(MIDDLE, "ethanol")}
+"""Levels and molecules whose pool is not labelled."""
 ANGLES = {"train": (0.0, 45.0, 90.0, 135.0, 180.0), "test": (20.0, 65.0, 110.0, 155.0)}
 ANGLES["pool"] = ANGLES["train"]
 RELAXED_EV_PER_ANGSTROM = 0.005
@@ -106,8 +108,10 @@ def label_file(path: Path, name: str, level_name: str) -> None:
     rows = read_lines(path)
     level = find_level(level_name)
     engine = find_engine(default_engine(level))(level, Resources(threads=1, memory_gb=3.0))
+    parts = PARTS.get(level_name, ("train",))
     for row in rows:
-        if level_name in row["labels"] or row["part"] not in PARTS.get(level_name, ("train",)):
+        few = row["part"] == "pool" and (level_name, name) in ONLY_FEW
+        if level_name in row["labels"] or row["part"] not in parts or few:
             continue
         label = engine.label(structure_from_json(row["structure"]))
         row["labels"][level_name] = label_to_json(label)
@@ -184,9 +188,7 @@ def cold(
     return [offer.structure for offer in offers][:n]
 
 
-def vibrating(
-    molecule: Molecule, starts: list[Structure], potential: Potential
-) -> list[Structure]:
+def vibrating(molecule: Molecule, starts: list[Structure], potential: Potential) -> list[Structure]:
     """Return conformers displaced by their zero-point motion and that of 300 K."""
     sampler = AnchorVibrations(temperature_k=300.0, made_per_start=4 * VIBRATING)
     offers = sampler.sample(molecule, starts, potential, seed=SEEDS["train"]).offers

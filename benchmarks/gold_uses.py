@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python benchmarks/gold_uses.py [--seeds 3] [--committees FOLDER] [--label]
 
-The potentials are those of gold.py's best ladder. What they are compared with is kept in
+The potentials are those of gold.py's ladder of most labels. What they are compared with is kept in
 benchmarks/data/gold_uses, one file a molecule; with --label what is not there is computed (half an
 hour), at geometries that the potential of the first seed relaxes.
 
@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from figures import print_figure
-from gold import BEST, GOLD, LABELS, MIDDLE, LowerRungs, Row, read_rows, request_for
+from gold import GOLD, LABELS, MIDDLE, WHOLE, LowerRungs, Row, read_rows, request_for
 from gold_labels import MOLECULES
 
 from chemistry.engines import default_engine, find_engine
@@ -120,13 +120,13 @@ class Potentials:
 
 def potentials_of(rows: Sequence[Row], seed: int, folder: Path | None) -> Potentials:
     learned = [r for r in rows if r.part == "train"]
-    cheap = [r for r in rows if r.part in {"train", "pool"}]
-    below = LowerRungs(seed=seed, folder=folder).committee(BEST, cheap, learned)
-    request = request_for(learned, GOLD, seed, BEST.settings)
-    committee = climb(request, below, BEST.way).result.committee
+    pool = [r for r in rows if r.part == "pool"]
+    below = LowerRungs(seed=seed, folder=folder).committee(WHOLE, learned, pool)
+    request = request_for(learned, GOLD, seed, WHOLE.settings)
+    committee = climb(request, below, WHOLE.way).result.committee
     began = time.process_time()
     few = learned[:: len(learned) // 60][:60]
-    climb(request_for(few, GOLD, seed, BEST.settings), below, BEST.way)
+    climb(request_for(few, GOLD, seed, WHOLE.settings), below, WHOLE.way)
     return Potentials(below=below, gold=committee, climb_cpu_seconds=time.process_time() - began)
 
 

@@ -35,8 +35,8 @@ from model.protocol import TrainingRequest, TrainingResult
 from model.self_energies import fit_self_energies, own_energies
 from model.states import State, states_of, states_text
 
-_FEW_LABELS = 300
-"""So many are fitted once more in closed form, whose cost grows with their square."""
+_FEW_ATOMS = 3000
+"""Labels of so many are fitted once more in closed form, whose cost grows with their square."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -138,7 +138,7 @@ def train_committee(
             raise InputError("training diverged: lower train.learning_rate")
         taught = replace(untaught.only(members), networks=networks)
         if n_with_forces:
-            few = len(rows) <= _FEW_LABELS and not plan.frozen_layers
+            few = sum(map(len, structures)) <= _FEW_ATOMS and not plan.frozen_layers
             refit = refit_linear if few else refit_offsets
             taught = refit(taught, structures, whole.of_members(members).energies)
         trained.append(taught)

@@ -90,8 +90,8 @@ class Ladder:
     settings: TrainingSettings = SETTINGS
 
     def learned_at(
-        self, level_name: str, rows: "Sequence[Row]", pool: "Sequence[Row]", seed: int
-    ) -> "list[Row]":
+        self, level_name: str, rows: Sequence[Row], pool: Sequence[Row], seed: int
+    ) -> list[Row]:
         """Return which structures a level below gold learns."""
         if level_name == XTB or self.with_pool:
             return [*rows, *pool]

@@ -12,7 +12,7 @@ kept, compressed, in benchmarks/data/gold.
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,9 @@ def main() -> None:
     files = {name: chosen.folder / f"{name.replace(' ', '-')}.jsonl" for name in chosen.only}
     for path, name in ((path, name) for name, path in files.items() if not path.exists()):
         keep(path, list(unlabelled(molecule_from_smiles(MOLECULES[name]))))
-    for level_name in chosen.levels:
-        for name, path in files.items():
-            label_file(path, name, level_name)
+    label_files(files, chosen.levels)
     if MIDDLE in chosen.levels and add_vibrating(chosen.folder, files):
-        for level_name in chosen.levels:
-            for name, path in files.items():
-                label_file(path, name, level_name)
+        label_files(files, chosen.levels)
 
 
 def add_vibrating(folder: Path, files: Mapping[str, Path]) -> bool:
@@ -101,6 +97,12 @@ def add_vibrating(folder: Path, files: Mapping[str, Path]) -> bool:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def label_files(files: Mapping[str, Path], levels: Sequence[str]) -> None:
+    for level_name in levels:
+        for name, path in files.items():
+            label_file(path, name, level_name)
 
 
 def label_file(path: Path, name: str, level_name: str) -> None:

@@ -55,7 +55,7 @@ from workflow.planning.records import Candidate
 from workflow.planning.selection import choose_even, choose_random
 from workflow.planning.selectors.uncertain_per_cost import choose_uncertain
 from workflow.planning.thresholds import threshold_of
-from workflow.settings.campaign import Selection
+from workflow.settings.selection import Selection
 from workflow.work.training_set import read_labelled, write_labelled
 
 GFN2: Final = find_level("gfn2-xtb")

@@ -13,6 +13,9 @@ SectionT = TypeVar("SectionT", bound=BaseModel)
 AUTO = "auto"
 """The way to climb that tries all ways of an architecture and keeps the best."""
 
+INSTALLED = "torchani:"
+"""Before the name of a potential whose files another package keeps, in the place of a path."""
+
 
 class TrainingSettings(BaseModel):
     """Settings that all architectures have.

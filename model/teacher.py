@@ -4,8 +4,7 @@ from pathlib import Path
 
 from model.calculator import CommitteeCalculator
 from model.committees import load_committee, read_installed, read_published
-
-_INSTALLED = "torchani:"
+from model.settings import INSTALLED
 
 
 def committee_calculator(source: str) -> CommitteeCalculator:
@@ -16,8 +15,8 @@ def committee_calculator(source: str) -> CommitteeCalculator:
     InputError
         It cannot be read.
     """
-    if source.startswith(_INSTALLED):
-        return CommitteeCalculator(read_installed(source.removeprefix(_INSTALLED))[1])
+    if source.startswith(INSTALLED):
+        return CommitteeCalculator(read_installed(source.removeprefix(INSTALLED))[1])
     folder = Path(source)
     published = read_published(folder) if folder.is_dir() else None
     return CommitteeCalculator(load_committee(folder) if published is None else published)

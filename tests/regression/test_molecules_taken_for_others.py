@@ -11,7 +11,8 @@ from chemistry.geometries.rdkit_bridge import geometry_rules
 from chemistry.readers.molecules import molecule_from_smiles, read_molecules
 from chemistry.readers.recognition import Recogniser
 from chemistry.records.structure import Structure
-from workflow.settings.campaign import Campaign, MoleculeEntry
+from workflow.settings.campaign import Campaign
+from workflow.settings.molecule_entry import MoleculeEntry
 from workflow.settings.molecules import described, read_campaign_molecules
 
 

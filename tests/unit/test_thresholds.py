@@ -9,7 +9,7 @@ from chemistry.records.potential import Threshold
 from model.evaluation import KindErrors, errors_from_json, errors_to_json
 from workflow.planning.records import Training
 from workflow.planning.thresholds import ANI_1X_KCAL_MOL, threshold_of
-from workflow.settings.campaign import Selection
+from workflow.settings.selection import Selection
 
 
 def trained(**calibration) -> Training:

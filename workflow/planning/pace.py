@@ -17,7 +17,8 @@ from model.forecast import Forecast
 from workflow.planning.cost import SHARE
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import error_bounds
-from workflow.settings.campaign import Campaign, Rung
+from workflow.settings.campaign import Campaign
+from workflow.settings.rung import Rung
 
 _LEAST_GROWTH = 0.1
 _MOST_GROWTH = math.e - 1.0

@@ -44,7 +44,8 @@ from workflow.planning.pace import Pace, pace_of
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import budget_spent, stop_reason
-from workflow.settings.campaign import Campaign, Rung
+from workflow.settings.campaign import Campaign
+from workflow.settings.rung import Rung
 
 # Share of the initial and of the held-out set whose labels the first training does not wait for.
 _STRAGGLERS = 0.2

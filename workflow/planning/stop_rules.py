@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from model.evaluation import Errors
 from workflow.planning.records import Training
 from workflow.planning.state import RungState
-from workflow.settings.campaign import FailureBudget, Rung, StopRules
+from workflow.settings.campaign import FailureBudget
+from workflow.settings.rung import Rung, StopRules
 
 
 def stop_reason(state: RungState, rung: Rung) -> str | None:

@@ -7,7 +7,7 @@ import numpy as np
 from chemistry.records.potential import Threshold
 from model.calibration import Calibration
 from workflow.planning.records import Training
-from workflow.settings.campaign import Selection
+from workflow.settings.selection import Selection
 
 ANI_1X_KCAL_MOL: Final = 0.23
 """Of Smith et al., doi:10.1063/1.5023802; used until enough is known of a committee's errors."""

@@ -9,6 +9,7 @@ from chemistry.geometries.rdkit_bridge import elements
 from chemistry.records.level import LevelOfTheory, find_level
 from model import find_architecture
 from model.protocol import Fit
+from model.settings import INSTALLED
 from workflow.planning.keys import derive_seed
 from workflow.planning.records import Purpose, Training
 from workflow.planning.start import FACT, StartFacts, start_facts
@@ -17,7 +18,7 @@ from workflow.run.opened import OpenRun
 from workflow.run.start import FoundStart, find_start
 from workflow.run.store.store import Store, StoreReader
 from workflow.run.stored_campaign import stored_campaign
-from workflow.settings.start import INSTALLED, Start
+from workflow.settings.start import Start
 
 
 def take_start(run: OpenRun) -> str | None:

@@ -12,12 +12,13 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from model import Committee, load_committee
 from model.committees import read_installed, read_published
+from model.settings import INSTALLED
 from model.states import State, states_text
 from workflow.run.folder import RunFolder
 from workflow.run.store.store import StoreReader
 from workflow.run.stored_campaign import stored_campaign
 from workflow.settings.campaign import Campaign
-from workflow.settings.start import INSTALLED, Start
+from workflow.settings.start import Start
 
 _USUAL: tuple[State, ...] = ((0, 1),)
 _BOTH = " AND "

@@ -24,9 +24,10 @@ from chemistry.records.level import LevelOfTheory, find_level
 from chemistry.records.molecule import Molecule
 from chemistry.records.structure import Origin, Structure
 from model.architectures import find_architecture
-from workflow.settings.campaign import Campaign, MoleculeEntry, StateEntry
+from workflow.settings.campaign import Campaign
 from workflow.settings.clusters import clusters
 from workflow.settings.growth import GrowSettings
+from workflow.settings.molecule_entry import MoleculeEntry, StateEntry
 from workflow.settings.state_names import named_by_state
 
 _ORDINARY_SHOWN = 20

@@ -2,19 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from model.settings import TrainingSettings
+from model.settings import INSTALLED, TrainingSettings
+from workflow.settings.rung import Rung
 from workflow.settings.yaml_file import StrictModel
-
-if TYPE_CHECKING:
-    from workflow.settings.campaign import Rung
-
-INSTALLED = "torchani:"
-"""Before the name of a model whose files another package keeps, in the place of a path."""
 
 _FEWEST_INITIAL_LABELS = 2
 

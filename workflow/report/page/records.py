@@ -10,7 +10,7 @@ from workflow.report.climb_report import ClimbReport
 from workflow.report.summary import RungSummary, RunSummary
 from workflow.run.store.records import Unusable
 from workflow.settings.campaign import Campaign
-from workflow.settings.campaign import Rung as PlannedRung
+from workflow.settings.rung import Rung as PlannedRung
 from workflow.work.results import Cost
 
 

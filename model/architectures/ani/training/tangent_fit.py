@@ -55,7 +55,7 @@ class TangentFit:
     strength : float
         Of the ridge.
     mean_left_out_ev : float
-        Mean absolute error left out.
+        Mean absolute error left out, about the weights before the last step.
     """
 
     networks: StackedNetworks
@@ -101,20 +101,20 @@ class TangentProblem:
 
     def run(self, steps: int) -> TangentFit:
         """Return where the fit ends after so many steps at most, and the errors left out."""
-        weights, energies = self._start, self.structures.energies(self.below)
-        kernels, missing = self._start_kernels, self.targets - energies
+        weights, energies = self._start, self.targets - self._missing
         fits = _strongest_of_the_best(
-            [_fit(kernels, self._columns, missing, s) for s in _STRENGTHS]
+            [_fit(self._start_kernels, self._columns, self._missing, s) for s in _STRENGTHS]
         )
         strength = fits[0].strength
-        for _ in range(steps):
+        for step in range(steps):
+            if step:
+                kernels, missing = self._linearised(weights, energies)
+                fits = _fit(kernels, self._columns, missing, strength)
             before = self._cost(weights, energies, strength)
             weights, energies = self._step(weights, fits, before)
             after = self._cost(weights, energies, strength)
             if (after > (1.0 - _WORTH_A_STEP) * before).all():
                 break
-            there = self._linearised(weights, energies)
-            fits = _fit(there[0], self._columns, there[1], strength)
         found = self._free(self.targets - energies)  # (M, E + 0 or 3)
         free, of_states = np.split(found, [len(self.below.shape.elements)], axis=1)
         return TangentFit(
@@ -140,19 +140,24 @@ class TangentProblem:
         return Columns.of(self.counts)
 
     @cached_property
+    def _missing(self) -> FloatArray:
+        """What each member below lacks, (M, S) eV."""
+        return self.targets - self.structures.energies(self.below)
+
+    @cached_property
+    def _scaled(self) -> tuple[FloatArray, FloatArray]:
+        """Of each member below its kernel over its diagonal's mean, (M, S, S), and that mean."""
+        kernels = self._kernels(self._start)
+        scales = np.asarray(np.einsum("mss->m", kernels) / kernels.shape[1])
+        return kernels / scales[:, None, None], scales
+
+    @property
     def _start_kernels(self) -> FloatArray:
-        """Of each member below, (M, S, S), scaled."""
-        return self._unscaled_kernels / self._scales[:, None, None]
+        return self._scaled[0]
 
-    @cached_property
-    def _unscaled_kernels(self) -> FloatArray:
-        return self._kernels(self._start)
-
-    @cached_property
+    @property
     def _scales(self) -> FloatArray:
-        """Mean of each member's kernel's diagonal below, (M,)."""
-        kernels = self._unscaled_kernels
-        return np.asarray(np.einsum("mss->m", kernels) / kernels.shape[1])
+        return self._scaled[1]
 
     def _at(self, weights: Tensor) -> StackedNetworks:
         return replace(self.below, weights=weights)
@@ -175,7 +180,6 @@ class TangentProblem:
     def _errors_of_fewer(self, strength: float, seed: int) -> list[tuple[int, float]]:
         """Return numbers of labels, and errors left out of fits to so many, kcal/mol."""
         generator, n_all = np.random.default_rng(seed), len(self.counts)
-        missing = self.targets - self.structures.energies(self.below)
         found = []
         for share in _FEWER:
             n = round(share * n_all)
@@ -184,7 +188,8 @@ class TangentProblem:
                 drawn = np.sort(generator.permutation(n_all)[:n])
                 columns = Columns.of(self.counts[drawn])
                 some = self._start_kernels[:, drawn][:, :, drawn]
-                errors.append(_mean_left_out(_fit(some, columns, missing[:, drawn], strength)))
+                fits = _fit(some, columns, self._missing[:, drawn], strength)
+                errors.append(_mean_left_out(fits))
             found.append((n, float(np.mean(errors)) * KCAL_MOL_PER_EV))
         return [(n, error) for n, error in found if n >= _FEWEST]
 

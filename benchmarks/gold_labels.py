@@ -48,7 +48,7 @@ MOLECULES = {
 }
 LEVELS = ("gfn2-xtb", "wb97x/6-31g*", MIDDLE, GOLD)
 # Structures of each part; those of a test come from seeds of their own.
-VIBRATING, VIBRATING_SEEDS = 9, (1, 2)
+VIBRATING = 18  # at least: each mode of the lowest conformer has two
 HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
 SEEDS = {"train": 1, "test": 1001, "pool": 7}
 # What is tested is gold alone, and the pool is for a first rung of many labels.
@@ -191,14 +191,17 @@ def cold(
 
 
 def vibrating(molecule: Molecule, starts: list[Structure], potential: Potential) -> list[Structure]:
-    """Return conformers displaced by their zero-point motion and that of 300 K."""
-    sampler = AnchorVibrations(temperature_k=300.0, made_per_start=4 * VIBRATING)
-    found = []
-    for seed in VIBRATING_SEEDS:
-        offers = sampler.sample(molecule, starts, potential, seed=seed).offers
-        picked = np.random.default_rng(seed).permutation(len(offers))[:VIBRATING]
-        found += [offers[i].structure for i in picked]
-    return found
+    """Return the lowest conformer along each of its modes, and conformers along all of them.
+
+    They move as far as zero-point motion and that of 300 K.
+    """
+    seed = SEEDS["train"]
+    alone = AnchorVibrations(max_conformers=1, each_mode=True, made_per_start=1)
+    together = AnchorVibrations(made_per_start=VIBRATING)
+    *found, _ = (o.structure for o in alone.sample(molecule, starts, potential, seed=seed).offers)
+    offers = together.sample(molecule, starts, potential, seed=seed).offers
+    picked = np.random.default_rng(seed).permutation(len(offers))[: max(VIBRATING - len(found), 0)]
+    return found + [offers[i].structure for i in picked]
 
 
 def hot(

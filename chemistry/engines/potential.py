@@ -2,14 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from chemistry.engines.base import Engine
 from chemistry.errors import InputError
 from chemistry.records.label import LabelFailure
-from chemistry.records.potential import Prediction
-from chemistry.records.structure import Structure
+from chemistry.records.potential import MemberWeights, Prediction, Replicas, predicted_replicas
+from chemistry.records.structure import FloatArray, Structure
+
+
+@runtime_checkable
+class MovingEngine(Protocol):
+    """An engine that computes geometries without what a label needs besides."""
+
+    def moved(self, structure: Structure, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return energies (R,) eV and forces (R, N, 3) eV/Å at (R, N, 3) Å; NaN: no answer."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,12 @@ class EnginePotential:
         """
         return [self._predict(structure) for structure in structures]
 
+    def replicas(self, structure: Structure) -> Replicas:
+        """Return what computes geometries of the molecule that a structure is one of."""
+        if isinstance(self.engine, MovingEngine):
+            return _MovedReplicas(self.engine, structure)
+        return predicted_replicas(self, structure)
+
     def _predict(self, structure: Structure) -> Prediction:
         label = self.engine.label(structure)
         if isinstance(label, LabelFailure):
@@ -43,3 +59,21 @@ class EnginePotential:
         return Prediction(
             member_energies=np.array([label.energy]), member_forces=label.forces[None]
         )
+
+
+@dataclass(frozen=True)
+class _MovedReplicas:
+    """Replicas of an engine that need no labels: of small molecules the half of their cost."""
+
+    engine: MovingEngine
+    structure: Structure
+
+    def predict_mean(self, positions: FloatArray) -> tuple[FloatArray, FloatArray]:
+        energies, forces = self.engine.moved(self.structure, positions)
+        return energies[:, None], forces
+
+    def predict_weighted(
+        self, positions: FloatArray, weigh: MemberWeights
+    ) -> tuple[FloatArray, FloatArray]:
+        energies, forces = self.predict_mean(positions)
+        return energies, weigh(energies)[:, :, None] * forces

@@ -128,6 +128,11 @@ def replicas_of(potential: Potential, structure: Structure) -> Replicas:
     """Return the fastest way that a potential has to mean energies and forces of a molecule."""
     if isinstance(potential, ReplicaPotential):
         return potential.replicas(structure)
+    return predicted_replicas(potential, structure)
+
+
+def predicted_replicas(potential: Potential, structure: Structure) -> Replicas:
+    """Return replicas by `predict`, the only way that every potential has."""
     return _PredictedReplicas(potential, structure)
 
 

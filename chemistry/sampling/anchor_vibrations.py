@@ -12,6 +12,7 @@ from chemistry.records.structure import FloatArray, Structure
 from chemistry.sampling.anchor_conformers import AnchorConformers
 from chemistry.sampling.base import Sample
 from chemistry.sampling.judging import merge
+from chemistry.sampling.modes import Vibrations
 from chemistry.sampling.normal_modes import AlongModes
 from chemistry.units import BOLTZMANN_EV_PER_K, EV_PER_DALTON_ANGSTROM2_PER_FS2, HBAR_EV_FS
 
@@ -29,6 +30,11 @@ class AnchorVibrations(AlongModes):
     kind: Literal["anchor_vibrations"] = "anchor_vibrations"
     temperature_k: float = Field(default=300.0, gt=0, description="Temperature of the vibrations.")
     max_conformers: int = Field(default=4, ge=1, description="Conformers at most, the lowest.")
+    each_mode: bool = Field(
+        default=False,
+        description="Offer also each mode alone, forth and back by the root mean square of its "
+        "coordinate: what a level without forces needs for harmonic wavenumbers.",
+    )
 
     def sample(
         self,
@@ -45,6 +51,15 @@ class AnchorVibrations(AlongModes):
         at_rest = [offer.structure for offer in found.offers]
         displaced = super().sample(molecule, at_rest, potential, seed=seed, threshold=threshold)
         return merge([Sample(offers=(), rejected=found.rejected), displaced])
+
+    def _draw(self, modes: Vibrations, generator: np.random.Generator) -> FloatArray:
+        drawn = super()._draw(modes, generator)
+        if not self.each_mode:
+            return drawn
+        alone = self._spread(modes)[:, None, None] * modes.displacements
+        return np.concatenate(
+            [np.stack([alone, -alone], axis=1).reshape(-1, *alone.shape[1:]), drawn]
+        )
 
     def _twice_potential_ev(self, curvatures: FloatArray) -> FloatArray:
         quanta = HBAR_EV_FS * np.sqrt(curvatures / EV_PER_DALTON_ANGSTROM2_PER_FS2)

@@ -110,14 +110,17 @@ class AlongModes(SamplerSettings):
 
     def _draw(self, modes: Vibrations, generator: np.random.Generator) -> FloatArray:
         """Draw displacements, (made_per_start, N, 3) Å, along all modes."""
+        spread = self._spread(modes)
+        amplitudes = spread * generator.standard_normal((self.made_per_start, len(spread)))
+        return np.asarray(np.einsum("rv,vna->rna", amplitudes, modes.displacements))
+
+    def _spread(self, modes: Vibrations) -> FloatArray:
+        """Return the root mean square of each mode's coordinate, (V,) sqrt(Da) Å."""
         softest = (
             self.softest_mode_per_cm * PER_FS_PER_INVERSE_CM
         ) ** 2 * EV_PER_DALTON_ANGSTROM2_PER_FS2
         curvatures = np.maximum(modes.curvatures, softest)
-        variances = self._twice_potential_ev(curvatures) / curvatures
-        drawn = generator.standard_normal((self.made_per_start, len(variances)))
-        amplitudes = drawn * np.sqrt(variances)  # (made_per_start, V)
-        return np.asarray(np.einsum("rv,vna->rna", amplitudes, modes.displacements))
+        return np.asarray(np.sqrt(self._twice_potential_ev(curvatures) / curvatures))
 
 
 class NormalModes(AlongModes):

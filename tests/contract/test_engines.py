@@ -19,6 +19,7 @@ from chemistry.geometries.force_field import MMFF94
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LEVELS, find_level
+from chemistry.records.potential import replicas_of
 from chemistry.records.structure import Origin, Structure
 from chemistry.sampling import Conformers
 from workflow.work.compute import load_potential
@@ -225,6 +226,26 @@ def test_an_engine_is_a_potential_of_one_member(case: Case) -> None:
     np.testing.assert_allclose(prediction.forces, label.forces, atol=1e-5)
     with pytest.raises(InputError, match="multiplicity"):
         EnginePotential(engine).predict([replace(WATER, multiplicity=2)])
+
+
+def test_geometries_of_dynamics_have_the_energies_and_forces_of_labels(case: Case) -> None:
+    engine = case.make()
+    positions = WATER.positions * np.array([1.0, 1.02])[:, None, None]
+    moved = [WATER.moved_to(row, Origin()) for row in positions]
+    energies, forces = replicas_of(EnginePotential(engine), WATER).predict_mean(positions)
+    labels = [label_of(engine, structure) for structure in moved]
+    assert energies[:, 0] == pytest.approx([label.energy for label in labels], abs=1e-6)
+    np.testing.assert_allclose(forces, [label.forces for label in labels], atol=1e-5)
+
+
+def test_dynamics_by_an_engine_are_told_of_a_geometry_without_an_answer() -> None:
+    tblite = EnginePotential(find_engine("tblite")(find_level("gfn2-xtb"), Resources()))
+    positions = np.array([WATER.positions, np.zeros_like(WATER.positions)])
+    energies, forces = replicas_of(tblite, WATER).predict_mean(positions)
+    assert np.isfinite(energies[0]).all()
+    assert np.isfinite(forces[0]).all()
+    assert np.isnan(energies[1]).all()
+    assert np.isnan(forces[1]).all()
 
 
 def test_unknown_engine_is_refused_with_the_nearest_name() -> None:

@@ -150,6 +150,22 @@ def test_a_bond_around_a_relaxed_conformer_has_the_variance_of_a_quantum_oscilla
     assert lengths.var() == pytest.approx(expected / stiffness, rel=0.09)
 
 
+def test_each_mode_alone_goes_forth_and_back_by_its_root_mean_square():
+    stiffness = 143.0
+    sampler = AnchorVibrations(each_mode=True, made_per_start=3)
+    springs = Springs(rest=N2, stiffness=stiffness)
+    sample = sampler.sample(molecule_from_smiles("N#N"), [N2], springs, seed=1)
+    ends = np.array([offer.structure.positions for offer in sample.offers])
+    lengths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
+    at_rest = np.linalg.norm(N2.positions[1] - N2.positions[0])
+    quantum = HBAR_EV_FS * np.sqrt(
+        stiffness / (N2.masses[0] / 2.0 * EV_PER_DALTON_ANGSTROM2_PER_FS2)
+    )
+    spread = np.sqrt(0.5 * quantum / stiffness)  # 300 K adds nothing to so stiff a bond
+    assert len(lengths) == 2 + 3
+    assert sorted(lengths[:2]) == pytest.approx([at_rest - spread, at_rest + spread], abs=1e-3)
+
+
 def test_each_mode_of_a_molecule_has_half_kt_of_energy():
     # At 5 K displacements are small enough for the springs to be harmonic.
     structure, _ = relaxed("CO")

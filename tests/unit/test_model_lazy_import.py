@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import model_examples
 import pytest
 
 TRAINS = """
@@ -28,8 +29,8 @@ def test_model_and_settings_do_not_load_torch_or_ase():
 
 
 def test_training_does_not_load_the_compiler_of_torch():
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", TRAINS, here]
+    examples = str(Path(model_examples.__file__).parent)
+    command = [sys.executable, "-c", TRAINS, examples]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

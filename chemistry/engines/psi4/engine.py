@@ -10,42 +10,37 @@ Open shells of Hartree-Fock follow instabilities to a lower solution, and a clos
 weak bond is compared with the unrestricted one; of density functionals Psi4 does neither.
 """
 
-import math
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from chemistry.engines.base import Resources
 from chemistry.engines.outcome import CalculationFailed, Outcome, attempt
-from chemistry.engines.psi4.program import Psi4, find_psi4
+from chemistry.engines.psi4.answer import (
+    diagnostics_of,
+    dipole_of,
+    failure_of,
+    is_of_the_mean_field,
+)
+from chemistry.engines.psi4.program import find_psi4
+from chemistry.engines.psi4.refusal import reason_against
 from chemistry.engines.psi4.request import request_of, symbol
 from chemistry.geometries.valences import has_weak_bond
-from chemistry.names import closest
-from chemistry.records.label import FailureKind, Label, LabelFailure
+from chemistry.records.label import Label, LabelFailure
 from chemistry.records.level import LevelOfTheory
 from chemistry.records.recipe import (
     Calculation,
     Component,
     Composite,
     FrozenNaturalOrbitals,
-    LocalNaturalOrbitals,
-    PairNaturalOrbitals,
 )
 from chemistry.records.structure import Structure
 from chemistry.units import (
-    ANGSTROM_PER_BOHR,
-    E_ANGSTROM_PER_DEBYE,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
     EV_PER_HARTREE,
 )
-
-_DLPNO_SINCE = (1, 11)
-_SPLIT_POLARISATION = re.compile(r"6-31\+{0,2}g\((\d|d,\d)")
-_SAME_ENERGY_HARTREE = 1e-9
 
 LADDER: tuple[tuple[str, dict[str, Any]], ...] = (
     ("DIIS", {"maxiter": 60}),
@@ -83,7 +78,7 @@ class Psi4Engine:
         if level.gives_forces and not isinstance(level.recipe, Calculation):
             return f"Psi4 gives no forces of {level.name}; take engine pyscf"
         for calculation in level.calculations:
-            reason = _refuse(psi4, calculation)
+            reason = reason_against(psi4, calculation)
             if reason:
                 return reason
         return None
@@ -155,7 +150,7 @@ class Psi4Engine:
         """Compute a mean field or MP2, whose gradient brings the energies too."""
         answer = self._call(calculation, "gradient", structure, steps, guess)
         variables = answer["extras"]["qcvars"]
-        if not calculation.correlated and not _is_of_the_mean_field(variables):
+        if not calculation.correlated and not is_of_the_mean_field(variables):
             raise CalculationFailed(
                 "input", f"{calculation.method} is more than a mean field in Psi4"
             )
@@ -165,14 +160,14 @@ class Psi4Engine:
             correlation = Component(calculation=calculation, quantity="correlation").name
             components[correlation] = float(variables["MP2 CORRELATION ENERGY"]) * EV_PER_HARTREE
             energy = _correlated_energy(calculation, components)
-        diagnostics = _diagnostics(answer, structure)
+        diagnostics = diagnostics_of(answer, structure)
         if calculation.kind != "dft":
             diagnostics |= self._instability([calculation], components, structure, steps)
         gradient = np.asarray(answer["return_result"], dtype=np.float64).reshape(-1, 3)
         return Outcome(
             energy=energy,
             forces=-gradient * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
-            dipole=None if calculation.correlated else _dipole(variables),
+            dipole=None if calculation.correlated else dipole_of(variables),
             components=components if calculation.correlated else {},
             diagnostics=diagnostics,
         )
@@ -205,7 +200,7 @@ class Psi4Engine:
                 continue
             answer = self._call(calculation, "energy", structure, steps, guess)
             variables = answer["extras"]["qcvars"]
-            diagnostics |= _diagnostics(answer, structure)
+            diagnostics |= diagnostics_of(answer, structure)
             energies.setdefault(total, float(variables["SCF TOTAL ENERGY"]))
             if calculation.kind == "hf":
                 continue
@@ -255,7 +250,7 @@ class Psi4Engine:
             answer = psi4.call(request, self._resources)
             if answer["success"]:
                 return answer
-            kind, message, scf_failed = _failure(answer)
+            kind, message, scf_failed = failure_of(answer, ways=len(LADDER))
             if not scf_failed:
                 break
         raise CalculationFailed(kind, message)
@@ -266,96 +261,7 @@ def _correlated_energy(calculation: Calculation, components: Mapping[str, float]
     return components[f"hf/{calculation.basis}"] + components[correlation]
 
 
-def _failure(answer: Mapping[str, Any]) -> tuple[FailureKind, str, bool]:
-    """Return kind, message, and whether it was the SCF that did not converge."""
-    error = answer.get("error") or {}
-    text = str(error.get("error_message", "no reason given")).strip()
-    kind_of_error, last = str(error.get("error_type", "")), text.splitlines()[-1]
-    reason = f"Psi4: {last[-200:]}"
-    if kind_of_error == "SCFConvergenceError" or "SCFConvergenceError" in text:
-        return "convergence", f"{reason} Tried {len(LADDER)} ways; try another geometry", True
-    if "onverge" in last:
-        return "convergence", reason, False
-    if kind_of_error in ("ValidationError", "BasisSetNotFound"):
-        return "input", reason, False
-    if "emory" in text:
-        return "resource", reason, False
-    return "infrastructure", reason, False
-
-
-def _dipole(variables: Mapping[str, Any]) -> Any:
-    """Return the dipole in e Å: newer releases give an array in e bohr, older ones debye."""
-    if "SCF DIPOLE" in variables:
-        return np.asarray(variables["SCF DIPOLE"], dtype=np.float64).ravel() * ANGSTROM_PER_BOHR
-    debye = [float(variables[f"SCF DIPOLE {axis}"]) for axis in "XYZ"]
-    return np.array(debye) * E_ANGSTROM_PER_DEBYE
-
-
-def _diagnostics(answer: Mapping[str, Any], structure: Structure) -> dict[str, float]:
-    variables = answer["extras"]["qcvars"]
-    found = {"scf_cycles": float(variables["SCF ITERATIONS"])}
-    if structure.multiplicity == 1:
-        found["s2"] = 0.0  # of open shells the QCSchema answer has no S²
-    if "CC T1 DIAGNOSTIC" in variables:
-        # In open shells Psi4 does not halve the sum over spins as the closed-shell T1 does.
-        scale = 1.0 if structure.multiplicity == 1 else math.sqrt(0.5)
-        found["t1"] = scale * float(variables["CC T1 DIAGNOSTIC"])
-    return found
-
-
 def _cheapest_last(calculation: Calculation) -> tuple[bool, bool, bool]:
     """Canonical coupled cluster first, then MP2 and what builds on it, then Hartree-Fock."""
     canonical = calculation.kind == "ccsd(t)" and calculation.truncation is None
     return (not canonical, calculation.kind != "mp2", calculation.kind == "hf")
-
-
-def _refuse(psi4: Psi4, calculation: Calculation) -> str | None:
-    if calculation.kind == "semiempirical":
-        return f"Psi4 computes no {calculation.method}; take engine tblite"
-    if calculation.kind == "teacher":
-        return f"Psi4 computes no {calculation.method}; take engine teacher"
-    if calculation.kind == "ccsd":
-        return f"Psi4 gives no forces of {calculation.name}; take engine pyscf"
-    if isinstance(calculation.truncation, LocalNaturalOrbitals):
-        return "Psi4 computes no LNO-CCSD(T); take engine pyscf"
-    if isinstance(calculation.truncation, PairNaturalOrbitals) and psi4.release < _DLPNO_SINCE:
-        return f"DLPNO-CCSD(T) came with Psi4 1.11; this one is {psi4.version}"
-    if _SPLIT_POLARISATION.match(str(calculation.basis)):
-        return (
-            f"{calculation.basis} may have other exponents in Psi4 than Gaussian's, which are "
-            "meant; take engine pyscf"
-        )
-    if psi4.basis_elements(str(calculation.basis)) is None:
-        offer = closest(str(calculation.basis), psi4.bases())
-        return f"Psi4 knows no basis {calculation.basis!r}; the nearest known one is {offer!r}"
-    if calculation.dispersion is not None:
-        return f"Psi4 leaves {calculation.dispersion} to other programs; take engine pyscf"
-    return _refuse_functional(psi4, calculation.method) if calculation.kind == "dft" else None
-
-
-@lru_cache
-def _refuse_functional(psi4: Psi4, functional: str) -> str | None:
-    """Ask Psi4 itself, with a hydrogen molecule: it offers the nearest names.
-
-    It takes any of its methods for a functional, and computes double hybrids only in part where the
-    energy of the mean field is asked for: both are told by an energy that is not the mean field's.
-    """
-    hydrogen = Structure(
-        atomic_numbers=np.array([1, 1]), positions=np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
-    )
-    calculation = Calculation(method=functional, basis="sto-3g")
-    answer = psi4.call(request_of(calculation, "gradient", hydrogen, {}), Resources())
-    if not answer["success"]:
-        return _failure(answer)[1]
-    if _is_of_the_mean_field(answer["extras"]["qcvars"]):
-        return None
-    return (
-        f"{functional} is no functional with forces in Psi4: its energy has a part beyond the mean "
-        "field; take a functional such as b3lyp"
-    )
-
-
-def _is_of_the_mean_field(variables: Mapping[str, Any]) -> bool:
-    """Whether the energy that belongs to the gradient is the one that the SCF minimises."""
-    total, mean_field = (float(variables[f"{name} ENERGY"]) for name in ("CURRENT", "SCF TOTAL"))
-    return abs(total - mean_field) < _SAME_ENERGY_HARTREE

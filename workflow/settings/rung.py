@@ -86,7 +86,10 @@ class Rung(StrictModel):
         "so much that it pays in any case.",
     )
     held_out_structures: int | None = Field(
-        None, ge=2, description="Default: as many as held_out.structures."
+        None,
+        ge=2,
+        description="Default: as many as held_out.structures. A rung that climbs takes them from "
+        "those of the rung below: at most as many.",
     )
     transfer: str | None = Field(
         None,

@@ -2,10 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/gold_unseen.py FOLDER [--workers 2]
 
-Glyoxylic acid, five heavy atoms with an internal hydrogen bond, as a user would run it: all
-defaults but the budgets. What it is tested on are structures as in gold.py's test, hot ones and
-anchors of GFN2-xTB from seeds of their own, up to 30 kcal/mol above the lowest. Everything is kept
-in the folder, so that an interrupted benchmark resumes; from nothing it takes two CPU hours.
+Glyoxylic acid, five heavy atoms with an internal hydrogen bond, by the ladder of `rung init` with
+small budgets and otherwise defaults. What it is tested on are structures as in gold.py's test, hot
+ones and anchors of GFN2-xTB from seeds of their own, up to 30 kcal/mol above the lowest. Everything
+is kept in the folder: an interrupted benchmark resumes, and from nothing it takes two CPU hours.
 """
 
 import argparse

@@ -33,7 +33,7 @@ class PretrainedSettings(BaseModel):
         default=(), description="Layers of each network that stay, from 0; ANI-1ccx froze 0 and 2."
     )
     learning_rate_factor: float = Field(
-        default=0.1, gt=0, le=1, description="Multiplies the learning rate of the first training."
+        default=0.3, gt=0, le=1, description="Multiplies the learning rate of the first training."
     )
 
 
@@ -50,9 +50,9 @@ class AniSettings(TrainingSettings):
         description="A member stops after so many epochs without gain on its own part, and keeps "
         "its best weights; null: it trains to the last epoch and keeps the last weights.",
     )
-    learning_rate: float = Field(default=6e-3, gt=0, description="Adam's largest step size.")
+    learning_rate: float = Field(default=2e-3, gt=0, description="Adam's largest step size.")
     warm_start_learning_rate_factor: float = Field(
-        default=0.5,
+        default=1.0,
         gt=0,
         le=1,
         description="Multiplies the learning rate when starting from a committee.",
@@ -63,7 +63,7 @@ class AniSettings(TrainingSettings):
         description="max_epochs when starting from a committee, if less.",
     )
     transfer_learning_rate_factor: float = Field(
-        0.15, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
+        0.45, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
     )
     batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(

@@ -21,9 +21,18 @@ class OnXtbSettings(AniSettings):
     architecture: Literal["ani+gfn2-xtb"] = Field(  # type: ignore[assignment]  # of its own
         default="ani+gfn2-xtb", description="Kind of potential."
     )
-    # Its labels are dear: on few of them twice the epochs at two thirds of the rate are worth it.
+    # Its labels are dear: on few of them twice the epochs at twice the rate are worth it.
     max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
     learning_rate: float = Field(default=4e-3, gt=0, description="Adam's largest step size.")
+    warm_start_learning_rate_factor: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Multiplies the learning rate when starting from a committee.",
+    )
+    transfer_learning_rate_factor: float = Field(
+        0.15, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
+    )
     pretrained: None = Field(
         default=None, description="Published weights are of whole energies: none fits."
     )

@@ -13,7 +13,8 @@ import argparse
 import gzip
 import json
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -38,6 +39,9 @@ from model import (
 from model.architectures.ani.settings import AniSettings
 from model.architectures.on_xtb.settings import OnXtbSettings
 from model.settings import TrainingSettings
+from workflow.campaign.dispatch import molecule_design
+from workflow.planning.records import Candidate
+from workflow.planning.selection import RELAXED
 
 LABELS = Path(__file__).parent / "data" / "gold"
 GOLD = "ccsd(t)*/cbs"
@@ -77,6 +81,9 @@ class Ladder:
         Of the structures that the levels below learn, but for GFN2-xTB.
     with_pool : bool
         Whether they learn more structures, which gold does not.
+    is_designed : bool
+        Whether the committee below says which of its structures gold learns, as a campaign's does;
+        else they are drawn at random.
     settings : TrainingSettings
         Of the architecture that learns.
     """
@@ -87,6 +94,7 @@ class Ladder:
     kinds: tuple[str, ...] = ("hot", "anchor")
     share_below: float = 1.0
     with_pool: bool = False
+    is_designed: bool = False
     settings: TrainingSettings = SETTINGS
 
     def learned_at(
@@ -106,7 +114,8 @@ BEST = Ladder(
     kinds=("hot", "anchor", "vibrating"),
     settings=ON_XTB,
 )
-CHEAP = replace(BEST, name="the same, fewer", kinds=("hot", "anchor"), share_below=0.65)
+FEWER = replace(BEST, name="the same, fewer", kinds=("hot", "anchor"), share_below=0.65)
+CHEAP = replace(FEWER, name="the same, designed", is_designed=True)
 WHOLE = replace(BEST, name="the same, more", with_pool=True)
 LADDERS = (
     TODAY,
@@ -122,6 +131,7 @@ LADDERS = (
     Ladder(name="xTB, middle, linear", below=(XTB, MIDDLE), way="linear"),
     Ladder(name="on xTB, DFT, linear", below=(DFT,), way="linear", settings=ON_XTB),
     BEST,
+    FEWER,
     CHEAP,
     WHOLE,
 )
@@ -305,6 +315,38 @@ def drawn(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
     return found
 
 
+def as_sampled(structure: Structure) -> Structure:
+    """Return a structure with the name that a campaign's sampler of relaxed conformers has."""
+    origin = structure.origin
+    is_relaxed = origin.sampler == "relaxed"
+    sampler = RELAXED if is_relaxed else origin.sampler
+    return replace(structure, origin=replace(origin, sampler=sampler))
+
+
+def designed(
+    below: Committee, rows: Sequence[Row], ladder: Ladder, quotas: Mapping[str, int]
+) -> list[Row]:
+    """Return the structures that a campaign would begin a gold rung with, of those below it."""
+    found: list[Row] = []
+    for molecule, quota in quotas.items():
+        by_id = {r.structure.structure_id: r for r in rows if r.molecule == molecule}
+        offers = [
+            Candidate(
+                structure=as_sampled(row.structure),
+                purpose="initial",
+                energy_ev=row.labels[ladder.below[-1]].energy,
+            )
+            for row in by_id.values()
+        ]
+        asked = molecule_design(offers, quota, most=len(offers), seed=0)
+        known = range(asked.n_known)
+        architecture = find_architecture(ladder.settings.architecture)
+        picks = architecture.informative(below, asked.structures, known, asked.n)
+        assert picks is not None, "networks can tell"
+        found += [by_id[asked.structures[i].structure_id] for i in (*known, *picks)]
+    return found
+
+
 def climbed(
     below: Committee,
     ladder: Ladder,
@@ -318,6 +360,13 @@ def climbed(
     What it cost is that of these labels.
     """
     gold = drawn(learned, share, seed)
+    if ladder.is_designed:
+        gold = designed(
+            below,
+            drawn(learned, ladder.share_below, seed),
+            ladder,
+            Counter(row.molecule for row in gold),
+        )
     request = request_for(gold, GOLD, seed, ladder.settings)
     began = time.process_time()
     committee = climb(request, below, ladder.way).result.committee

@@ -284,6 +284,31 @@ class Architecture(ABC):
         """
         raise NotImplementedError(f"{self.name} trains all of its {len(parts)} groups at once")
 
+    def informative(
+        self,
+        below: Committee,  # noqa: ARG002 (most architectures cannot tell)
+        structures: Sequence[Structure],  # noqa: ARG002
+        known: Sequence[int],  # noqa: ARG002
+        n: int,  # noqa: ARG002
+    ) -> tuple[int, ...] | None:
+        """Return the places of the structures whose energies a committee has most to learn from.
+
+        None where the architecture cannot tell before they are known.
+
+        Parameters
+        ----------
+        below : Committee
+            Which will climb to another level with them.
+        structures : sequence of Structure
+            Of one molecule.
+        known : sequence of int
+            Places of those that it will learn in any case; the first is what energies will be
+            taken relative to.
+        n : int
+            How many others are wanted.
+        """
+        return None
+
     @abstractmethod
     def shifted(self, request: TrainingRequest, below: Committee) -> Committee:
         """Return the committee below with nothing but its energies of elements refitted.

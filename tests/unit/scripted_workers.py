@@ -16,6 +16,7 @@ from model.history import TrainingHistory
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import (
+    DesignOrder,
     EvaluateOrder,
     JudgeOrder,
     LabelOrder,
@@ -26,6 +27,7 @@ from workflow.work.orders import (
 from workflow.work.results import (
     Answer,
     Cost,
+    Designed,
     Judged,
     Judgement,
     Offered,
@@ -174,6 +176,8 @@ class ScriptedWorkers:
             case EvaluateOrder():
                 self.evaluated.append(len(read_labelled(order.held_out)))
                 return Trained(n_labels=0, errors=errors(), history=TrainingHistory())
+            case DesignOrder():
+                return designed(order)
             case JudgeOrder():
                 return Judged(judgements=tuple(judgement(s) for s in order.structures))
 
@@ -201,6 +205,16 @@ class ScriptedWorkers:
 
 def energy_ev(structure: Structure) -> float:
     return float((structure.positions**2).sum())
+
+
+def designed(order: DesignOrder) -> Designed:
+    """Choose the last of those that there are."""
+    known, others = list[str](), list[str]()
+    for molecule in order.molecules:
+        ids = [structure.structure_id for structure in molecule.structures]
+        known += ids[: molecule.n_known]
+        others += ids[len(ids) - molecule.n :]
+    return Designed(known=tuple(known), informative=tuple(others))
 
 
 def judgement(structure: Structure) -> Judgement:

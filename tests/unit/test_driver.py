@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_workers import Listener, ScriptedWorkers, training_ids
+from scripted_workers import Listener, ScriptedWorkers, designed, training_ids
 
 from chemistry.errors import CampaignFailed
 from chemistry.readers.molecules import molecule_from_smiles
@@ -18,7 +18,8 @@ from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import Order, SavedCommittee, TrainOrder
+from workflow.work.orders import DesignOrder, Order, SavedCommittee, TrainOrder
+from workflow.work.results import Broken
 
 LEVEL = find_level("hf/sto-3g")
 
@@ -220,6 +221,50 @@ class Remembering(ScriptedWorkers):
     def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
         self.orders[key] = order
         return super().submit(role, function, run_folder, key, order, *limits)
+
+
+def test_the_committee_below_says_what_a_rung_of_energies_alone_begins_with(tmp_path):
+    the_campaign = climbing_campaign(level="ccsd(t)/cc-pvdz")
+    path = tmp_path / "run"
+    workers, _ = run(the_campaign, path, Remembering)
+    assert isinstance(workers, Remembering)
+    order = workers.orders["design-1"]
+    assert isinstance(order, DesignOrder)
+    (molecule,) = order.molecules
+    wanted = designed(order)
+    assert molecule.n_known + molecule.n == 4
+    assert order.committee.checkpoint.name.startswith("rung0-")
+    with Store.open(path / "store.sqlite") as store:
+        first = {
+            key: row["reason"]
+            for key in (*wanted.known, *wanted.informative)
+            for row in store.candidates.history(key)
+            if row["rung"] == 1
+        }
+        assert (
+            store.candidates.tally(1)["labelled", "initial", molecule_from_smiles("O").molecule_id]
+            == 4
+        )
+    assert len(first) == 4
+    assert all("relative energies" in first[key] for key in wanted.known)
+    assert all("says most" in first[key] for key in wanted.informative)
+
+
+def test_where_the_design_fails_the_first_set_is_chosen_without(tmp_path):
+    class Failing(ScriptedWorkers):
+        def _answer(self, order):
+            if isinstance(order, DesignOrder):
+                return Broken(kind="infrastructure", message="scripted")
+            return super()._answer(order)
+
+    the_campaign = climbing_campaign(level="ccsd(t)/cc-pvdz")
+    run(the_campaign, tmp_path / "run", Failing)
+    with Store.open(tmp_path / "run" / "store.sqlite") as store:
+        assert (
+            store.candidates.tally(1)["labelled", "initial", molecule_from_smiles("O").molecule_id]
+            == 4
+        )
+        assert any("design-1 could not be done" in text for _, _, text in store.diary.events())
 
 
 def test_what_is_the_same_for_every_seed_is_trained_on_and_not_held_out(tmp_path):

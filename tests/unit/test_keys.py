@@ -11,6 +11,7 @@ from chemistry.errors import StoreError
 from workflow.campaign.commit import commit_result
 from workflow.planning.keys import (
     CheckKey,
+    DesignKey,
     GrowKey,
     InheritKey,
     JudgeKey,
@@ -73,6 +74,7 @@ def test_every_task_has_a_kind_of_its_own():
         (JudgeKey(rung=1, version=2), "judge-1-2"),
         (GrowKey(rung=0, version=4), "grow-0-4"),
         (InheritKey(rung=1), "inherit-1"),
+        (DesignKey(rung=1), "design-1"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

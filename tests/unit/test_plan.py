@@ -13,6 +13,7 @@ from rung_states import EMPTY
 from chemistry.records.structure import Origin, Structure
 from workflow.planning.actions import (
     Choosing,
+    Designing,
     Finishing,
     Growing,
     Judging,
@@ -22,6 +23,7 @@ from workflow.planning.actions import (
 )
 from workflow.planning.cost import RungCosts
 from workflow.planning.keys import (
+    DesignKey,
     GrowKey,
     JudgeKey,
     SampleTask,
@@ -667,6 +669,57 @@ def test_a_rung_that_climbs_explores_where_it_is_certain_of_all_that_waits(left)
     )
     (choosing,) = planned(found, the_campaign)
     assert len(choosing.choices) == 2
+
+
+ENERGIES_ALONE = "ccsd(t)/cc-pvdz"
+
+
+def beginning_to_climb(level: str, **changes) -> tuple[Campaign, RungState]:
+    """The second of two rungs with what it has inherited, nothing of it chosen."""
+    above = {"level": level, "initial_labels": 4, "held_out_structures": 2}
+    the_campaign = campaign(rungs=[{"level": "gfn2-xtb"}, above])
+    offers = waiting(9, purpose="initial") + waiting(2, purpose="held_out", first=20)
+    fields = {
+        "index": 1,
+        "has_inherited": True,
+        "below": 3,
+        "molecules": (molecule("a"),),
+        "waiting": offers,
+        **changes,
+    }
+    return the_campaign, replace(EMPTY, **fields)
+
+
+def purposes(actions) -> Counter[str]:
+    return Counter(choice.purpose for c in of_kind(Choosing, actions) for choice in c.choices)
+
+
+def test_the_committee_below_chooses_the_first_set_where_labels_are_energies_alone():
+    the_campaign, state = beginning_to_climb(ENERGIES_ALONE)
+    actions = planned(state, the_campaign)
+    assert of_kind(Designing, actions) == [Designing(quotas={"a": 4})]
+    assert purposes(actions) == {"held_out": 2}
+    asked = replace(state, tasks_in_flight=frozenset({DesignKey(rung=1).key}))
+    actions = planned(asked, the_campaign)
+    assert not of_kind(Designing, actions)
+    assert purposes(actions) == {"held_out": 2}
+
+
+@pytest.mark.parametrize(
+    ("level", "changes"),
+    [
+        (LEVEL, {}),
+        (ENERGIES_ALONE, {"below": None}),
+        (ENERGIES_ALONE, {"finished_tasks": frozenset({DesignKey(rung=1).key})}),
+        (ENERGIES_ALONE, {"waiting": waiting(4, purpose="initial")}),
+    ],
+    ids=["forces", "no committee below", "it had no answer", "all are wanted"],
+)
+def test_without_a_design_the_first_set_is_chosen_at_once(level, changes):
+    the_campaign, state = beginning_to_climb(level, **changes)
+    actions = planned(state, the_campaign)
+    assert not of_kind(Designing, actions)
+    assert purposes(actions)["initial"] == 4
 
 
 def test_a_rung_that_climbs_does_not_explore_before_all_that_waits_is_judged():

@@ -26,6 +26,7 @@ from model.history import MemberHistory, TrainingHistory
 from workflow.work.results import (
     Broken,
     Cost,
+    Designed,
     Grown,
     Judged,
     Judgement,
@@ -154,6 +155,8 @@ ANSWERS = {
         judged=5,
         skipped=1,
     ),
+    "designed": Designed(known=("a",), informative=("c", "b")),
+    "no design": Designed(known=(), informative=()),
     "nothing grown": Grown(molecules=(), heavy_atoms=None, judged=5, skipped=0),
     "broken": Broken(kind="resource", message="out of memory: ½"),
 }

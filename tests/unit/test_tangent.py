@@ -11,7 +11,7 @@ from model.architectures.ani.descriptor.environments import environments
 from model.architectures.ani.forces import differentiable_energies
 from model.architectures.ani.network import StackedNetworks
 from model.architectures.ani.shape import AniShape
-from model.architectures.ani.tangent import StillStructures
+from model.architectures.ani.tangent import StillStructures, mean_kernel
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,12 @@ def explicit_features(committee, structures):
         energies = differentiable_energies(networks, batch, around)
         found.append(torch.autograd.grad(energies.sum(), weights)[0].numpy())
     return np.stack(found, axis=1)
+
+
+def test_the_mean_kernel_is_that_of_members_of_one_size_each(committee, structures):
+    members = [features @ features.T for features in explicit_features(committee, structures)]
+    wanted = np.mean([kernel / kernel.diagonal().mean() for kernel in members], axis=0)
+    np.testing.assert_allclose(mean_kernel(committee, structures), wanted, rtol=1e-9)
 
 
 def test_products_are_those_of_derivatives_by_all_weights(committee, structures):

@@ -9,6 +9,7 @@ from model.evaluation import Errors
 from workflow.campaign.quality import examine_label, settle
 from workflow.planning.keys import (
     CheckKey,
+    DesignKey,
     EvaluateKey,
     GrowKey,
     JudgeKey,
@@ -19,12 +20,22 @@ from workflow.planning.keys import (
     parse_key,
 )
 from workflow.planning.records import Candidate, Purpose, Training
+from workflow.planning.selection import Choice
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import checkpoint_name
 from workflow.run.store.records import GrowDetail, SampleDetail
 from workflow.run.store.store import Store
 from workflow.settings.campaign import Campaign
-from workflow.work.results import Broken, Cost, Grown, Judged, Sampled, TaskResult, Trained
+from workflow.work.results import (
+    Broken,
+    Cost,
+    Designed,
+    Grown,
+    Judged,
+    Sampled,
+    TaskResult,
+    Trained,
+)
 
 _NAMES_SAID = 5
 
@@ -61,6 +72,9 @@ def commit_result(store: Store, campaign: Campaign, key: str, result: TaskResult
             return _commit_evaluation(store, campaign, task, answer, cost)
         case JudgeKey(), Judged():
             _commit_judgement(store, campaign, task, answer, cost)
+            return ""
+        case DesignKey(), Designed():
+            _commit_design(store, task, answer, cost)
             return ""
         case GrowKey(), Grown():
             return _commit_growth(store, task, answer, cost)
@@ -230,6 +244,19 @@ def _commit_judgement(
     )
 
 
+def _commit_design(store: Store, task: DesignKey, designed: Designed, cost: Cost) -> None:
+    """Choose the first set; what has no design is chosen as held-out sets are."""
+    choices = [
+        Choice(structure_id=structure_id, purpose="initial", reason=reason)
+        for ids, reason in (
+            (designed.known, "of the lowest, which relative energies are taken from"),
+            (designed.informative, "its energy says most of the others'"),
+        )
+        for structure_id in ids
+    ]
+    store.candidates.commit_design(task.key, task.rung, choices, cost)
+
+
 def _commit_growth(
     store: Store, task: GrowKey, grown: Grown, cost: Cost, *, is_broken: bool = False
 ) -> str:
@@ -269,6 +296,8 @@ def _commit_broken(
             _commit_sample(store, campaign, task, nothing, cost, is_broken=True)
         case JudgeKey():
             _commit_judgement(store, campaign, task, Judged(judgements=()), cost, is_broken=True)
+        case DesignKey():
+            _commit_design(store, task, Designed(known=(), informative=()), cost)
         case TrainKey():
             store.trainings.forget_parts(task.rung, task.version)
         case GrowKey():

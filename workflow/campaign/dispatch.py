@@ -1,5 +1,6 @@
 """From an action of the plan to an order that a worker can carry out."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -10,6 +11,7 @@ from chemistry.records.structure import Structure, kind_made_by
 from chemistry.sampling import AnySampler
 from workflow.campaign.training import training_orders
 from workflow.planning.actions import (
+    Designing,
     EvaluatingStart,
     Growing,
     Judging,
@@ -17,8 +19,10 @@ from workflow.planning.actions import (
     Sampling,
     TrainingNow,
 )
+from workflow.planning.inherited import lowest_conformers
 from workflow.planning.keys import (
     CheckKey,
+    DesignKey,
     EvaluateKey,
     GrowKey,
     JudgeKey,
@@ -26,6 +30,7 @@ from workflow.planning.keys import (
     SampleTask,
     derive_seed,
 )
+from workflow.planning.records import Candidate
 from workflow.planning.start import FACT, start_facts
 from workflow.planning.thresholds import threshold_of
 from workflow.run.folder import RunFolder
@@ -33,10 +38,12 @@ from workflow.run.store.store import StoreReader
 from workflow.settings.backend import Role
 from workflow.settings.campaign import Campaign
 from workflow.work.orders import (
+    DesignOrder,
     EvaluateOrder,
     GrowOrder,
     JudgeOrder,
     LabelOrder,
+    MoleculeDesign,
     Order,
     PotentialSource,
     SampleOrder,
@@ -44,12 +51,16 @@ from workflow.work.orders import (
 )
 from workflow.work.training_set import write_labelled
 
-Submission: TypeAlias = Sampling | Labelling | TrainingNow | EvaluatingStart | Judging | Growing
+Submission: TypeAlias = (
+    Sampling | Labelling | TrainingNow | EvaluatingStart | Judging | Designing | Growing
+)
 
 # An exploration starts from at most so many conformers and labelled structures.
 _MAX_STARTS = 8
 # Of more than these candidates the most uncertain are judged again: the order must not grow.
 _MOST_JUDGED = 20_000
+# A design weighs so many structures of a molecule: its time grows with their square.
+_MOST_OF_A_DESIGN = 200
 
 
 def make_orders(
@@ -72,7 +83,7 @@ def make_orders(
 
 
 def _order(
-    action: Sampling | Labelling | EvaluatingStart | Judging | Growing,
+    action: Sampling | Labelling | EvaluatingStart | Judging | Designing | Growing,
     store: StoreReader,
     campaign: Campaign,
     folder: RunFolder,
@@ -105,9 +116,52 @@ def _order(
                 committee=_committee(campaign, folder, rung, action.version),
             )
             return "judge", JudgeKey(rung=rung, version=action.version).key, order
+        case Designing():
+            key = DesignKey(rung=rung).key
+            return "judge", key, _design(action, store, campaign, folder, rung)
         case Growing():
             key = GrowKey(rung=rung, version=action.version).key
             return "explore", key, _grow(action.version, key, store, campaign, folder, rung)
+
+
+def _design(
+    action: Designing, store: StoreReader, campaign: Campaign, folder: RunFolder, rung: int
+) -> DesignOrder:
+    below = store.trainings.all(rung - 1)[-1].version
+    waiting = store.candidates.waiting(rung)
+    most = min(_MOST_OF_A_DESIGN, _MOST_JUDGED // len(action.quotas))
+    return DesignOrder(
+        molecules=tuple(
+            molecule_design(
+                waiting.offers("initial", molecule_id),
+                quota,
+                most=max(most, 2 * quota),
+                seed=derive_seed(campaign, f"design-{rung}-{molecule_id}"),
+            )
+            for molecule_id, quota in action.quotas.items()
+        ),
+        committee=_committee(campaign, folder, rung - 1, below),
+    )
+
+
+def molecule_design(
+    offers: Sequence[Candidate], quota: int, *, most: int, seed: int
+) -> MoleculeDesign:
+    """Return what a molecule's first set is chosen from, the conformers that it has first.
+
+    Without a relaxed one the lowest structure is known: energies are taken relative to it.
+    """
+    known = lowest_conformers(offers, quota)
+    if not known:
+        known = [min(offers, key=lambda c: np.inf if c.energy_ev is None else c.energy_ev)]
+    taken = {candidate.structure.structure_id for candidate in known}
+    others = [c for c in offers if c.structure.structure_id not in taken]
+    picks = np.random.default_rng(seed).permutation(len(others))[: most - len(known)]
+    return MoleculeDesign(
+        structures=tuple(c.structure for c in (*known, *(others[i] for i in sorted(picks)))),
+        n_known=len(known),
+        n=quota - len(known),
+    )
 
 
 def _sample(

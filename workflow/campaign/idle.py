@@ -10,6 +10,7 @@ _WAITED_FOR: tuple[tuple[TaskKind, str], ...] = (
     ("evaluate", "evaluating the start"),
     ("grow", "new molecules"),
     ("judge", "judging"),
+    ("design", "design of the first labels"),
     ("sample", "exploring"),
     ("label", "last labels"),
     ("check", "second opinions"),

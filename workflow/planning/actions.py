@@ -1,5 +1,6 @@
 """What the plan can ask for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,6 +56,19 @@ class Judging:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Designing:
+    """Let the committee of the rung below say what the first set should be.
+
+    Attributes
+    ----------
+    quotas : mapping of molecule_id to int
+        Structures of each molecule.
+    """
+
+    quotas: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Growing:
     """Look for new molecules with the newest committee."""
 
@@ -76,6 +90,7 @@ Action: TypeAlias = (
     | TrainingNow
     | EvaluatingStart
     | Judging
+    | Designing
     | Growing
     | Finishing
 )

@@ -26,7 +26,7 @@ def choose_inherited(
             purpose=purpose,
             reason="relaxed conformer, the lowest first",
         )
-        for candidate in _lowest_conformers(waiting, -(-quota // 2))
+        for candidate in lowest_conformers(waiting, quota)
     ]
     taken = {choice.structure_id for choice in conformers}
     others = [c for c in waiting if c.structure.structure_id not in taken]
@@ -42,8 +42,8 @@ def choose_inherited(
     ]
 
 
-def _lowest_conformers(waiting: Sequence[Candidate], most: int) -> list[Candidate]:
-    """Return distinct relaxed conformers by their energy on the rung below."""
+def lowest_conformers(waiting: Sequence[Candidate], quota: int) -> list[Candidate]:
+    """Return distinct relaxed conformers for up to half of a set, the lowest on the rung below."""
     found = [
         c for c in waiting if c.structure.origin.sampler == RELAXED and c.energy_ev is not None
     ]
@@ -51,4 +51,4 @@ def _lowest_conformers(waiting: Sequence[Candidate], most: int) -> list[Candidat
     if not found:
         return []
     prints = np.array([fingerprint(c.structure) for c in found])
-    return [found[row] for row in distinct_rows(prints, _ALIKE_ANGSTROM)[:most]]
+    return [found[row] for row in distinct_rows(prints, _ALIKE_ANGSTROM)[: -(-quota // 2)]]

@@ -9,7 +9,7 @@ from chemistry.sampling.base import Sampler
 from workflow.settings.campaign import Campaign
 
 TaskKind: TypeAlias = Literal[
-    "sample", "label", "check", "train", "judge", "grow", "inherit", "evaluate"
+    "sample", "label", "check", "train", "judge", "grow", "inherit", "design", "evaluate"
 ]
 """What a task does; the first word of its key."""
 _KINDS = frozenset(get_args(TaskKind))
@@ -141,6 +141,19 @@ class InheritKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DesignKey:
+    """The design of the first set of a rung that climbs, by the committee of the rung below."""
+
+    kind: ClassVar[TaskKind] = "design"
+    rung: int
+
+    @property
+    def key(self) -> str:
+        """The name of the task."""
+        return f"design-{self.rung}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluateKey:
     """The comparison of a committee that was not trained here with the held-out labels."""
 
@@ -155,7 +168,15 @@ class EvaluateKey:
 
 
 TaskKey: TypeAlias = (
-    LabelKey | CheckKey | SampleTask | TrainKey | JudgeKey | GrowKey | InheritKey | EvaluateKey
+    LabelKey
+    | CheckKey
+    | SampleTask
+    | TrainKey
+    | JudgeKey
+    | GrowKey
+    | InheritKey
+    | DesignKey
+    | EvaluateKey
 )
 
 
@@ -194,6 +215,8 @@ def parse_key(key: str) -> TaskKey:
             return GrowKey(rung=int(rung), version=int(version))
         case ["inherit", rung]:
             return InheritKey(rung=int(rung))
+        case ["design", rung]:
+            return DesignKey(rung=int(rung))
         case ["evaluate", rung, version]:
             return EvaluateKey(rung=int(rung), version=int(version))
     raise ValueError(f"{key!r} is the key of no task")

@@ -17,11 +17,11 @@ A first rung with a `start` has a committee from the first step on, version 0: i
 the molecules that the committee knows, makes no initial set of these, and begins with 5. It holds
 version 0 against the held-out labels before it trains. Where its budget is nothing it only samples.
 
-A rung that climbs has for candidates what the rung below labelled: it begins with the choice of
-the first sets, and sweeps only where judging finds nothing among them that the newest committee is
-uncertain of. All of it overlaps. `synchronous` adds two
-barriers: labels are chosen only when a sweep is over, all at once, and nothing else is done until
-they are in.
+A rung that climbs has for candidates what the rung below labelled: it begins with the choice of the
+first sets, which the committee below makes where labels are energies alone, and sweeps only where
+judging finds nothing among them that the newest committee is uncertain of. All of it overlaps.
+`synchronous` adds two barriers: labels are chosen only when a sweep is over, all at once, and
+nothing else is done until they are in.
 """
 
 from collections.abc import Iterable, Iterator
@@ -37,6 +37,7 @@ from workflow.planning.actions import (
 )
 from workflow.planning.choosing import choose_first
 from workflow.planning.cost import PowerLaw
+from workflow.planning.designing import design, to_design
 from workflow.planning.exploring import explore, look_for_molecules, sampling
 from workflow.planning.first_sets import FirstSet, open_first_sets
 from workflow.planning.keys import EvaluateKey, sample_tasks
@@ -95,9 +96,12 @@ def plan(
     if reason is not None and are_settled:
         return [*labelling, *_wind_down(state, campaign.rungs[state.index], reason)]
     pace = pace_of(state, campaign, slots=slots)
+    quotas = to_design(state, campaign, first_sets)
+    at_once = [s for s in first_sets if s.purpose != "initial" or s.molecule_id not in quotas]
     actions = [
         *_prepare(state, campaign, first_sets, explorers=explorers),
-        *choose_first(state, campaign, first_sets),
+        *design(state, quotas),
+        *choose_first(state, campaign, at_once),
         *labelling,
         *_train(state, campaign, pace, are_settled=are_settled),
         *explore(

@@ -123,6 +123,8 @@ class RungState:
         In order of version; version 0 is what the run began with, if it did.
     sweeps : tuple of Sweep
         In order of version and number.
+    below : int or None
+        Version of the newest committee of the rung below; None where there is none.
     may_grow : bool
         Whether there may be molecules in the pool of which the newest committee is not certain.
     """
@@ -150,6 +152,7 @@ class RungState:
     label_cpu_hours: float
     trainings: tuple[Training, ...]
     sweeps: tuple[Sweep, ...]
+    below: int | None = None
     may_grow: bool = False
     costs: RungCosts = field(default_factory=RungCosts)
 

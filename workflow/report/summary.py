@@ -191,7 +191,7 @@ def _stages(store: StoreReader) -> dict[str, StageCost]:
     always = {
         name: found.get(name, nothing) for name in ("sample", "label", "check", "train", "judge")
     }
-    return always | {name: found[name] for name in ("evaluate", "grow") if name in found}
+    return always | {name: found[name] for name in ("evaluate", "design", "grow") if name in found}
 
 
 def _idle(store: StoreReader, spans: list[tuple[float, float, int]]) -> dict[str, float]:

@@ -15,6 +15,7 @@ STAGE_NAMES = {
     "train": "training",
     "evaluate": "evaluating the start",
     "judge": "judging",
+    "design": "design of the first labels",
     "grow": "new molecules",
 }
 

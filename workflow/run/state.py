@@ -65,11 +65,17 @@ def read_rung_state(
         label_cpu_hours=store.tasks.label_cpu_seconds(index) / 3600.0,
         trainings=trainings,
         sweeps=sweeps(store, campaign, index, molecules, costs),
+        below=_newest_below(store, index),
         may_grow=campaign.grow is not None
         and index == 0
         and not (trainings and grown.exhausted_by == version),
         costs=costs,
     )
+
+
+def _newest_below(store: StoreReader, index: int) -> int | None:
+    trainings = store.trainings.all(index - 1) if index else []
+    return trainings[-1].version if trainings else None
 
 
 def _costs(

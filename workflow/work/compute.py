@@ -28,6 +28,7 @@ from model.history import TrainingHistory
 from model.protocol import TrainingResult
 from workflow.work.lost import is_lost
 from workflow.work.orders import (
+    DesignOrder,
     EvaluateOrder,
     GrowOrder,
     JudgeOrder,
@@ -42,6 +43,7 @@ from workflow.work.results import (
     Answer,
     Broken,
     Cost,
+    Designed,
     Judged,
     Judgement,
     Offered,
@@ -126,7 +128,7 @@ def _preload(order: Order, threads: int) -> None:
                 import_module("chemistry.engines.tblite")
         case TrainOrder():
             find_architecture(order.settings.architecture).preload()
-        case EvaluateOrder() | JudgeOrder() | GrowOrder():
+        case EvaluateOrder() | JudgeOrder() | DesignOrder() | GrowOrder():
             find_architecture(order.committee.architecture).preload()
 
 
@@ -157,6 +159,8 @@ def _compute(order: Order, threads: int, memory_gb: float) -> Answer:
             return _evaluate(order)
         case JudgeOrder():
             return _judge(order)
+        case DesignOrder():
+            return _design(order)
         case GrowOrder():
             from workflow.work.find_molecules import find_molecules
 
@@ -319,3 +323,18 @@ def _judge(order: JudgeOrder) -> Judged:
                 )
             )
     return Judged(judgements=tuple(found))
+
+
+def _design(order: DesignOrder) -> Designed:
+    committee = load_committee(order.committee.checkpoint, order.device)
+    architecture = find_architecture(order.committee.architecture)
+    known, informative = list[str](), list[str]()
+    for molecule in order.molecules:
+        ids = [structure.structure_id for structure in molecule.structures]
+        there = range(molecule.n_known)
+        picks = architecture.informative(committee, molecule.structures, there, molecule.n)
+        if picks is None:
+            return Designed(known=(), informative=())
+        known += ids[: molecule.n_known]
+        informative += [ids[place] for place in picks]
+    return Designed(known=tuple(known), informative=tuple(informative))

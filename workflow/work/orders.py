@@ -150,6 +150,33 @@ class JudgeOrder:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class MoleculeDesign:
+    """What a first set of one molecule is chosen from.
+
+    Attributes
+    ----------
+    structures : tuple of Structure
+    n_known : int
+        The first so many are in it in any case.
+    n : int
+        How many others are wanted.
+    """
+
+    structures: tuple[Structure, ...]
+    n_known: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DesignOrder:
+    """Choose the structures that a committee has most to learn from, of each molecule."""
+
+    molecules: tuple[MoleculeDesign, ...]
+    committee: SavedCommittee
+    device: str = "cpu"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class GrowOrder:
     """Look for new molecules in a pool.
 
@@ -177,7 +204,9 @@ class GrowOrder:
     states: tuple[State, ...] = ()
 
 
-Order: TypeAlias = LabelOrder | SampleOrder | TrainOrder | EvaluateOrder | JudgeOrder | GrowOrder
+Order: TypeAlias = (
+    LabelOrder | SampleOrder | TrainOrder | EvaluateOrder | JudgeOrder | DesignOrder | GrowOrder
+)
 
 
 def on_device(order: Order, device: str) -> Order:

@@ -99,6 +99,22 @@ class Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Designed:
+    """The first set of a rung that climbs.
+
+    Attributes
+    ----------
+    known : tuple of structure_id
+        Those that belong to it in any case.
+    informative : tuple of structure_id
+        Those that say most of the others; empty where the architecture cannot tell.
+    """
+
+    known: tuple[str, ...]
+    informative: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class NewMolecule:
     """A molecule from a pool, and why it was taken."""
 
@@ -134,7 +150,7 @@ class Broken:
     message: str
 
 
-Answer: TypeAlias = Label | LabelFailure | Sampled | Trained | Judged | Grown | Broken
+Answer: TypeAlias = Label | LabelFailure | Sampled | Trained | Judged | Designed | Grown | Broken
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -235,6 +251,10 @@ def _judged_from_json(document: Any) -> Judged:
     )
 
 
+def _designed_from_json(document: Any) -> Designed:
+    return Designed(**{name: tuple(ids) for name, ids in document.items()})
+
+
 def _grown_to_json(grown: Grown) -> dict[str, Any]:
     return {
         "molecules": [[molecule_to_json(new.molecule), new.reason] for new in grown.molecules],
@@ -259,6 +279,7 @@ _CODECS: dict[type[Answer], _Codec] = {
     Sampled: ("sampled", _sampled_to_json, _sampled_from_json),
     Trained: ("trained", _trained_to_json, _trained_from_json),
     Judged: ("judged", _judged_to_json, _judged_from_json),
+    Designed: ("designed", asdict, _designed_from_json),
     Grown: ("grown", _grown_to_json, _grown_from_json),
     Broken: ("broken", asdict, lambda document: Broken(**document)),
 }

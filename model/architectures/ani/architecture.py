@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from chemistry.errors import InputError
+from chemistry.records.structure import Structure
 from model.architectures.ani.settings import NAME, AniSettings, groups_of
 from model.checkpoint import Checkpoint
 from model.protocol import Architecture, Committee, Fit, TrainingRequest, TrainingResult
@@ -61,6 +62,15 @@ class Ani(Architecture):
         from model.architectures.ani.training.groups import joined
 
         return joined([_own(part) for part in parts])
+
+    def informative(
+        self, below: Committee, structures: Sequence[Structure], known: Sequence[int], n: int
+    ) -> tuple[int, ...]:
+        """Return those that lower most what a `linear` climb expects to err by."""
+        from model.architectures.ani.tangent import mean_kernel
+        from model.design import most_informative
+
+        return most_informative(mean_kernel(_own(below), structures), known, n)
 
     def shifted(self, request: TrainingRequest, below: Committee) -> "AniCommittee":
         """Refit the self-energies alone."""

@@ -131,6 +131,19 @@ class TangentFeatures:
         return found
 
 
+def scaled_kernels(features: TangentFeatures) -> tuple[FloatArray, FloatArray]:
+    """Return of each member its kernel over its diagonal's mean, (M, S, S), and that mean, (M,)."""
+    kernels = features.products(features)
+    scales = np.asarray(np.einsum("mss->m", kernels) / kernels.shape[1])
+    return kernels / scales[:, None, None], scales
+
+
+def mean_kernel(committee: AniCommittee, structures: Sequence[Structure]) -> FloatArray:
+    """Return the mean of the members' scaled kernels, (S, S)."""
+    features = StillStructures.of(committee, structures).features(committee.networks)
+    return np.asarray(scaled_kernels(features)[0].mean(axis=0))
+
+
 def _pair_products(mine: _Atoms, theirs: _Atoms, member: int) -> Tensor:
     """Return the products of atoms' features of one member, (n, m) float64.
 

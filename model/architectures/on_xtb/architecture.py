@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from chemistry.errors import InputError
 from chemistry.records.level import LevelOfTheory
+from chemistry.records.structure import Structure
 from model.architectures.ani.architecture import Ani
 from model.architectures.on_xtb.settings import BASELINE, NAME, OnXtbSettings
 from model.checkpoint import Checkpoint
@@ -59,6 +60,12 @@ class OnXtb(Architecture):
     def joined(self, parts: Sequence[Committee]) -> "TrainingResult[OnXtbCommittee]":
         """Put the members of all parts into one committee; as `Architecture.joined`."""
         return _on_top(_ANI.joined([_networks(part) for part in parts]), ())
+
+    def informative(
+        self, below: Committee, structures: Sequence[Structure], known: Sequence[int], n: int
+    ) -> tuple[int, ...]:
+        """Return those that the networks have most to learn from."""
+        return _ANI.informative(_networks(below), structures, known, n)
 
     def shifted(self, request: TrainingRequest, below: Committee) -> "OnXtbCommittee":
         """Refit the energies of elements alone."""

@@ -112,6 +112,7 @@ _SINGLE: Mapping[TaskKind, str] = {
     "train": "training",
     "evaluate": "evaluating the start",
     "judge": "judging",
+    "design": "designing the first labels",
     "grow": "looking for molecules",
 }
 _COUNTED: Mapping[TaskKind, str] = {

@@ -221,11 +221,21 @@ class CandidateWriter(CandidateReader):
     def choose(self, rung: int, choices: Iterable[Choice], version: int) -> None:
         """Mark candidates for labelling; `version` is the newest committee's, 0 for none."""
         with self.database.write() as db:
-            db.executemany(
-                "UPDATE candidates SET status = 'chosen', purpose = ?, reason = ?, chosen_by = ?"
-                " WHERE rung = ? AND structure_id = ?",
-                [(c.purpose, c.reason, version, rung, c.structure_id) for c in choices],
-            )
+            _choose(db, rung, choices, version)
+
+    def commit_design(self, key: str, rung: int, choices: Iterable[Choice], cost: Cost) -> None:
+        """Mark a first set for labelling, unless that is done."""
+        with self.database.write() as db:
+            if insert_task(db, key, rung, "design", NoDetail(), cost):
+                _choose(db, rung, choices, version=0)
+
+
+def _choose(db: sqlite3.Connection, rung: int, choices: Iterable[Choice], version: int) -> None:
+    db.executemany(
+        "UPDATE candidates SET status = 'chosen', purpose = ?, reason = ?, chosen_by = ?"
+        " WHERE rung = ? AND structure_id = ?",
+        [(c.purpose, c.reason, version, rung, c.structure_id) for c in choices],
+    )
 
 
 def set_status(

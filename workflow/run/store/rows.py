@@ -217,6 +217,7 @@ _DETAILS: dict[TaskKind, type[TaskDetail]] = {
     "judge": JudgeDetail,
     "grow": GrowDetail,
     "inherit": NoDetail,
+    "design": NoDetail,
     "evaluate": TrainDetail,
 }
 

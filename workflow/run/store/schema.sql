@@ -112,7 +112,7 @@ CREATE INDEX losses_by_key ON losses (key);
 CREATE TABLE tasks (                           -- finished tasks of every kind
     key         TEXT PRIMARY KEY,
     rung        INTEGER NOT NULL,
-    kind        TEXT NOT NULL,                 -- sample, label, check, train, judge, grow, inherit
+    kind        TEXT NOT NULL,                 -- sample, label, check, train, judge, grow, inherit, design
     version     INTEGER NOT NULL,              -- of the committee that it used; 0: none
     detail      TEXT NOT NULL,                 -- JSON: counts of a sample, and the like
     worker      TEXT NOT NULL,

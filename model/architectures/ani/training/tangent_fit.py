@@ -23,7 +23,7 @@ from chemistry.records.structure import FloatArray, Structure
 from chemistry.units import KCAL_MOL_PER_EV
 from model.architectures.ani.committee import AniCommittee
 from model.architectures.ani.network import StackedNetworks
-from model.architectures.ani.tangent import StillStructures
+from model.architectures.ani.tangent import StillStructures, scaled_kernels
 from model.forecast import Forecast
 from model.ridge import Columns, Ridge, fit_ridge
 from model.self_energies import compositions
@@ -147,9 +147,7 @@ class TangentProblem:
     @cached_property
     def _scaled(self) -> tuple[FloatArray, FloatArray]:
         """Of each member below its kernel over its diagonal's mean, (M, S, S), and that mean."""
-        kernels = self._kernels(self._start)
-        scales = np.asarray(np.einsum("mss->m", kernels) / kernels.shape[1])
-        return kernels / scales[:, None, None], scales
+        return scaled_kernels(self.structures.features(self._at(self._start)))
 
     @property
     def _start_kernels(self) -> FloatArray:

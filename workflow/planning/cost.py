@@ -90,6 +90,8 @@ class RungCosts:
         A training, for each label that it learned.
     sweep : float
         Exploring all molecules once with a committee.
+    exploring : float
+        All that the newest committee has explored.
     judging : float
         The newest committee's look at all that waited.
     wall_of_labels, wall_of_others : float
@@ -104,6 +106,7 @@ class RungCosts:
     others: float = 0.0
     training_a_label: float = 0.0
     sweep: float = 0.0
+    exploring: float = 0.0
     judging: float = 0.0
     wall_of_labels: float = 1.0
     wall_of_others: float = 1.0
@@ -113,6 +116,11 @@ class RungCosts:
     def candidate(self) -> float:
         """What finding a structure may take: as much as learning it, or a share of its label."""
         return SHARE * (self.label or 0.0) + self.training_a_label
+
+    @property
+    def are_labels_cheap(self) -> bool:
+        """Whether a label costs less than learning it."""
+        return self.label is not None and self.label < self.training_a_label
 
     @property
     def label(self) -> float | None:

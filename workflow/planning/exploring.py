@@ -16,8 +16,6 @@ from workflow.settings.campaign import Campaign
 # More sweeps with one committee than this find next to nothing new, unless the last one has paid.
 _SWEEPS_PER_VERSION = 4
 _MOST_SWEEPS_PER_VERSION = 12
-# Where a training is dear beside exploring, it pays to find more before the next one.
-_MOST_OF_CHEAP_SWEEPS = 60
 
 
 def explore(
@@ -37,7 +35,8 @@ def explore(
 
     Where nothing is left over the threshold the next training is not due for that: the samplers
     that find enough for their time explore farther, with other random numbers; then the next best
-    are labelled; then it explores a few times more.
+    are labelled; then all samplers explore a few times more, and where labels are cheap as long as
+    that costs less than the training.
 
     Before there is one, random picks keep the workers busy: from when the last labels of the first
     sets are under way until the first training is done.
@@ -82,9 +81,10 @@ def explore(
         next_best = choose(state, campaign, pace, room=room, cost=cost, least_excess=NEXT_BEST)
         yield from next_best
         # The committee that is being trained will explore in any case.
-        if next_best or state.is_training() or len(done) >= _SWEEPS_PER_VERSION:
+        is_enough = len(done) >= _SWEEPS_PER_VERSION and not state.costs.are_labels_cheap
+        if next_best or state.is_training() or is_enough:
             return
-    if len(done) < _most_sweeps(state, campaign):
+    if _may_sweep(state, campaign, done):
         yield from _sweep(state, campaign, done, version=newest.version, explorers=explorers)
 
 
@@ -93,19 +93,20 @@ def _pays(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
     last, stop = done[-1], campaign.rungs[state.index].stop
     if stop.uncertain_share is not None and _is_certain(last, stop.uncertain_share):
         return len(done) < max(stop.sweeps, _SWEEPS_PER_VERSION)
-    is_enough = len(done) >= _most_sweeps(state, campaign) or state.candidates.count_over()
-    if is_enough or state.is_training():
+    if state.is_training() or state.candidates.count_over():
+        return False
+    if not _may_sweep(state, campaign, done):
         return False
     return last.over_threshold > 0 and bool(_paying(campaign, state.costs, len(done)))
 
 
-def _most_sweeps(state: RungState, campaign: Campaign) -> int:
-    """Return how often one committee explores at most: while that costs less than to train it."""
+def _may_sweep(state: RungState, campaign: Campaign, done: list[Sweep]) -> bool:
+    """Say whether a committee may explore again: while all of that costs less than to train it."""
     costs = state.costs
-    if campaign.synchronous or costs.sweep <= 0.0:
-        return _MOST_SWEEPS_PER_VERSION
-    worth = int(costs.training(state.n_training_labels) / costs.sweep)
-    return min(max(worth, _MOST_SWEEPS_PER_VERSION), _MOST_OF_CHEAP_SWEEPS)
+    if campaign.synchronous or costs.sweep <= 0.0 or len(done) < _MOST_SWEEPS_PER_VERSION:
+        return len(done) < _MOST_SWEEPS_PER_VERSION
+    # Where a training is dear beside exploring, it pays to find more before the next one.
+    return costs.exploring + costs.sweep <= costs.training(state.n_training_labels)
 
 
 def exploring_samplers(

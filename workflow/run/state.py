@@ -97,18 +97,19 @@ def _costs(
     version = trainings[-1].version if trainings else 0
     at_start = bool(trainings) and version == 0
     tasks_of_a_sweep = _n_explored(molecules, at_start=at_start) * len(campaign.explore)
+    finds = store.tasks.finds(index, version)
     return RungCosts(
         labels=sum(stage.cpu_seconds for stage in of_labels),
         n_labels=sum(stage.tasks for stage in of_labels),
         others=sum(stage.cpu_seconds for stage in of_others),
         training_a_label=training / max(sum(t.n_labels for t in trainings if t.version), 1),
         sweep=tasks_of_a_sweep * exploring / max(explorations, 1),
+        exploring=sum(seconds for seconds, _ in finds.values()),
         judging=judged[0] if judged else 0.0,
         wall_of_labels=_wall_of_cpu(of_labels),
         wall_of_others=_wall_of_cpu(of_others),
         finding={
-            sampler: seconds / n if n else math.inf
-            for sampler, (seconds, n) in store.tasks.finds(index, version).items()
+            sampler: seconds / n if n else math.inf for sampler, (seconds, n) in finds.items()
         },
     )
 

@@ -18,11 +18,13 @@ _COSTS_NOTHING = 1e4
 """Variance, likewise, of an energy that all structures of a molecule share."""
 
 
-def most_informative(kernel: FloatArray, known: Sequence[int], n: int) -> tuple[int, ...]:
+def most_informative(
+    kernel: FloatArray, known: Sequence[int], n: int, kinds: Sequence[str]
+) -> tuple[int, ...]:
     """Return the places of `n` more structures of a molecule to learn the energies of.
 
     Each is the one that lowers most the mean expected error of energies above that of the first
-    of `known`.
+    of `known`, among those of the kind that fewest are of so far, as long as there are such.
 
     Parameters
     ----------
@@ -32,6 +34,8 @@ def most_informative(kernel: FloatArray, known: Sequence[int], n: int) -> tuple[
         Places of those that will be learned in any case, one or more.
     n : int
         No more than there are others.
+    kinds : sequence of str, S of them
+        Of the structures: anchors, hot ones. A set of one kind alone learns the other badly.
     """
     covariance = kernel + _COSTS_NOTHING
     for place in known:
@@ -43,8 +47,11 @@ def most_informative(kernel: FloatArray, known: Sequence[int], n: int) -> tuple[
         # Row i, column c: the variance of energy i once energy c is learned.
         left = variances[:, None] - above**2 / (covariance.diagonal() + _STRENGTH)
         errors = np.sqrt(left.clip(min=0.0)).mean(axis=0)
-        errors[taken] = np.inf
-        taken.append(int(errors.argmin()))
+        others = [place for place in range(len(kernel)) if place not in taken]
+        of_kind = {kind: sum(kinds[place] == kind for place in taken) for kind in set(kinds)}
+        fewest = min(of_kind[kinds[place]] for place in others)
+        offered = [place for place in others if of_kind[kinds[place]] == fewest]
+        taken.append(min(offered, key=errors.__getitem__))
         covariance = _learned(covariance, taken[-1])
     return tuple(taken[len(known) :])
 

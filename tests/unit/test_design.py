@@ -28,7 +28,7 @@ def mean_error(kernel, learned: list[int], reference: int) -> float:
 @pytest.mark.parametrize("known", [[2], [5, 0]])
 def test_each_lowers_the_error_of_energies_above_the_reference_most(kernel, known):
     learned = list(known)
-    for found in most_informative(kernel, known, 3):
+    for found in most_informative(kernel, known, 3, ["hot"] * 9):
         others = [i for i in range(len(kernel)) if i not in learned]
         errors = {i: mean_error(kernel, [*learned, i], known[0]) for i in others}
         assert found == min(errors, key=errors.__getitem__)
@@ -37,10 +37,19 @@ def test_each_lowers_the_error_of_energies_above_the_reference_most(kernel, know
 
 def test_two_of_a_kind_are_not_both_taken():
     features = np.repeat(np.eye(3), 2, axis=0)  # three pairs of equals
-    picks = most_informative(features @ features.T, [0], 2)
+    picks = most_informative(features @ features.T, [0], 2, ["hot"] * 6)
     assert {place // 2 for place in picks} == {1, 2}
 
 
 def test_there_are_no_more_than_all(kernel):
-    assert sorted(most_informative(kernel, [3, 4], 99)) == [0, 1, 2, 5, 6, 7, 8]
-    assert most_informative(kernel, [3, 4], 0) == ()
+    kinds = ["hot"] * 9
+    assert sorted(most_informative(kernel, [3, 4], 99, kinds)) == [0, 1, 2, 5, 6, 7, 8]
+    assert most_informative(kernel, [3, 4], 0, kinds) == ()
+
+
+def test_kinds_take_turns_while_there_are_structures_of_both(kernel):
+    kinds = ["anchor", "anchor", *["hot"] * 7]
+    found = [kinds[place] for place in most_informative(kernel, [0], 4, kinds)]
+    assert found[0] == "hot"  # one anchor is known
+    assert found[1:3] in (["anchor", "hot"], ["hot", "anchor"])
+    assert found[3] == "hot"

@@ -70,7 +70,8 @@ class Ani(Architecture):
         from model.architectures.ani.tangent import mean_kernel
         from model.design import most_informative
 
-        return most_informative(mean_kernel(_own(below), structures), known, n)
+        kinds = [structure.origin.kind for structure in structures]
+        return most_informative(mean_kernel(_own(below), structures), known, n, kinds)
 
     def shifted(self, request: TrainingRequest, below: Committee) -> "AniCommittee":
         """Refit the self-energies alone."""

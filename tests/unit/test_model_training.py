@@ -190,7 +190,8 @@ def test_on_a_graphics_processor_or_where_members_need_each_other_there_is_one_g
 
 
 def test_members_learn_the_same_alone_and_together():
-    data = toy_data(30)
+    # Without forces: the closed-form fit after these has one strength for all members.
+    data = [replace(row, label=replace(row.label, forces=None)) for row in toy_data(30)]
     two = train(data, changed(max_epochs=3)).committee
     three = train(data, changed(max_epochs=3, members=3)).committee
     torch.testing.assert_close(

@@ -14,7 +14,14 @@ from model.architectures.ani.network import free_weights
 from model.architectures.ani.settings import AniSettings
 from model.architectures.ani.training.transfer import add_committees, shifted
 
-SETTINGS = AniSettings(members=2, max_epochs=25, hidden_layers=SMALL, batch_size=16)
+SETTINGS = AniSettings(
+    members=2,
+    max_epochs=25,
+    learning_rate=6e-3,  # for so few epochs
+    transfer_learning_rate_factor=0.15,
+    hidden_layers=SMALL,
+    batch_size=16,
+)
 GOLD = find_level("hf/sto-3g")
 
 

@@ -18,18 +18,15 @@ def to_design(
     Of those that there is more of than is wanted. Empty where the level gives forces, which say
     much of any structure; where the rung below has no committee yet; and once it has chosen.
     """
-    is_chosen = DesignKey(rung=state.index).key in state.finished_tasks
-    if (
-        state.below is None
-        or is_chosen
-        or find_level(campaign.rungs[state.index].level).gives_forces
-    ):
+    if state.below is None or DesignKey(rung=state.index).key in state.finished_tasks:
         return {}
-    return {
+    quotas = {
         first_set.molecule_id: first_set.quota
         for first_set in first_sets
         if first_set.purpose == "initial" and first_set.n_offers > first_set.quota
     }
+    has_forces = quotas and find_level(campaign.rungs[state.index].level).gives_forces
+    return {} if has_forces else quotas
 
 
 def design(state: RungState, quotas: Mapping[str, int]) -> list[Action]:

@@ -315,32 +315,37 @@ def drawn(rows: Sequence[Row], share: float, seed: int) -> list[Row]:
     return found
 
 
-def as_sampled(structure: Structure) -> Structure:
-    """Return a structure with the name that a campaign's sampler of relaxed conformers has."""
-    origin = structure.origin
-    is_relaxed = origin.sampler == "relaxed"
-    sampler = RELAXED if is_relaxed else origin.sampler
-    return replace(structure, origin=replace(origin, sampler=sampler))
+def as_sampled(row: Row) -> Structure:
+    """Return a structure with the name of the campaign's sampler that would have made it."""
+    origin = row.structure.origin
+    if row.kind != "anchor":
+        return row.structure
+    names = {"relaxed": RELAXED, "relaxed_torsion": "anchor_torsions"}
+    sampler = names.get(origin.sampler, f"anchor_{origin.sampler}")
+    return replace(row.structure, origin=replace(origin, sampler=sampler))
 
 
 def designed(
-    below: Committee, rows: Sequence[Row], ladder: Ladder, quotas: Mapping[str, int]
+    below: Committee,
+    rows: Sequence[Row],
+    quotas: Mapping[str, int],
+    settings: TrainingSettings = SETTINGS,
 ) -> list[Row]:
-    """Return the structures that a campaign would begin a gold rung with, of those below it."""
+    """Return the structures that a campaign would begin a gold rung with, of those below it.
+
+    The lowest are so for the committee.
+    """
     found: list[Row] = []
     for molecule, quota in quotas.items():
         by_id = {r.structure.structure_id: r for r in rows if r.molecule == molecule}
+        structures = [as_sampled(row) for row in by_id.values()]
         offers = [
-            Candidate(
-                structure=as_sampled(row.structure),
-                purpose="initial",
-                energy_ev=row.labels[ladder.below[-1]].energy,
-            )
-            for row in by_id.values()
+            Candidate(structure=structure, purpose="initial", energy_ev=said.energy)
+            for structure, said in zip(structures, below.predict(structures), strict=True)
         ]
         asked = molecule_design(offers, quota, most=len(offers), seed=0)
         known = range(asked.n_known)
-        architecture = find_architecture(ladder.settings.architecture)
+        architecture = find_architecture(settings.architecture)
         picks = architecture.informative(below, asked.structures, known, asked.n)
         assert picks is not None, "networks can tell"
         found += [by_id[asked.structures[i].structure_id] for i in (*known, *picks)]
@@ -364,8 +369,8 @@ def climbed(
         gold = designed(
             below,
             drawn(learned, ladder.share_below, seed),
-            ladder,
             Counter(row.molecule for row in gold),
+            ladder.settings,
         )
     request = request_for(gold, GOLD, seed, ladder.settings)
     began = time.process_time()

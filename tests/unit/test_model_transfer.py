@@ -49,8 +49,8 @@ def gold(count: int, seed: int):
     return rows
 
 
-def taught(below, way, data, held_out=()):
-    request = TrainingRequest(data=data, settings=SETTINGS, elements=ELEMENTS, level=GOLD, seed=0)
+def taught(below, way, data, held_out=(), *, settings=SETTINGS, level=GOLD):
+    request = TrainingRequest(data=data, settings=settings, elements=ELEMENTS, level=level, seed=0)
     return climb(request, below, way, held_out)
 
 
@@ -68,6 +68,21 @@ def test_frozen_layers_stay_bit_for_bit_and_the_others_move(below):
             for a, b in zip(before_layers, after_layers, strict=True)
         ]
         assert same == [k in (0, 2) for k in range(len(before_layers))]
+
+
+def test_what_a_run_began_with_learns_further_at_a_rate_of_its_own(below):
+    settings = SETTINGS.model_copy(update={"start_learning_rate_factor": 1e-6})
+    # Without forces: after these energies are fitted in closed form.
+    same_level = [
+        replace(row, label=replace(row.label, forces=None)) for row in toy_data(20, seed=8)
+    ]
+
+    def moved(level, data):
+        after = taught(below, "full", data, settings=settings, level=level).result.committee
+        return float((after.networks.weights - below.networks.weights).abs().max())
+
+    assert moved(LEVEL, same_level) < 1e-4
+    assert moved(GOLD, gold(20, seed=8)) > 1e-3
 
 
 def test_the_sum_of_two_committees_predicts_their_sum(below):

@@ -33,7 +33,7 @@ class PretrainedSettings(BaseModel):
         default=(), description="Layers of each network that stay, from 0; ANI-1ccx froze 0 and 2."
     )
     learning_rate_factor: float = Field(
-        default=0.3, gt=0, le=1, description="Multiplies the learning rate of the first training."
+        default=0.1, gt=0, le=1, description="Multiplies the learning rate of the first training."
     )
 
 
@@ -64,6 +64,13 @@ class AniSettings(TrainingSettings):
     )
     transfer_learning_rate_factor: float = Field(
         0.45, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
+    )
+    start_learning_rate_factor: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description="Multiplies the learning rate when learning further what a run began with, of "
+        "the same level: a few labels at a higher rate spoil what it knows.",
     )
     batch_size: int = Field(default=16, ge=1, description="Structures in one step.")
     force_weight: float = Field(

@@ -53,9 +53,13 @@ def climb(request: TrainingRequest, below: AniCommittee, way: str) -> TrainingRe
         case "scratch":
             return train_committee(asked)
         case "full" | "freeze":
+            settings = settings_of(request)
+            is_start = below.level_id == request.level.level_id
             plan = TransferPlan(
                 frozen_layers=PUBLISHED_FROZEN_LAYERS if way == "freeze" else (),
-                learning_rate_factor=settings_of(request).transfer_learning_rate_factor,
+                learning_rate_factor=settings.start_learning_rate_factor
+                if is_start
+                else settings.transfer_learning_rate_factor,
             )
             return train_committee(asked, start=below, plan=plan)
         case "delta":

@@ -702,7 +702,7 @@ def purposes(actions) -> Counter[str]:
 def test_the_committee_below_chooses_the_first_set_where_labels_are_energies_alone():
     the_campaign, state = beginning_to_climb(ENERGIES_ALONE)
     actions = planned(state, the_campaign)
-    assert of_kind(Designing, actions) == [Designing(quotas={"a": 4})]
+    assert of_kind(Designing, actions) == [Designing(version=3, quotas={"a": 4})]
     assert purposes(actions) == {"held_out": 2}
     asked = replace(state, tasks_in_flight=frozenset({DesignKey(rung=1).key}))
     actions = planned(asked, the_campaign)

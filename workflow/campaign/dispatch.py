@@ -127,7 +127,6 @@ def _order(
 def _design(
     action: Designing, store: StoreReader, campaign: Campaign, folder: RunFolder, rung: int
 ) -> DesignOrder:
-    below = store.trainings.all(rung - 1)[-1].version
     waiting = store.candidates.waiting(rung)
     most = min(_MOST_OF_A_DESIGN, _MOST_JUDGED // len(action.quotas))
     return DesignOrder(
@@ -140,7 +139,7 @@ def _design(
             )
             for molecule_id, quota in action.quotas.items()
         ),
-        committee=_committee(campaign, folder, rung - 1, below),
+        committee=_committee(campaign, folder, rung - 1, action.version),
     )
 
 

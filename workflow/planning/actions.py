@@ -61,10 +61,13 @@ class Designing:
 
     Attributes
     ----------
+    version : int
+        Of that committee.
     quotas : mapping of molecule_id to int
         Structures of each molecule.
     """
 
+    version: int
     quotas: Mapping[str, int]
 
 

@@ -32,4 +32,6 @@ def to_design(
 def design(state: RungState, quotas: Mapping[str, int]) -> list[Action]:
     """Ask for the design, once."""
     is_open = state.is_open(DesignKey(rung=state.index).key)
-    return [Designing(quotas=quotas)] if quotas and is_open else []
+    if state.below is None or not quotas or not is_open:
+        return []
+    return [Designing(version=state.below, quotas=quotas)]

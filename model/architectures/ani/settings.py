@@ -1,7 +1,7 @@
 """What a person sets about the training of an ANI committee. No torch here."""
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,16 @@ NAME = "ani"
 
 TRAINED_TOGETHER = 4
 """Members in one matrix product, on processors. Another number would change the last bits."""
+
+
+WarmStartFactor: TypeAlias = Annotated[
+    float,
+    Field(gt=0, le=1, description="Multiplies the learning rate when starting from a committee."),
+]
+TransferFactor: TypeAlias = Annotated[
+    float,
+    Field(gt=0, le=1, description="Multiplies the learning rate when climbing to another level."),
+]
 
 
 def groups_of(members: int, device: str) -> tuple[range, ...]:
@@ -51,20 +61,13 @@ class AniSettings(TrainingSettings):
         "its best weights; null: it trains to the last epoch and keeps the last weights.",
     )
     learning_rate: float = Field(default=2e-3, gt=0, description="Adam's largest step size.")
-    warm_start_learning_rate_factor: float = Field(
-        default=1.0,
-        gt=0,
-        le=1,
-        description="Multiplies the learning rate when starting from a committee.",
-    )
+    warm_start_learning_rate_factor: WarmStartFactor = 1.0
     warm_start_max_epochs: int = Field(
         default=100,
         ge=1,
         description="max_epochs when starting from a committee, if less.",
     )
-    transfer_learning_rate_factor: float = Field(
-        0.45, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
-    )
+    transfer_learning_rate_factor: TransferFactor = 0.45
     start_learning_rate_factor: float = Field(
         0.1,
         gt=0,

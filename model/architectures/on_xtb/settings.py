@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from model.architectures.ani.settings import AniSettings
+from model.architectures.ani.settings import AniSettings, TransferFactor, WarmStartFactor
 
 NAME = "ani+gfn2-xtb"
 """Of the architecture, in campaign files and checkpoints."""
@@ -24,15 +24,8 @@ class OnXtbSettings(AniSettings):
     # Its labels are dear: on few of them twice the epochs at twice the rate are worth it.
     max_epochs: int = Field(default=200, ge=1, description="Passes over the data at most.")
     learning_rate: float = Field(default=4e-3, gt=0, description="Adam's largest step size.")
-    warm_start_learning_rate_factor: float = Field(
-        default=0.5,
-        gt=0,
-        le=1,
-        description="Multiplies the learning rate when starting from a committee.",
-    )
-    transfer_learning_rate_factor: float = Field(
-        0.15, gt=0, le=1, description="Multiplies the learning rate when climbing to another level."
-    )
+    warm_start_learning_rate_factor: WarmStartFactor = 0.5
+    transfer_learning_rate_factor: TransferFactor = 0.15
     pretrained: None = Field(
         default=None, description="Published weights are of whole energies: none fits."
     )

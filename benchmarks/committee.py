@@ -7,16 +7,14 @@ more than one thread: wall seconds), so that what else the machine does matters 
 adds how time and memory of `predict` grow with structures, members and atoms, and the time with two
 threads; `--plot` draws it with matplotlib. Needs torchani: pip install rung[oracle].
 
-Where the time goes, in float32 on a core whose matrix products reach 95 GFLOP/s:
+The limit is torchani's time over that of rung's matrix products alone, at the rate of a large
+product on the same core: the ratio if all else cost nothing. Where else the time goes:
 
-- train_step: about 34 GFLOP of matrix products, so 350 ms at the least and 10 times torchani; 8
-  times would need them to be four fifths of the time. They are two thirds: the rest is reading the
-  derivatives of the environments (340 MB) twice, 130 ms, and element-wise work. In coordinates
-  (`descriptor/basis.py`) the first layers have a sixth fewer inputs for such diverse molecules.
-- md_per_molecule_step: 18.5 GFLOP, 195 of 350 ms; 16 times torchani is the end of it if all else
-  cost nothing. Finding pairs and triples is 7 %; lists kept from step to step would have to hold
-  the triples of a skin of 0.2 Å too, 13 % more, whose functions take back most of that.
-- mean_energies_and_forces: 11.5 GFLOP, 120 of 215 ms.
+- train_step: two thirds are matrix products; the rest is reading the derivatives of the
+  environments (340 MB) twice, and element-wise work. In coordinates (`descriptor/basis.py`) the
+  first layers have a sixth fewer inputs for such diverse molecules.
+- md_per_molecule_step: finding pairs and triples is 7 %; lists kept from step to step would have to
+  hold the triples of a skin of 0.2 Å too, 13 % more, whose functions take back most of that.
 """
 
 import argparse
@@ -26,6 +24,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +32,7 @@ import torch
 from ase import Atoms
 from rdkit import Chem
 from rdkit.Chem import AllChem
+from torch.utils.flop_counter import FlopCounterMode
 from torchani.aev import AEVComputer
 from torchani.arch import ANI
 from torchani.nn import ANINetworks, AtomicNetwork, Ensemble
@@ -263,6 +263,31 @@ def compare(task: Task, rounds: int, clock: Callable[[], float]) -> tuple[float,
     return least[0] * task.theirs_per_ours, least[1]
 
 
+def products(work: Callable[[], object]) -> float:
+    """Return the floating-point operations of the matrix products of a computation."""
+
+    def added(_: torch.Size, a: torch.Size, b: torch.Size, **__: object) -> int:
+        return 2 * prod(a) * b[-1]
+
+    in_place = {torch.ops.aten.addmm_: added, torch.ops.aten.baddbmm_: added}
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
+        work()
+    return float(counter.get_total_flops())
+
+
+def peak_rate(clock: Callable[[], float], rounds: int) -> float:
+    """Return the operations a second of a large product in single precision."""
+    size = 1536
+    one, other = torch.rand(2, size, size)
+    out = torch.empty(size, size)
+
+    def product() -> None:
+        torch.mm(one, other, out=out)
+
+    product()  # warm up
+    return 2 * size**3 / min(seconds(product, clock, 5) for _ in range(rounds))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """Cost of `predict` at one size: seconds on one and two threads, and memory on top."""
@@ -368,14 +393,16 @@ def main() -> None:
         f"{len(structures)} conformers of {min(sizes)} to {max(sizes)} atoms, {sum(sizes)} atoms, "
         f"{ours.n_members} members, {arguments.threads} thread(s)"
     )
-    print(f"{'task':28} {'torchani':>10} {'rung':>10} {'ratio':>7} {'goal':>6}")
+    rate = peak_rate(clock, arguments.rounds)
+    print(f"matrix products: {rate / 1e9:.0f} GFLOP/s")
+    print(f"{'task':28} {'torchani':>10} {'rung':>10} {'ratio':>7} {'goal':>6} {'limit':>7}")
     figures = []
     for task in tasks(structures, ours):
         theirs, own = compare(task, arguments.rounds, clock)
-        ratio = theirs / own
+        ratio, limit = theirs / own, theirs * rate / products(task.ours)
         print(
             f"{task.name:28} {1e3 * theirs:8.1f}ms {1e3 * own:8.1f}ms {ratio:7.2f} "
-            f"{task.goal:6.1f}",
+            f"{task.goal:6.1f} {limit:7.1f}",
             flush=True,
         )
         verdict = "met" if ratio >= task.goal else "missed"

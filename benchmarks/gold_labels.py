@@ -52,7 +52,7 @@ VIBRATING = 18  # at least: each mode of the lowest conformer has two
 HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
 SEEDS = {"train": 1, "test": 1001, "pool": 7}
 # What is tested is gold alone, and the pool is for a first rung of many labels.
-PARTS = {GOLD: ("train", "test"), "gfn2-xtb": ("train", "pool"), MIDDLE: ("train", "pool")}
+PARTS = {GOLD: ("train", "test")} | dict.fromkeys(LEVELS[:-1], ("train", "pool"))
 ONLY_FEW = {(MIDDLE, "ethanol")}
 """Levels and molecules whose pool is not labelled."""
 ANGLES = {"train": (0.0, 45.0, 90.0, 135.0, 180.0), "test": (20.0, 65.0, 110.0, 155.0)}

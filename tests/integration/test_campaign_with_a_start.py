@@ -47,8 +47,9 @@ def launched(folder: Path, campaign: dict) -> Path:
 @pytest.mark.timeout(1200)
 def test_published_ani_1x_climbs_without_a_label_of_its_own_level(tmp_path):
     below = {"level": "wb97x/6-31g*", "budget": {"labels": 0}}
-    campaign = {**CAMPAIGN, "start": {"from": str(ANI_1X)}, "rungs": [below, GOLD]}
-    run = launched(tmp_path, campaign)
+    begun = {"start": {"from": str(ANI_1X)}, "rungs": [below, GOLD]}
+    # In rounds: else what is labelled depends on how fast the workers are.
+    run = launched(tmp_path, {**CAMPAIGN, **begun, "synchronous": True})
     with StoreReader.open(run / "store.sqlite") as store:
         assert store.labels.count(0).total() == 0
         assert store.labels.count(1).total() == 12
@@ -58,8 +59,7 @@ def test_published_ani_1x_climbs_without_a_label_of_its_own_level(tmp_path):
         samplers = {row.structure.origin.sampler for row in store.labels.export_rows()}
     assert facts is not None
     assert (facts.title, facts.license, facts.level) == ("ani-1x", "MIT", "wb97x/6-31g*")
-    # It explored. Whether the geometry that it began at is among the labels is a matter of time.
-    assert {"normal_modes"} <= samplers <= {"normal_modes", "conformers"}
+    assert samplers == {"normal_modes", "conformers"}  # explored, and the geometry it began at
     assert first.history.transfer == "full"
     copy = load_committee(run / "models" / "rung0-v000.safetensors")
     assert copy.level_id == find_level("wb97x/6-31g*").level_id

@@ -26,9 +26,9 @@ SMALL = {
     "conformers": {"max_conformers": 1, "embeddings": 3},
     "bootstrap": "mmff94",
     "initial": [{"kind": "normal_modes", "temperature_k": 600, "kept_per_start": 6}],
-    "explore": [{"kind": "normal_modes", "temperature_k": 1500, "kept_per_start": 6}],
+    "explore": [{"kind": "normal_modes", "temperature_k": 1000, "kept_per_start": 6}],
     "select": {"threshold_kcal_mol": 0.01},
-    # Which structures are chosen depends on time, and at 1500 K a few have a small gap.
+    # Which structures are chosen depends on time, and of hot ones a few have a small gap.
     "gates": {"gap_ev": None},
     "train": {"members": 2, "folds": 2, "max_epochs": 4, "patience_epochs": 2},
 }

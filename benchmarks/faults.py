@@ -31,7 +31,8 @@ from pathlib import Path
 import psutil
 from figures import print_figure
 
-from workflow.work.system.isolate import Limits, run_isolated
+from workflow.work.system.child import Limits
+from workflow.work.system.isolate import run_isolated
 
 _KINDS = ("driver", "interchange", "supervisor", "manager", "worker", "task")
 _KILLS_WITHOUT_PROGRESS = 0.1

@@ -25,7 +25,8 @@ from workflow.settings.backend import Backend, Roles, WalltimeLimits
 from workflow.settings.pools.local import LocalPool
 from workflow.settings.pools.sge import SgePool
 from workflow.settings.pools.slurm import SlurmPool
-from workflow.work.system.isolate import Limits, run_isolated
+from workflow.work.system.child import Limits
+from workflow.work.system.isolate import run_isolated
 from workflow.work.pools.workers import start_workers
 
 folder = Path(sys.argv[1])
@@ -40,7 +41,8 @@ def tell(what):
 def hang(folder, number):
     import os, subprocess, time
     from pathlib import Path
-    from workflow.work.system.isolate import Limits, run_isolated
+    from workflow.work.system.child import Limits
+    from workflow.work.system.isolate import run_isolated
 
     def task():
         subprocess.Popen(["sleep", "600"], start_new_session=True)

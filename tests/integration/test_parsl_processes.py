@@ -171,7 +171,8 @@ def test_a_task_that_lost_its_worker_is_tried_again(
         """
 def patient(folder, wait_for):
     import os
-    from workflow.work.system.isolate import Limits, run_isolated
+    from workflow.work.system.child import Limits
+    from workflow.work.system.isolate import run_isolated
     with (folder / "tries").open("a") as file:
         file.write(f"{os.getpid()}\\n")
     run_isolated(wait_for, folder / "go", limits=Limits(wall_seconds=600, memory_gb=1))

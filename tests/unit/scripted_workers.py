@@ -4,7 +4,9 @@ It goes through the real spool, so that driver, plan and store are tested as the
 answers are made up. Used in unit tests alone.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,8 @@ class ScriptedWorkers:
         Held-out structures are sampled only after so many labels.
     finds_nothing : callable or None
         Says of a SampleOrder whether its sampler is certain of all that it finds.
+    label_seconds : float
+        CPU time of a label.
     """
 
     def __init__(
@@ -101,6 +105,7 @@ class ScriptedWorkers:
         stop_after=None,
         held_out_after=0,
         finds_nothing=None,
+        label_seconds=1.0,
     ):
         self._slots = slots
         self.labelled: list[str] = []
@@ -113,19 +118,22 @@ class ScriptedWorkers:
         self._stop_after = stop_after
         self._held_out_after = held_out_after
         self._finds_nothing = finds_nothing or (lambda order: False)
-        self._held_back: list[tuple[str, Order, Future[None]]] = []
+        self._held_back: list[tuple[Mapping[str, Order], Future[None]]] = []
+        self._label_seconds = label_seconds
         self._clock = 1000.0
 
     def slots(self, role: Role) -> int:
         return self._slots
 
-    def submit(self, role: Role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+    def submit(self, role: Role, function, run_folder, orders, *limits, expected_seconds=0.0):
         if self._stop_after is not None and len(self.labelled) >= self._stop_after:
             raise KeyboardInterrupt
-        self.roles.append((role, key))
+        self.roles += [(role, key) for key in orders]
         future: Future[None] = Future()
-        self._held_back.append((key, order, future))
-        is_late = "-held_out-" in key and len(self.labelled) < self._held_out_after
+        self._held_back.append((orders, future))
+        is_late = len(self.labelled) < self._held_out_after and any(
+            "-held_out-" in key for key in orders
+        )
         if not is_late:
             self._carry_out_last()
         if len(self.labelled) >= self._held_out_after:
@@ -134,8 +142,9 @@ class ScriptedWorkers:
         return future
 
     def _carry_out_last(self) -> None:
-        key, order, future = self._held_back.pop()
-        self._spool.compute_once(key, lambda: self._result(order))
+        orders, future = self._held_back.pop()
+        for key, order in orders.items():
+            self._spool.compute_once(key, partial(self._result, order))
         future.set_result(None)
 
     def _result(self, order: Order) -> TaskResult:
@@ -144,7 +153,7 @@ class ScriptedWorkers:
             worker="fake:1",
             started_at=self._clock - 1.0,
             finished_at=self._clock,
-            cpu_seconds=1.0,
+            cpu_seconds=self._label_seconds if isinstance(order, LabelOrder) else 1.0,
         )
         return TaskResult(answer=self._answer(order), cost=cost)
 

@@ -24,7 +24,7 @@ from workflow.work.orders import (
     SavedCommittee,
     TrainOrder,
 )
-from workflow.work.submit import submit_order
+from workflow.work.submit import submit_orders
 
 SAVED = SavedCommittee(checkpoint=Path("c"), architecture="ani")
 POOLS = {
@@ -94,8 +94,9 @@ def orders():
 def test_an_order_takes_the_device_of_its_pool_and_leaves_the_address_space(tmp_path, role, order):
     assert order.device == "cpu"
     workers = Noting()
-    submit_order(workers, BACKEND, tmp_path, role, "key", order)
-    [(_, _, sent, _, limits)] = workers.arguments
+    submit_orders(workers, BACKEND, tmp_path, role, {"key": order})
+    [(_, sent_orders, _, limits)] = workers.arguments
+    [sent] = sent_orders.values()
     assert type(sent) is type(order)
     assert sent.device == "cuda"
     assert not limits.limits_address_space
@@ -105,16 +106,17 @@ def test_a_label_is_limited_wherever_it_is_computed(tmp_path):
     workers = Noting()
     order = LabelOrder(structure=cluster(3, seed=1), level=LEVEL, engine="tblite")
     for role in ("label", "explore"):
-        submit_order(workers, BACKEND, tmp_path, role, "key", order)
-    for _, _, sent, _, limits in workers.arguments:
-        assert sent is order
+        submit_orders(workers, BACKEND, tmp_path, role, {"key": order})
+    for _, sent_orders, _, limits in workers.arguments:
+        assert sent_orders == {"key": order}
         assert limits.limits_address_space
 
 
 def test_an_order_on_processors_is_limited(tmp_path):
     workers = Noting()
-    submit_order(workers, Backend(), tmp_path, "judge", "key", next(o for r, o in orders()))
-    [(_, _, sent, _, limits)] = workers.arguments
+    submit_orders(workers, Backend(), tmp_path, "judge", {"key": next(o for r, o in orders())})
+    [(_, sent_orders, _, limits)] = workers.arguments
+    [sent] = sent_orders.values()
     assert sent.device == "cpu"
     assert limits.limits_address_space
 

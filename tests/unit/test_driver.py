@@ -1,6 +1,7 @@
 """The driver, plan and store on scripted answers: what is computed, how often, and when it ends."""
 
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -218,9 +219,10 @@ class Remembering(ScriptedWorkers):
         super().__init__(*arguments, **options)
         self.orders: dict[str, Order] = {}
 
-    def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+    def submit(self, role, function, run_folder, orders, *limits, expected_seconds=0.0):
+        [(key, order)] = orders.items()
         self.orders[key] = order
-        return super().submit(role, function, run_folder, key, order, *limits)
+        return super().submit(role, function, run_folder, orders, *limits)
 
 
 def test_the_committee_below_says_what_a_rung_of_energies_alone_begins_with(tmp_path):
@@ -343,16 +345,17 @@ class HeldBackTrainings(ScriptedWorkers):
     def __init__(self, *arguments, labels_first: int, **options) -> None:
         super().__init__(*arguments, **options)
         self._labels_first = labels_first
-        self._late: list[tuple[str, Order, Future[None]]] = []
+        self._late: list[tuple[Mapping[str, Order], Future[None]]] = []
         self.above: list[str] = []
 
-    def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+    def submit(self, role, function, run_folder, orders, *limits, expected_seconds=0.0):
+        [(key, order)] = orders.items()
         ends_training = isinstance(order, TrainOrder) and order.members is None
         if ends_training and len(training_ids(order)) == 30:
             future: Future[None] = Future()
-            self._late.append((key, order, future))
+            self._late.append((orders, future))
             return future
-        future = super().submit(role, function, run_folder, key, order, *limits)
+        future = super().submit(role, function, run_folder, orders, *limits)
         if key.startswith("label-") and key.endswith(LEVEL.level_id):
             self.above.append(key)
         if self._late and len(self.above) >= self._labels_first:
@@ -418,10 +421,10 @@ def test_members_that_are_trained_stay_trained_and_the_others_learn_the_same_dat
     class Interrupted(ScriptedWorkers):
         """The launch ends when the first members are trained; their result is in the spool."""
 
-        def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
-            if key == "train-0-1-5-8":
+        def submit(self, role, function, run_folder, orders, *limits, expected_seconds=0.0):
+            if "train-0-1-5-8" in orders:
                 raise KeyboardInterrupt
-            return super().submit(role, function, run_folder, key, order, *limits)
+            return super().submit(role, function, run_folder, orders, *limits)
 
     the_campaign, path = campaign(), tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):

@@ -48,11 +48,11 @@ class UnhurriedWorkers(ScriptedWorkers):
             self._changed.notify()
         self._thread.join()
 
-    def submit(self, role, function, run_folder, key, order, *limits, expected_seconds=0.0):
+    def submit(self, role, function, run_folder, orders, *limits, expected_seconds=0.0):
         future: Future[None] = Future()
         with self._changed:
-            self.roles.append((role, key))
-            self._waiting.append((future, key, order))
+            self.roles += [(role, key) for key in orders]
+            self._waiting.append((future, orders))
             self._changed.notify()
         return future
 
@@ -65,8 +65,9 @@ class UnhurriedWorkers(ScriptedWorkers):
                 if self._is_over:
                     return
                 place = self._lots.randrange(len(self._waiting))
-                future, key, order = self._waiting.pop(place)
-            self._spool.compute_once(key, lambda order=order: self._result(order))
+                future, orders = self._waiting.pop(place)
+            for key, order in orders.items():
+                self._spool.compute_once(key, lambda order=order: self._result(order))
             future.set_result(None)
 
     def _answer(self, order):

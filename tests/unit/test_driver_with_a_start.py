@@ -20,7 +20,7 @@ from workflow.run.state import read_rung_state
 from workflow.run.store.store import Store, StoreReader
 from workflow.settings.backend import Backend
 from workflow.settings.campaign import Campaign
-from workflow.work.orders import Order, SampleOrder, SavedCommittee, TrainOrder
+from workflow.work.orders import SampleOrder, SavedCommittee, TrainOrder
 
 WATER = molecule_from_smiles("O", name="water")
 OXYGEN_FLUORIDE = molecule_from_smiles("FOF", name="oxygen difluoride")
@@ -42,12 +42,13 @@ class WatchedWorkers(ScriptedWorkers):
         self.samplings: dict[str, SampleOrder] = {}
         self.parts: dict[str, TrainOrder] = {}
 
-    def submit(self, role, function, run_folder, key, order: Order, *rest, **options):
+    def submit(self, role, function, run_folder, orders, *rest, **options):
+        [(key, order)] = orders.items()
         if isinstance(order, SampleOrder):
             self.samplings[key] = order
         if isinstance(order, TrainOrder) and order.members is not None:
             self.parts[key] = order
-        return super().submit(role, function, run_folder, key, order, *rest, **options)
+        return super().submit(role, function, run_folder, orders, *rest, **options)
 
 
 def begun(the_campaign: Campaign, path: Path, molecules, known) -> WatchedWorkers:

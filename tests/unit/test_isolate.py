@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from workflow.work.system.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.work.system.child import Limits
+from workflow.work.system.isolate import Died, Finished, IsolatedCalls, Raised, run_isolated
 from workflow.work.system.processes import children, has_ended
 
 _LIMITS = Limits(wall_seconds=60, memory_gb=0.3)
@@ -273,3 +274,113 @@ def test_what_the_caller_holds_does_not_make_a_crash_a_lack_of_memory(tmp_path: 
     assert outcome.kind == "infrastructure"
     assert outcome.usage.max_rss_gb > 0.5
     assert len(held) == 500_000_000
+
+
+def _count_and_remember(counts: list[int] = []) -> tuple[int, int]:  # noqa: B006 - that is the point
+    counts.append(1)
+    return os.getpid(), len(counts)
+
+
+def _die_unless_first() -> int:
+    if _count_and_remember()[1] > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def _leak(megabytes: int, kept: list[bytearray] = []) -> int:  # noqa: B006 - that is the point
+    kept.append(bytearray(megabytes * 1_000_000))
+    return os.getpid()
+
+
+def test_calls_one_after_the_other_share_a_child(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        outcomes = [calls.run(_count_and_remember, is_last=i == 2) for i in range(3)]
+        assert list(tmp_path.iterdir()) == [], "the child has ended with its last call"
+    values = [o.value for o in outcomes if isinstance(o, Finished)]
+    assert [n for _, n in values] == [1, 2, 3]
+    assert len({pid for pid, _ in values}) == 1
+    assert has_ended(values[0][0])
+
+
+def test_what_each_call_took_is_its_own(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        outcomes = [calls.run(_burn, seconds) for seconds in (0.3, 0.0, 0.2)]
+    long, none, short = (o.usage for o in outcomes if isinstance(o, Finished))
+    assert 0.3 <= long.cpu_seconds < 0.5
+    assert none.cpu_seconds < 0.1
+    assert 0.2 <= short.cpu_seconds < 0.4
+    assert none.wall_seconds < 0.2
+
+
+def test_a_child_that_was_not_told_its_last_call_ends_all_the_same(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        outcome = calls.run(_count_and_remember)
+    assert isinstance(outcome, Finished)
+    assert has_ended(outcome.value[0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_call_is_not_blamed_for_the_end_of_a_child_that_others_used(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        first, second = calls.run(_die_unless_first), calls.run(_die_unless_first)
+    assert isinstance(first, Finished)
+    assert isinstance(second, Finished)
+    assert first.value != second.value
+
+
+def test_nor_for_the_memory_that_others_left_behind(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        outcomes = [calls.run(_leak, 200) for _ in range(3)]
+        too_much = calls.run(_leak, 400)
+        again = calls.run(_count_and_remember)
+    assert all(isinstance(outcome, Finished) for outcome in outcomes)
+    assert isinstance(too_much, Died)
+    assert too_much.kind == "resource"
+    assert isinstance(again, Finished)
+
+
+def test_each_call_has_the_whole_time(tmp_path: Path) -> None:
+    limits = Limits(wall_seconds=1.0, memory_gb=0.3)
+    with IsolatedCalls(limits, tmp_path) as calls:
+        outcomes = [calls.run(time.sleep, 0.6) for _ in range(3)]
+        hang = calls.run(time.sleep, 60)
+        assert isinstance(calls.run(_count_and_remember), Finished)
+    assert all(isinstance(outcome, Finished) for outcome in outcomes)
+    assert isinstance(hang, Died)
+    assert "limit of 1 s" in hang.message
+
+
+def test_an_exception_does_not_end_the_child(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        before, error, after = (
+            calls.run(_count_and_remember),
+            calls.run(int, "x"),
+            calls.run(_count_and_remember),
+        )
+    assert isinstance(error, Raised)
+    assert "invalid literal" in error.error
+    assert isinstance(before, Finished)
+    assert isinstance(after, Finished)
+    assert before.value[0] == after.value[0]
+    assert after.value[1] == 2
+
+
+def test_big_arguments_and_values_go_through(tmp_path: Path) -> None:
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        outcomes = [calls.run(bytes.upper, b"x" * n) for n in (1, 20_000_000, 0)]
+    assert [len(o.value) for o in outcomes if isinstance(o, Finished)] == [1, 20_000_000, 0]
+
+
+def test_an_error_between_two_calls_ends_the_child(tmp_path: Path) -> None:
+    def faulty() -> None:
+        with IsolatedCalls(_LIMITS, tmp_path) as calls:
+            outcome = calls.run(_count_and_remember)
+            assert isinstance(outcome, Finished)
+            pids.append(outcome.value[0])
+            raise KeyboardInterrupt
+
+    pids: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        faulty()
+    assert has_ended(pids[0])
+    assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,7 @@ there. So whatever dies, what was computed is in the store or in the spool.
 
 import queue
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
@@ -24,6 +24,7 @@ from workflow.planning.keys import InheritKey
 from workflow.planning.plan import leaves_workers_to_the_next_rung, plan
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import failure_reason
+from workflow.planning.together import labels_at_once, shared_out
 from workflow.run.folder import RunFolder
 from workflow.run.state import cost_model, read_rung_state
 from workflow.run.store.store import Store
@@ -40,7 +41,7 @@ from workflow.work.lost_tries import (
 )
 from workflow.work.orders import EvaluateOrder, LabelOrder, Order, TrainOrder
 from workflow.work.results import Broken, TaskResult, result_spool
-from workflow.work.submit import Workers, submit_order
+from workflow.work.submit import Workers, submit_orders
 
 _WAIT_SECONDS = 1.0
 
@@ -77,7 +78,7 @@ class Driver:
         self._workers = workers
         self._observer = observer
         self._spool = result_spool(folder.path)
-        self._done: queue.SimpleQueue[tuple[str, Future[None]]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Sequence[str], Future[None]]] = queue.SimpleQueue()
         self._in_flight: dict[str, Order] = {}
         self._n_lost = 0
         self._taken_in: list[str] = []
@@ -161,6 +162,7 @@ class Driver:
     ) -> bool:
         """Do what the plan asks for; say whether that changes what it would ask for next."""
         index, changes = state.index, False
+        labels: list[Labelling] = []
         for action in actions:
             if isinstance(action, Choosing):
                 newest = state.newest.version if state.newest else 0
@@ -175,8 +177,12 @@ class Driver:
                     with_waiting=not self._campaign.rungs[index - 1].budget.labels,
                 )
                 changes = True
+            elif isinstance(action, Labelling):
+                labels.append(action)
             elif not isinstance(action, Finishing):
-                self._submit(index, level, action, cost)
+                for role, key, order in self._orders(index, level, action):
+                    self._send(role, {key: order})
+        self._send_labels(state, level, labels, cost)
         return changes
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
@@ -201,9 +207,10 @@ class Driver:
             "`rung retry` puts them back, `failures` in the campaign file says how many may fail"
         )
 
-    def _submit(self, index: int, level: LevelOfTheory, action: Submission, cost: PowerLaw) -> None:
-        expected_seconds = cost(action.structure) if isinstance(action, Labelling) else 0.0
-        for role, key, order in make_orders(
+    def _orders(
+        self, index: int, level: LevelOfTheory, action: Submission
+    ) -> list[tuple[Role, str, Order]]:
+        return make_orders(
             action,
             self._store,
             self._campaign,
@@ -211,23 +218,42 @@ class Driver:
             index,
             level,
             training_device=self._backend.pool("train").device,
-        ):
-            self._send(role, key, order, expected_seconds)
+        )
 
-    def _send(self, role: Role, key: str, order: Order, expected_seconds: float) -> None:
-        if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
-            role, order = "large_label", replace(order, is_large=True)
-        self._in_flight[key] = order
-        future = submit_order(
+    def _send_labels(
+        self,
+        state: RungState,
+        level: LevelOfTheory,
+        labels: Iterable[Labelling],
+        cost: PowerLaw,
+    ) -> None:
+        """Send cheap labels together; one that was lost before, with others or not, alone."""
+        together: list[tuple[str, Order, float]] = []
+        for action in labels:
+            [(role, key, order)] = self._orders(state.index, level, action)
+            seconds = cost(action.structure)
+            if not self._store.tasks.losses(key):
+                together.append((key, order, seconds))
+                continue
+            if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
+                role, order = "large_label", replace(order, is_large=True)
+            self._send(role, {key: order}, seconds)
+        slots, at_once = self._workers.slots("label"), labels_at_once(state.costs.label)
+        for part in shared_out(together, at_once=at_once, slots=slots):
+            orders = {key: order for key, order, _ in part}
+            self._send("label", orders, sum(seconds for *_, seconds in part))
+
+    def _send(self, role: Role, orders: Mapping[str, Order], expected_seconds: float = 0.0) -> None:
+        self._in_flight |= orders
+        future = submit_orders(
             self._workers,
             self._backend,
             self._folder.path,
             role,
-            key,
-            order,
+            orders,
             expected_seconds=expected_seconds,
         )
-        future.add_done_callback(lambda finished: self._done.put((key, finished)))
+        future.add_done_callback(lambda finished: self._done.put((tuple(orders), finished)))
 
     def _take_in_next(self) -> None:
         """Wait for a task to end, then take in all that have ended, in one transaction.
@@ -248,16 +274,20 @@ class Driver:
                 ended.append(self._done.get_nowait())
         with self._store.together():
             self._store.diary.add_idle(self._idle.take())
-            for key, future in ended:
-                self._take_in(key, self._in_flight.pop(key), future.exception())
+            for keys, future in ended:
+                for key in keys:
+                    order = self._in_flight.pop(key)
+                    self._take_in(key, order, future.exception(), was_alone=len(keys) == 1)
         self._clear_spool()
         if self._failed_training is not None:
             raise CampaignFailed(f"the training failed: {self._failed_training}")
 
-    def _take_in(self, key: str, order: Order, error: BaseException | None) -> None:
+    def _take_in(
+        self, key: str, order: Order, error: BaseException | None, *, was_alone: bool
+    ) -> None:
         if isinstance(error, RungError) and not isinstance(error, PoisonTask):
             raise error
-        result = self._spool.read(key) or lost_result(order, error)
+        result = self._spool.read(key) or lost_result(order, error, was_alone=was_alone)
         if is_lost(result):
             poison = self._note_loss(key, result)
             if poison is None:

@@ -12,7 +12,7 @@ from workflow.settings.backend import Backend
 from workflow.work.lost_tries import lost_result
 from workflow.work.orders import LabelOrder
 from workflow.work.results import result_spool
-from workflow.work.submit import Workers, submit_order
+from workflow.work.submit import Workers, submit_orders
 
 
 def label_now(
@@ -41,7 +41,7 @@ def label_now(
     for structure in structures:
         order = LabelOrder(structure=structure, level=level, engine=engine)
         key = LabelKey(structure_id=structure.structure_id, level_id=level.level_id).key
-        future = submit_order(workers, backend, folder, "label", key, order)
+        future = submit_orders(workers, backend, folder, "label", {key: order})
         pending[future] = (key, order)
     for future in as_completed(pending):
         key, order = pending[future]

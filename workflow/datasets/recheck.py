@@ -26,7 +26,8 @@ from workflow.datasets.layouts.units import AS_RUNG, Units
 from workflow.planning.cost import n_electrons
 from workflow.work.compute import compute
 from workflow.work.orders import LabelOrder
-from workflow.work.system.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.work.system.child import Limits
+from workflow.work.system.isolate import Died, Finished, Raised, run_isolated
 
 _STRUCTURES = 3
 _BUDGET_SECONDS = 600.0

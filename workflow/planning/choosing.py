@@ -12,6 +12,7 @@ from workflow.planning.selectors import SELECTORS
 from workflow.planning.selectors.base import Batch
 from workflow.planning.state import RungState
 from workflow.planning.thresholds import threshold_of
+from workflow.planning.together import labels_ahead
 from workflow.settings.campaign import Campaign
 
 NEXT_BEST = 0.5
@@ -39,7 +40,7 @@ def room_for_choices(state: RungState, campaign: Campaign, pace: Pace, slots: in
     """How many structures may be chosen now, as far as workers and budgets go."""
     room = pace.most - sum(state.chosen_by_newest.values())
     if not campaign.synchronous:
-        room = min(2 * slots - state.n_unanswered, room)
+        room = min(labels_ahead(state.costs.label, slots) - state.n_unanswered, room)
     return min(room, campaign.rungs[state.index].budget.labels - state.n_chosen)
 
 

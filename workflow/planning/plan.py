@@ -45,6 +45,7 @@ from workflow.planning.pace import Pace, pace_of
 from workflow.planning.selection import CostModel
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import budget_spent, stop_reason
+from workflow.planning.together import labels_ahead, labels_at_once
 from workflow.settings.campaign import Campaign
 from workflow.settings.rung import Rung
 
@@ -169,12 +170,18 @@ def _is_good_enough(state: RungState, rung: Rung) -> bool:
 
 
 def _label(state: RungState, *, slots: int, cost: CostModel) -> list[Action]:
-    """Keep twice as many labels under way as there are slots, the longest first."""
-    room = 2 * slots - state.n_under_way
+    """Keep twice as many labels under way as workers take at once, the longest first.
+
+    While all workers have something to do, too few for one of them wait for more.
+    """
+    at_once = labels_at_once(state.costs.label)
+    room = labels_ahead(state.costs.label, slots) - state.n_under_way
     ready = [s for s in state.to_label if s.structure_id not in state.labels_in_flight]
     actions = [Labelling(structure=structure) for structure in ready]
     doubted = [s for s in state.to_check if s.structure_id not in state.checks_in_flight]
     actions += [Labelling(structure=structure, is_second=True) for structure in doubted]
+    if len(actions) < at_once and len(state.tasks_in_flight) >= slots:
+        return []
     actions.sort(key=lambda action: (-cost(action.structure), action.structure.structure_id))
     return list(actions[: max(room, 0)])
 

@@ -1,4 +1,4 @@
-"""What happens on a worker: an order is carried out once, in a process of its own, and kept.
+"""What happens on a worker: orders are carried out once, in a process of their own, and kept.
 
 Pure functions compute (`compute`); around them stand the spool, so that nothing is computed twice
 or lost, and isolation, so that limits hold.
@@ -7,10 +7,12 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
@@ -52,28 +54,34 @@ from workflow.work.results import (
     Trained,
     result_spool,
 )
+from workflow.work.system.child import Limits
 from workflow.work.system.disk import disk_errors_explained
-from workflow.work.system.isolate import Died, Finished, Limits, Raised, run_isolated
+from workflow.work.system.isolate import Died, Finished, IsolatedCalls, Raised
 from workflow.work.training_set import read_labelled
 
 _JUDGED_AT_ONCE = 256
 
 
-def work(run_folder: Path, key: str, order: Order, threads: int, limits: Limits) -> None:
-    """Carry out an order unless its result is in the spool already, and leave the result there.
+def work(run_folder: Path, orders: Mapping[str, Order], threads: int, limits: Limits) -> None:
+    """Carry out orders whose results are not in the spool yet, and leave the results there.
 
     Raises
     ------
     StoreError
-        The disk is full or the spool cannot be written: there is no result.
+        The disk is full or the spool cannot be written: there is no result of the orders that are
+        left.
     """
-    _preload(order, threads)
-    result_spool(run_folder).compute_once(key, lambda: _isolated(order, threads, limits))
+    spool, last = result_spool(run_folder), list(orders)[-1]
+    with IsolatedCalls(limits) as calls:
+        for key, order in orders.items():
+            _preload(order, threads)
+            calling = partial(calls.run, compute, order, threads, limits.memory_gb)
+            spool.compute_once(key, partial(_called, order, partial(calling, is_last=key == last)))
 
 
-def _isolated(order: Order, threads: int, limits: Limits) -> TaskResult:
+def _called(order: Order, call: Callable[[], Finished[Any] | Raised | Died]) -> TaskResult:
     started_at = time.time()
-    outcome = run_isolated(compute, order, threads, limits.memory_gb, limits=limits)
+    outcome = call()
     cost = Cost(
         worker=f"{socket.gethostname()}:{os.getpid()}",
         started_at=started_at,

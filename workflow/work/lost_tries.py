@@ -30,10 +30,14 @@ class LostTry:
     worker: str
 
 
-def lost_result(order: Order, error: BaseException | None) -> TaskResult:
-    """Return the result of a task that ended without one: its worker was lost, again and again."""
+def lost_result(order: Order, error: BaseException | None, *, was_alone: bool = True) -> TaskResult:
+    """Return the result of a task that ended without one: its worker was lost, again and again.
+
+    Of several that a worker had together nobody knows which one it was: each is tried again, alone.
+    """
     # What kills its worker each time it is tried will do so again.
-    kind: FailureKind = "poison" if isinstance(error, PoisonTask) else "infrastructure"
+    is_poison = was_alone and isinstance(error, PoisonTask)
+    kind: FailureKind = "poison" if is_poison else "infrastructure"
     message = str(error) if error else "the worker left no result"
     now = time.time()
     cost = Cost(worker="lost", started_at=now, finished_at=now, cpu_seconds=0.0)

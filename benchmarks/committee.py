@@ -1,38 +1,34 @@
 """Speed of a committee beside torchani with the same weights, in one process and alternating.
 
-    python benchmarks/committee.py [--rounds 5] [--threads 1] [--scaling] [--plot FILE.svg]
+    python benchmarks/committee.py [--rounds 5] [--threads 1]
 
 256 conformers of 10 to 24 atoms, 8 members. Times are the least CPU seconds of the rounds (with
-more than one thread: wall seconds), so that what else the machine does matters little. `--scaling`
-adds how time and memory of `predict` grow with structures, members and atoms, and the time with two
-threads; `--plot` draws it with matplotlib. Needs torchani: pip install rung[oracle].
+more than one thread: wall seconds), so that what else the machine does matters little. Needs
+torchani: pip install rung[oracle]. How time and memory grow: `committee_scaling.py`.
 
-The limit is torchani's time over that of rung's matrix products alone, at the rate of a large
-product on the same core: the ratio if all else cost nothing. Where else the time goes:
+The limit is torchani's time over that of rung's matrix products and exponentials alone, each as
+fast as torch computes it by itself (`limits.py`): the ratio if all else cost nothing. Products run
+at nine tenths of the rate of a large one, but for those with the derivatives of the environments,
+which read 340 MB twice. Where the time goes:
 
-- train_step: two thirds are matrix products; the rest is reading the derivatives of the
-  environments (340 MB) twice, and element-wise work. In coordinates (`descriptor/basis.py`) the
-  first layers have a sixth fewer inputs for such diverse molecules.
+- train_step: four fifths are products; the rest is element-wise. In coordinates
+  (`descriptor/basis.py`) the first layers have a sixth fewer inputs for such diverse molecules.
 - md_per_molecule_step: finding pairs and triples is 7 %; lists kept from step to step would have to
   hold the triples of a skin of 0.2 Å too, 13 % more, whose functions take back most of that.
 """
 
 import argparse
-import ctypes
 import resource
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from math import prod
-from pathlib import Path
 
 import numpy as np
 import torch
 from ase import Atoms
+from limits import least_seconds
 from rdkit import Chem
 from rdkit.Chem import AllChem
-from torch.utils.flop_counter import FlopCounterMode
 from torchani.aev import AEVComputer
 from torchani.arch import ANI
 from torchani.nn import ANINetworks, AtomicNetwork, Ensemble
@@ -263,126 +259,10 @@ def compare(task: Task, rounds: int, clock: Callable[[], float]) -> tuple[float,
     return least[0] * task.theirs_per_ours, least[1]
 
 
-def products(work: Callable[[], object]) -> float:
-    """Return the floating-point operations of the matrix products of a computation."""
-
-    def added(_: torch.Size, a: torch.Size, b: torch.Size, **__: object) -> int:
-        return 2 * prod(a) * b[-1]
-
-    in_place = {torch.ops.aten.addmm_: added, torch.ops.aten.baddbmm_: added}
-    with FlopCounterMode(display=False, custom_mapping=in_place) as counter:
-        work()
-    return float(counter.get_total_flops())
-
-
-def peak_rate(clock: Callable[[], float], rounds: int) -> float:
-    """Return the operations a second of a large product in single precision."""
-    size = 1536
-    one, other = torch.rand(2, size, size)
-    out = torch.empty(size, size)
-
-    def product() -> None:
-        torch.mm(one, other, out=out)
-
-    product()  # warm up
-    return 2 * size**3 / min(seconds(product, clock, 5) for _ in range(rounds))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Point:
-    """Cost of `predict` at one size: seconds on one and two threads, and memory on top."""
-
-    size: int
-    seconds: float
-    seconds_on_two: float
-    memory_mb: float
-
-
-def scaling(rounds: int) -> dict[str, list[Point]]:
-    """Cost of `predict` as structures, members and atoms grow on their own."""
-    molecules, eight = conformers(256), committee(8)
-
-    def point(size: int, ours: AniCommittee, structures: Sequence[Structure]) -> Point:
-        work = partial(ours.predict, structures)
-        memory_mb = added_memory_mb(work)
-        wall = []
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            wall.append(min(seconds(work, time.perf_counter, 1) for _ in range(rounds)))
-        torch.set_num_threads(1)
-        return Point(
-            size=size, seconds=wall[0], seconds_on_two=wall[1], memory_mb=max(memory_mb, 0.1)
-        )
-
-    return {
-        "structures": [point(n, eight, molecules[:n]) for n in (4, 16, 64, 256)],
-        "members": [point(m, committee(m), molecules[:64]) for m in (2, 4, 8, 16)],
-        "atoms": [point(len(s), eight, [s] * 32) for s in map(alkane, (2, 4, 8, 16))],
-    }
-
-
-def alkane(carbons: int) -> Structure:
-    chain = Chem.AddHs(Chem.MolFromSmiles("C" * carbons))
-    AllChem.EmbedMolecule(chain, randomSeed=1)
-    numbers = np.array([atom.GetAtomicNum() for atom in chain.GetAtoms()])
-    positions = np.array(chain.GetConformer().GetPositions())
-    return Structure(atomic_numbers=numbers, positions=positions)
-
-
-def added_memory_mb(work: Callable[[], object]) -> float:
-    """Return how far the process's memory rises above where it was (Linux)."""
-    ctypes.CDLL(None).malloc_trim(0)  # what was freed must not hide what is needed
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the peak
-    before = _status_mb("VmRSS")
-    work()
-    return _status_mb("VmHWM") - before
-
-
-def _status_mb(name: str) -> float:
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(name)) / 1024
-
-
-def exponent(points: Sequence[Point], cost: str) -> float:
-    """Return the slope of log cost against log size."""
-    sizes, costs = [p.size for p in points], [getattr(p, cost) for p in points]
-    return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
-
-
-def print_scaling(curves: dict[str, list[Point]]) -> None:
-    print(f"\n{'predict':>10} {'size':>5} {'1 thread':>11} {'2 threads':>11} {'memory':>9}")
-    for name, points in curves.items():
-        for p in points:
-            print(
-                f"{name:>10} {p.size:5} {1e3 * p.seconds:9.1f}ms {1e3 * p.seconds_on_two:9.1f}ms "
-                f"{p.memory_mb:7.1f}MB"
-            )
-
-
-def plot(curves: dict[str, list[Point]], path: Path) -> None:
-    """Draw time and memory against size, all logarithmic."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.0, 4.0), layout="constrained")
-    for axes, cost, unit in zip(
-        figure.subplots(1, 2), ("seconds", "memory_mb"), ("s", "MB"), strict=True
-    ):
-        for name, points in curves.items():
-            label = f"{name} (exponent {exponent(points, cost):.2f})"
-            axes.loglog([p.size for p in points], [getattr(p, cost) for p in points], "o-")
-            axes.lines[-1].set_label(label)
-        axes.set_xlabel("structures, members or atoms")
-        axes.set_ylabel(unit)
-        axes.legend(fontsize=8)
-    figure.savefig(path)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--scaling", action="store_true", help="also how time grows with size")
-    parser.add_argument("--plot", type=Path, help="write the scaling as an SVG file")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     clock = time.process_time if arguments.threads == 1 else time.perf_counter
@@ -393,31 +273,22 @@ def main() -> None:
         f"{len(structures)} conformers of {min(sizes)} to {max(sizes)} atoms, {sum(sizes)} atoms, "
         f"{ours.n_members} members, {arguments.threads} thread(s)"
     )
-    rate = peak_rate(clock, arguments.rounds)
-    print(f"matrix products: {rate / 1e9:.0f} GFLOP/s")
-    print(f"{'task':28} {'torchani':>10} {'rung':>10} {'ratio':>7} {'goal':>6} {'limit':>7}")
+    head = f"{'task':28} {'torchani':>10} {'rung':>10} {'ratio':>7} {'goal':>6} {'limit':>7}"
+    print(f"{head} {'products':>10} {'exp':>8}")
     figures = []
     for task in tasks(structures, ours):
         theirs, own = compare(task, arguments.rounds, clock)
-        ratio, limit = theirs / own, theirs * rate / products(task.ours)
+        products, exponentials = least_seconds(task.ours, clock, arguments.rounds)
+        ratio, limit = theirs / own, theirs / (products + exponentials)
         print(
             f"{task.name:28} {1e3 * theirs:8.1f}ms {1e3 * own:8.1f}ms {ratio:7.2f} "
-            f"{task.goal:6.1f} {limit:7.1f}",
+            f"{task.goal:6.1f} {limit:7.1f} {1e3 * products:8.1f}ms {1e3 * exponentials:6.1f}ms",
             flush=True,
         )
         verdict = "met" if ratio >= task.goal else "missed"
         figures.append(f"{task.name}_ratio {ratio:.2f} >={task.goal} {verdict}")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures.append(f"peak_memory_mb {peak_mb:.0f}")
-    if arguments.scaling or arguments.plot:
-        curves = scaling(arguments.rounds)
-        print_scaling(curves)
-        figures += [f"time_exponent_{n} {exponent(c, 'seconds'):.2f}" for n, c in curves.items()]
-        figures += [
-            f"memory_exponent_{n} {exponent(c, 'memory_mb'):.2f}" for n, c in curves.items()
-        ]
-        if arguments.plot:
-            plot(curves, arguments.plot)
     for figure in figures:
         print(f"FIGURE {figure}")
 

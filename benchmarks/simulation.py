@@ -7,9 +7,10 @@ Parsl does it. Structures are those of one small molecule with random positions.
 
 import heapq
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from model.evaluation import Errors
 from model.history import TrainingHistory
 from workflow.campaign.driver import Driver
 from workflow.campaign.training import forget_files
+from workflow.campaign.under_way import TasksUnderWay
 from workflow.planning.state import RungState
 from workflow.run.opened import open_run
 from workflow.run.store.store import Store
@@ -73,6 +75,21 @@ class Enough(Exception):
     """The simulation has taken as many steps as it was asked for."""
 
 
+class Queued(TasksUnderWay):
+    """Tasks under way, which wait for a simulated worker."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.queue: list[tuple[float, int, Role, Mapping[str, Order]]] = []
+        self._count = 0
+
+    def _send(self, role: Role, orders: Mapping[str, Order], expected_seconds: float = 0.0) -> None:
+        self.orders |= orders
+        self._count += 1
+        urgency = priority(role, expected_seconds)
+        heapq.heappush(self.queue, (urgency, self._count, role, orders))
+
+
 class SimulatedDriver(Driver):
     """The driver, whose tasks are carried out in simulated time."""
 
@@ -88,54 +105,55 @@ class SimulatedDriver(Driver):
     ) -> None:
         folder = open_run(campaign, path)
         backend = Backend(pools={"main": LocalPool(workers=workers)})
-        super().__init__(store, campaign, backend, folder, _Slots(workers), _Nobody())
+        slots = _Slots(workers)
+        super().__init__(store, campaign, backend, folder, slots, _Nobody())
+        self._tasks = Queued(store, backend, folder.path, slots)
+        self._under_way = self._tasks
         self.trace = Trace()
         self._free = workers
         self._duration = duration
         self._now = 0.0
-        self._queue: list[tuple[float, int, Role, str, Order]] = []
-        self._running: list[tuple[float, int, str, TaskResult]] = []
+        self._running: list[tuple[float, int, Mapping[str, TaskResult]]] = []
         self._count = 0
         self._left = max_steps
         self._step_began = time.perf_counter()
-
-    def _send(self, role: Role, key: str, order: Order, expected_seconds: float) -> None:
-        self._in_flight[key] = order
-        self._count += 1
-        urgency = priority(role, expected_seconds)
-        heapq.heappush(self._queue, (urgency, self._count, role, key, order))
 
     def _take_in_next(self) -> None:
         """Let the clock run to the next end of a task, and take in all that end then."""
         self.trace.step_seconds.append(time.perf_counter() - self._step_began)
         if self._left is not None and len(self.trace.step_seconds) >= self._left:
             raise Enough
-        while self._queue and self._free:
-            self._start(*heapq.heappop(self._queue)[2:])
+        while self._tasks.queue and self._free:
+            self._start(*heapq.heappop(self._tasks.queue)[2:])
         self._now = self._running[0][0]
         with self._store.together():
             while self._running and self._running[0][0] <= self._now:
-                _, _, key, result = heapq.heappop(self._running)
+                _, _, results = heapq.heappop(self._running)
                 self._free += 1
-                order = self._in_flight.pop(key)
-                self._commit(key, result)
-                if isinstance(order, TrainOrder) and order.members is None:
-                    forget_files(order)
+                for key, result in results.items():
+                    order = self._tasks.orders.pop(key)
+                    self._commit(key, result)
+                    if isinstance(order, TrainOrder) and order.members is None:
+                        forget_files(order)
         self._taken_in.clear()
         self._step_began = time.perf_counter()
 
-    def _start(self, role: Role, key: str, order: Order) -> None:
-        chance = np.random.default_rng(list(key.encode()))
-        seconds = self._duration(order, chance)
-        end = self._now + seconds
+    def _start(self, role: Role, orders: Mapping[str, Order]) -> None:
+        """Give a worker orders, which it carries out one after the other."""
+        results, began = dict[str, TaskResult](), self._now
+        for key, order in orders.items():
+            chance = np.random.default_rng(list(key.encode()))
+            seconds = self._duration(order, chance)
+            end = began + seconds
+            self.trace.tasks.append((role, began, end))
+            cost = Cost(
+                worker="simulated:1", started_at=began, finished_at=end, cpu_seconds=seconds
+            )
+            results[key] = TaskResult(answer=_answer(order, chance, seconds), cost=cost)
+            began = end
         self._free -= 1
         self._count += 1
-        self.trace.tasks.append((role, self._now, end))
-        cost = Cost(
-            worker="simulated:1", started_at=self._now, finished_at=end, cpu_seconds=seconds
-        )
-        result = TaskResult(answer=_answer(order, chance, seconds), cost=cost)
-        heapq.heappush(self._running, (end, self._count, key, result))
+        heapq.heappush(self._running, (began, self._count, results))
 
 
 @dataclass(frozen=True)

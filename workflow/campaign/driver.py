@@ -4,12 +4,8 @@ One thread owns the store. Workers put results into the spool; their futures onl
 there. So whatever dies, what was computed is in the store or in the spool.
 """
 
-import queue
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterable
 from typing import Protocol
 
 from chemistry.errors import CampaignFailed, PoisonTask, RungError
@@ -18,13 +14,14 @@ from workflow.campaign.commit import commit_result
 from workflow.campaign.dispatch import Submission, make_orders
 from workflow.campaign.idle import IdleTime
 from workflow.campaign.training import forget_files
-from workflow.planning.actions import Action, Choosing, Finishing, Inheriting, Labelling
+from workflow.campaign.under_way import Ended, TasksUnderWay
+from workflow.planning.actions import Action, Choosing, Finishing, Inheriting
 from workflow.planning.cost import PowerLaw
 from workflow.planning.keys import InheritKey
 from workflow.planning.plan import leaves_workers_to_the_next_rung, plan
 from workflow.planning.state import RungState
 from workflow.planning.stop_rules import failure_reason
-from workflow.planning.together import labels_at_once, shared_out
+from workflow.planning.together import labels_at_once
 from workflow.run.folder import RunFolder
 from workflow.run.state import cost_model, read_rung_state
 from workflow.run.store.store import Store
@@ -32,7 +29,6 @@ from workflow.settings.backend import Backend, Role
 from workflow.settings.campaign import Campaign
 from workflow.work.lost_tries import (
     LOSSES_OF_A_POISON_TASK,
-    LostTry,
     is_lost,
     is_too_large,
     loss_of,
@@ -41,7 +37,7 @@ from workflow.work.lost_tries import (
 )
 from workflow.work.orders import EvaluateOrder, LabelOrder, Order, TrainOrder
 from workflow.work.results import Broken, TaskResult, result_spool
-from workflow.work.submit import Workers, submit_orders
+from workflow.work.submit import Workers
 
 _WAIT_SECONDS = 1.0
 
@@ -78,8 +74,7 @@ class Driver:
         self._workers = workers
         self._observer = observer
         self._spool = result_spool(folder.path)
-        self._done: queue.SimpleQueue[tuple[Sequence[str], Future[None]]] = queue.SimpleQueue()
-        self._in_flight: dict[str, Order] = {}
+        self._under_way = TasksUnderWay(store, backend, self._folder.path, workers)
         self._n_lost = 0
         self._taken_in: list[str] = []
         self._failed_training: str | None = None
@@ -162,7 +157,7 @@ class Driver:
     ) -> bool:
         """Do what the plan asks for; say whether that changes what it would ask for next."""
         index, changes = state.index, False
-        labels: list[Labelling] = []
+        labels: dict[str, LabelOrder] = {}
         for action in actions:
             if isinstance(action, Choosing):
                 newest = state.newest.version if state.newest else 0
@@ -177,12 +172,13 @@ class Driver:
                     with_waiting=not self._campaign.rungs[index - 1].budget.labels,
                 )
                 changes = True
-            elif isinstance(action, Labelling):
-                labels.append(action)
             elif not isinstance(action, Finishing):
                 for role, key, order in self._orders(index, level, action):
-                    self._send(role, {key: order})
-        self._send_labels(state, level, labels, cost)
+                    if isinstance(order, LabelOrder):
+                        labels[key] = order
+                    else:
+                        self._under_way.hand_out(role, key, order)
+        self._under_way.hand_out_labels(labels, cost, at_once=labels_at_once(state.costs.label))
         return changes
 
     def _state(self, index: int, level: LevelOfTheory) -> RungState:
@@ -191,7 +187,7 @@ class Driver:
             self._campaign,
             index,
             level,
-            under_way=self._in_flight,
+            under_way=self._under_way.orders,
             n_lost=self._n_lost,
         )
 
@@ -220,74 +216,30 @@ class Driver:
             training_device=self._backend.pool("train").device,
         )
 
-    def _send_labels(
-        self,
-        state: RungState,
-        level: LevelOfTheory,
-        labels: Iterable[Labelling],
-        cost: PowerLaw,
-    ) -> None:
-        """Send cheap labels together; one that was lost before, with others or not, alone."""
-        together: list[tuple[str, Order, float]] = []
-        for action in labels:
-            [(role, key, order)] = self._orders(state.index, level, action)
-            seconds = cost(action.structure)
-            if not self._store.tasks.losses(key):
-                together.append((key, order, seconds))
-                continue
-            if isinstance(order, LabelOrder) and self._has_larger_pool and self._outgrown(key):
-                role, order = "large_label", replace(order, is_large=True)
-            self._send(role, {key: order}, seconds)
-        slots, at_once = self._workers.slots("label"), labels_at_once(state.costs.label)
-        for part in shared_out(together, at_once=at_once, slots=slots):
-            orders = {key: order for key, order, _ in part}
-            self._send("label", orders, sum(seconds for *_, seconds in part))
-
-    def _send(self, role: Role, orders: Mapping[str, Order], expected_seconds: float = 0.0) -> None:
-        self._in_flight |= orders
-        future = submit_orders(
-            self._workers,
-            self._backend,
-            self._folder.path,
-            role,
-            orders,
-            expected_seconds=expected_seconds,
-        )
-        future.add_done_callback(lambda finished: self._done.put((tuple(orders), finished)))
-
     def _take_in_next(self) -> None:
         """Wait for a task to end, then take in all that have ended, in one transaction.
 
         The spool keeps them until it is committed.
         """
-        began = time.monotonic()
-        try:
-            ended = [self._done.get(timeout=_WAIT_SECONDS)]
-        except queue.Empty:
-            ended = []
+        began, before = time.monotonic(), frozenset(self._under_way.orders)
+        ended = self._under_way.wait(_WAIT_SECONDS)
         waited = time.monotonic() - began
-        self._idle.note(self._in_flight, slots=self._backend.slots, seconds=waited)
+        self._idle.note(before, slots=self._backend.slots, seconds=waited)
         if not ended:
             return
-        with suppress(queue.Empty):
-            while True:
-                ended.append(self._done.get_nowait())
         with self._store.together():
             self._store.diary.add_idle(self._idle.take())
-            for keys, future in ended:
-                for key in keys:
-                    order = self._in_flight.pop(key)
-                    self._take_in(key, order, future.exception(), was_alone=len(keys) == 1)
+            for task in ended:
+                self._take_in(task)
         self._clear_spool()
         if self._failed_training is not None:
             raise CampaignFailed(f"the training failed: {self._failed_training}")
 
-    def _take_in(
-        self, key: str, order: Order, error: BaseException | None, *, was_alone: bool
-    ) -> None:
+    def _take_in(self, task: Ended) -> None:
+        key, order, error = task.key, task.order, task.error
         if isinstance(error, RungError) and not isinstance(error, PoisonTask):
             raise error
-        result = self._spool.read(key) or lost_result(order, error, was_alone=was_alone)
+        result = self._spool.read(key) or lost_result(order, error, was_alone=task.was_alone)
         if is_lost(result):
             poison = self._note_loss(key, result)
             if poison is None:
@@ -318,24 +270,16 @@ class Driver:
         self._observer.said(f"{said}: it is tried again")
         return None
 
-    @property
-    def _has_larger_pool(self) -> bool:
-        return self._backend.roles.large_label is not None
-
-    def _outgrown(self, key: str) -> list[LostTry]:
-        """Return the tries for which the usual pool gave too little."""
-        return [loss for loss in self._store.tasks.losses(key) if loss.kind == "resource"]
-
     def _goes_to_larger_pool(self, key: str, result: TaskResult) -> bool:
         """Note a label that its pool gave too little, so that the plan asks for it again.
 
         The larger pool tries it once. A try that is noted already, by a driver that was killed
         before it could clear the spool, is not taken for that one.
         """
-        if not (self._has_larger_pool and is_too_large(result)):
+        if not (self._under_way.has_larger_pool and is_too_large(result)):
             return False
         loss = loss_of(result)
-        before = self._outgrown(key)
+        before = self._under_way.outgrown(key)
         if not before:
             self._store.tasks.add_loss(key, loss)
             said = f"{key} needs more than its pool gives ({loss.message})"

@@ -22,6 +22,7 @@ from workflow.work.orders import LabelOrder, Order, SampleOrder, TrainOrder
 from workflow.work.training_set import read_labelled
 
 _TRAINING_SECONDS_A_LABEL = 0.2
+_JOINING_SECONDS = 0.1
 _EXPLORATION_SECONDS = 2.0
 _JUDGING_SECONDS = 1.0
 _DEAR_SECONDS = 10.0
@@ -35,10 +36,18 @@ def duration_of(label_seconds: float) -> Duration:
             own = np.random.default_rng(int(order.structure.structure_id, 16))
             return float(label_seconds * own.lognormal(0.0, 0.3))
         if isinstance(order, TrainOrder):
-            return _TRAINING_SECONDS_A_LABEL * len(read_labelled(order.training_set))
+            return _training_seconds(order)
         return _EXPLORATION_SECONDS if isinstance(order, SampleOrder) else _JUDGING_SECONDS
 
     return duration
+
+
+def _training_seconds(order: TrainOrder) -> float:
+    """Return what some members take, or all; to put trained ones together is next to nothing."""
+    if order.parts:
+        return _JOINING_SECONDS
+    share = 1.0 if order.members is None else len(order.members) / order.settings.members
+    return share * _TRAINING_SECONDS_A_LABEL * len(read_labelled(order.training_set))
 
 
 def simulate(labels: int, label_seconds: float, workers: int) -> Trace:

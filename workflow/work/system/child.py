@@ -85,8 +85,9 @@ def unframed(received: bytes | bytearray) -> bytes | None:
     if len(received) < _LENGTH.size:
         return None
     [length] = _LENGTH.unpack_from(received)
-    content = bytes(received[_LENGTH.size :])
-    return content if len(content) >= length else None
+    if len(received) < _LENGTH.size + length:
+        return None
+    return bytes(received[_LENGTH.size :])
 
 
 def become_child(
@@ -94,14 +95,15 @@ def become_child(
     limits: Limits,
     scratch: Path,
     *,
-    requests: IO[bytes],
-    answers: IO[bytes],
+    requests: int,
+    answers: int,
     output: int,
     caller: int,
 ) -> NoReturn:
     """Set the limits, make the first call and those requested, leave without the caller's clean-up.
 
-    Whatever happens, the caller's stack must not return in two processes.
+    Whatever happens, the caller's stack must not return in two processes. Requests, answers and
+    output are descriptors.
     """
     status = 70
     try:
@@ -120,10 +122,10 @@ def become_child(
         tempfile.tempdir = None
         os.chdir(scratch)
         hard_limit = _limit_memory(limits)
-        with answers:
-            for function, arguments in _calls(first, requests):
-                answers.write(framed(answer_of(function, arguments, hard_limit)))
-                answers.flush()
+        with os.fdopen(answers, "wb") as answering, os.fdopen(requests, "rb") as asking:
+            for function, arguments in _calls(first, asking):
+                answering.write(framed(answer_of(function, arguments, hard_limit)))
+                answering.flush()
                 end_children()
         status = 0
     except BaseException:  # noqa: BLE001

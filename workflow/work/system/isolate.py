@@ -191,8 +191,8 @@ class _Child:
                 first,
                 self._limits,
                 self._scratch,
-                requests=os.fdopen(requests, "rb"),
-                answers=os.fdopen(answers, "wb"),
+                requests=requests,
+                answers=answers,
                 output=self._output.fileno(),
                 caller=caller,
             )

@@ -20,7 +20,7 @@ import numpy as np
 from ase import Atoms
 from ase.constraints import FixInternals
 from ase.optimize import BFGS
-from gold import DFT, GOLD, MIDDLE, ON_XTB, read_rows, request_for
+from gold import GOLD, MIDDLE, ON_XTB, read_rows, request_for
 from tblite.ase import TBLite
 
 from chemistry.engines import default_engine, find_engine
@@ -46,23 +46,17 @@ MOLECULES = {
     "ethanol": "CCO",
     "glycolaldehyde": "OCC=O",
 }
-LEVELS = ("gfn2-xtb", DFT, MIDDLE, GOLD)
+LEVELS = ("gfn2-xtb", "wb97x/6-31g*", MIDDLE, GOLD)
 # Structures of each part; those of a test come from seeds of their own.
 VIBRATING = 18  # at least: each mode of the lowest conformer has two
-HOT = {"train": 16, "test": 8, "pool": 48, "more": 30}
-ANCHORS = {"train": 12, "test": 8, "pool": 16, "more": 10}
-SEEDS = {"train": 1, "test": 1001, "pool": 7, "more": 11}
-# What is tested is gold alone, the pool is for a first rung of many labels, more for one of DFT.
-PARTS = {
-    "gfn2-xtb": ("train", "pool"),
-    DFT: ("train", "pool", "more"),
-    MIDDLE: ("train", "pool"),
-    GOLD: ("train", "test"),
-}
+HOT, ANCHORS = {"train": 16, "test": 8, "pool": 48}, {"train": 12, "test": 8, "pool": 16}
+SEEDS = {"train": 1, "test": 1001, "pool": 7}
+# What is tested is gold alone, and the pool is for a first rung of many labels.
+PARTS = {GOLD: ("train", "test")} | dict.fromkeys(LEVELS[:-1], ("train", "pool"))
 ONLY_FEW = {(MIDDLE, "ethanol")}
 """Levels and molecules whose pool is not labelled."""
 ANGLES = {"train": (0.0, 45.0, 90.0, 135.0, 180.0), "test": (20.0, 65.0, 110.0, 155.0)}
-ANGLES |= {"pool": ANGLES["train"], "more": (10.0, 55.0, 100.0, 145.0)}
+ANGLES["pool"] = ANGLES["train"]
 RELAXED_EV_PER_ANGSTROM = 0.005
 
 
@@ -73,12 +67,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=list(MOLECULES))
     chosen = parser.parse_args()
     files = {name: chosen.folder / f"{name.replace(' ', '-')}.jsonl" for name in chosen.only}
-    for name, path in files.items():
-        rows = read_lines(path) if path.exists() else []
-        missing = [part for part in SEEDS if all(row["part"] != part for row in rows)]
-        if missing:
-            made = unlabelled(molecule_from_smiles(MOLECULES[name]), missing)
-            keep(path, [*rows, *made])
+    for path, name in ((path, name) for name, path in files.items() if not path.exists()):
+        keep(path, list(unlabelled(molecule_from_smiles(MOLECULES[name]))))
     label_files(files, chosen.levels)
     if MIDDLE in chosen.levels and add_vibrating(chosen.folder, files):
         label_files(files, chosen.levels)
@@ -123,8 +113,7 @@ def label_file(path: Path, name: str, level_name: str) -> None:
     parts = PARTS.get(level_name, ("train",))
     for row in rows:
         few = row["part"] == "pool" and (level_name, name) in ONLY_FEW
-        for_gold = row["kind"] == "vibrating" and level_name not in (MIDDLE, GOLD)
-        if level_name in row["labels"] or row["part"] not in parts or few or for_gold:
+        if level_name in row["labels"] or row["part"] not in parts or few:
             continue
         label = engine.label(structure_from_json(row["structure"]))
         row["labels"][level_name] = label_to_json(label)
@@ -140,14 +129,13 @@ def keep(path: Path, rows: list[dict[str, Any]]) -> None:
     new.replace(path)
 
 
-def unlabelled(molecule: Molecule, parts: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Yield a row for each structure of some parts, without labels."""
+def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
+    """Yield a row for each structure, without labels."""
     potential = EnginePotential(TBLiteEngine(find_level("gfn2-xtb"), Resources(threads=1)))
     offers = Conformers().sample(molecule, (), potential, seed=1).offers
     starts = [relaxed(offer.structure, "relaxed") for offer in offers]
-    for part in parts:
-        seed = SEEDS[part]
-        anchors = [] if part in ("test", "more") else list(starts)
+    for part, seed in SEEDS.items():
+        anchors = [] if part == "test" else list(starts)
         anchors += scans(molecule, starts[0], part)
         anchors += cold(molecule, starts, potential, seed, ANCHORS[part] - len(anchors))
         for kind, structures in (

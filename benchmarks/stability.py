@@ -25,7 +25,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice, product
 from multiprocessing import get_context
@@ -170,7 +170,7 @@ def move(course: Course, seed: int, place: int, way: str) -> Moved:
     file = course.folder / f"{way}-{seed}-{place}-{course.picoseconds}-ps.json"
     if not file.exists():
         part = file.with_suffix(".part")
-        part.write_text(json.dumps(asdict(moved_with(course, seed, place, way))))
+        part.write_text(json.dumps(vars(moved_with(course, seed, place, way))))
         part.rename(file)
     found = json.loads(file.read_text())
     moved = Moved(**found | {"lost": Counter(found["lost"])})

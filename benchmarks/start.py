@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/start.py WEIGHTS [--seeds 3] [--labels FOLDER] [--quick]
 
 WEIGHTS is the folder of a published ensemble, ani-1x_8x. The labels are those of gold.py: molecules
-of two and three heavy atoms at wB97X/6-31G* and CCSD(T)*/CBS. Of the DFT labels 92 of each molecule
-are learned, the others tested. A teacher's rung learns the ensemble's own energies and forces on
-structures of gold.py's pool, as a rung of GFN2-xTB learns labels of these. Networks on top of
-GFN2-xTB, which start from nothing, stand beside them.
+of two and three heavy atoms at wB97X/6-31G* and CCSD(T)*/CBS. Of the DFT labels half is learned,
+the other half tested. A teacher's rung learns the ensemble's own energies and forces on structures
+of gold.py's pool, as a rung of GFN2-xTB learns labels of these. Networks on top of GFN2-xTB, which
+start from nothing, stand beside them.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from model.settings import TrainingSettings
 
 NOTHING, CHEAP, TEACHER, ANI = "nothing", "GFN2-xTB", "a teacher", "ANI-1x"
 ON_TOP = "on top"
-PER_MOLECULE = (1, 2, 4, 8, 14, 28, 46, 68, 92)
+PER_MOLECULE = (1, 2, 4, 8, 14, 28, 46)
 GOLD_PER_MOLECULE = (4, 8, 12)
 MIDDLE_PER_MOLECULE = 24
 FORCE_GOAL = 1.0
@@ -161,7 +161,7 @@ def known_molecules(
     rows: Sequence[Row], starts: dict[str, Committee | None], settings: TrainingSettings, seed: int
 ) -> dict[str, float]:
     """Print force errors by number of labels; return the labels to `FORCE_GOAL` of each start."""
-    learned, tested = drawn_apart([row for row in rows if DFT in row.labels], seed)
+    learned, tested = halves([row for row in rows if DFT in row.labels], seed)
     n_molecules = len({row.molecule for row in rows})
     print(f"force MAE on other structures of {n_molecules} molecules, kcal/mol/Å; seed {seed}")
     needed = {}
@@ -245,13 +245,13 @@ def to_gold(rows: Sequence[Row], ani: Committee | None, seed: int) -> dict[str, 
     return needed
 
 
-def drawn_apart(rows: Sequence[Row], seed: int) -> tuple[list[Row], list[Row]]:
-    """Draw structures of each molecule to learn from, and return the others, too."""
+def halves(rows: Sequence[Row], seed: int) -> tuple[list[Row], list[Row]]:
+    """Divide the structures of each molecule at random."""
     order = np.random.default_rng(seed).permutation(len(rows))
     parts: tuple[list[Row], list[Row]] = ([], [])
     for own in by_molecule([rows[i] for i in order]):
-        parts[0].extend(own[: PER_MOLECULE[-1]])
-        parts[1].extend(own[PER_MOLECULE[-1] :])
+        parts[0].extend(own[: len(own) // 2])
+        parts[1].extend(own[len(own) // 2 :])
     return parts
 
 

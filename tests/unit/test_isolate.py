@@ -384,3 +384,21 @@ def test_an_error_between_two_calls_ends_the_child(tmp_path: Path) -> None:
         faulty()
     assert has_ended(pids[0])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_child_whose_pipe_fails_has_no_say_in_later_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        monkeypatch.undo()
+        raise OSError(5, "Input/output error")
+
+    with IsolatedCalls(_LIMITS, tmp_path) as calls:
+        monkeypatch.setattr("workflow.work.system.isolate.os.read", fail)
+        failed = calls.run(_burn, 0.0)
+        after = calls.run(len, "abc")
+    assert isinstance(failed, Died)
+    assert "Input/output error" in failed.message
+    assert isinstance(after, Finished)
+    assert after.value == 3
+    assert list(tmp_path.iterdir()) == []

@@ -7,12 +7,11 @@ or lost, and isolation, so that limits hold.
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from chemistry.engines import find_engine
 from chemistry.engines.base import Resources
@@ -75,13 +74,15 @@ def work(run_folder: Path, orders: Mapping[str, Order], threads: int, limits: Li
     with IsolatedCalls(limits) as calls:
         for key, order in orders.items():
             _preload(order, threads)
-            calling = partial(calls.run, compute, order, threads, limits.memory_gb)
-            spool.compute_once(key, partial(_called, order, partial(calling, is_last=key == last)))
+            own = partial(_isolated, calls, order, threads, limits.memory_gb, is_last=key == last)
+            spool.compute_once(key, own)
 
 
-def _called(order: Order, call: Callable[[], Finished[Any] | Raised | Died]) -> TaskResult:
+def _isolated(
+    calls: IsolatedCalls, order: Order, threads: int, memory_gb: float, *, is_last: bool
+) -> TaskResult:
     started_at = time.time()
-    outcome = call()
+    outcome = calls.run(compute, order, threads, memory_gb, is_last=is_last)
     cost = Cost(
         worker=f"{socket.gethostname()}:{os.getpid()}",
         started_at=started_at,

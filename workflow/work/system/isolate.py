@@ -143,6 +143,9 @@ class IsolatedCalls:
                 return child.last_outcome(answer)
             return self._child.outcome(answer)
         except OSError as error:
+            if self._child is not None:  # it may still have an answer to this call
+                child, self._child = self._child, None
+                child.end(at_once=True)
             return _not_run(error)
 
 

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from workflow.work.system.child import Limits
-from workflow.work.system.isolate import Died, Finished, IsolatedCalls, Raised, run_isolated
+from workflow.work.system.isolate import IsolatedCalls, run_isolated
+from workflow.work.system.outcomes import Died, Finished, Raised
 from workflow.work.system.processes import children, has_ended
 
 _LIMITS = Limits(wall_seconds=60, memory_gb=0.3)

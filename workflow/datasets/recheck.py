@@ -27,7 +27,8 @@ from workflow.planning.cost import n_electrons
 from workflow.work.compute import compute
 from workflow.work.orders import LabelOrder
 from workflow.work.system.child import Limits
-from workflow.work.system.isolate import Died, Finished, Raised, run_isolated
+from workflow.work.system.isolate import run_isolated
+from workflow.work.system.outcomes import Died, Finished, Raised
 
 _STRUCTURES = 3
 _BUDGET_SECONDS = 600.0

@@ -55,7 +55,8 @@ from workflow.work.results import (
 )
 from workflow.work.system.child import Limits
 from workflow.work.system.disk import disk_errors_explained
-from workflow.work.system.isolate import Died, Finished, IsolatedCalls, Raised
+from workflow.work.system.isolate import IsolatedCalls
+from workflow.work.system.outcomes import Died, Finished, Raised
 from workflow.work.training_set import read_labelled
 
 _JUDGED_AT_ONCE = 256

@@ -13,16 +13,14 @@ import os
 import pickle
 import select
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, TypeVar
 
 from chemistry.units import BYTES_PER_GB
 from workflow.work.system.child import (
@@ -35,6 +33,16 @@ from workflow.work.system.child import (
     own_memory,
     unframed,
 )
+from workflow.work.system.outcomes import (
+    Died,
+    End,
+    Finished,
+    Raised,
+    Usage,
+    outcome_at_end,
+    outcome_of_answer,
+    outcome_without_child,
+)
 from workflow.work.system.processes import kill_tree
 
 T = TypeVar("T")
@@ -44,46 +52,6 @@ SCRATCH_VARIABLE = "RUNG_SCRATCH"
 _OUTPUT_CHARACTERS = 4000
 _POLL_SECONDS = 0.05
 _POLL_SECONDS_AT_END = 0.001
-
-
-@dataclass(frozen=True, kw_only=True)
-class Usage:
-    """What one call has used; `max_rss_gb` includes what it shares with its caller."""
-
-    cpu_seconds: float
-    wall_seconds: float
-    max_rss_gb: float
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Finished(Generic[T]):
-    """The function returned a value."""
-
-    value: T
-    usage: Usage
-
-
-@dataclass(frozen=True, kw_only=True)
-class Raised:
-    """The function raised an exception, which is a bug: its traceback as text."""
-
-    error: str
-    traceback: str
-    usage: Usage
-
-
-@dataclass(frozen=True, kw_only=True)
-class Died:
-    """The child ended without an answer: over a limit (`resource`), or crashed or killed.
-
-    `output` is the end of what it wrote to its standard output and error, with the Python stack of
-    a crash in compiled code.
-    """
-
-    kind: Literal["resource", "infrastructure"]
-    message: str
-    output: str
-    usage: Usage
 
 
 class IsolatedCalls:
@@ -146,7 +114,7 @@ class IsolatedCalls:
             if self._child is not None:  # it may still have an answer to this call
                 child, self._child = self._child, None
                 child.end(at_once=True)
-            return _not_run(error)
+            return outcome_without_child(error)
 
 
 def run_isolated(
@@ -240,40 +208,15 @@ class _Child:
             max_rss_gb=answer.max_rss_bytes / BYTES_PER_GB,
         )
         self._counted_cpu_seconds = answer.cpu_seconds
-        return _said(answer, usage)
+        return outcome_of_answer(answer, usage)
 
     def last_outcome(self, answer: Answer | None) -> Finished[Any] | Raised | Died:
         """End the child and tell from its end what became of its last call."""
-        status, usage, output = self.end(at_once=answer is None)
-        limits = self._limits
-        over_memory = f"needed more memory than its limit of {limits.memory_gb:g} GB"
-        if self._is_over_time:
-            message = f"ended at its limit of {limits.wall_seconds:g} s wall time"
-            return Died(kind="resource", message=message, output=output, usage=usage)
-        if os.WIFSIGNALED(status):
-            name = signal.Signals(os.WTERMSIG(status)).name
-            message = f"crashed with {name} at {usage.max_rss_gb:.1f} GB"
-            # An allocation that fails under the limit may crash compiled code. A SIGKILL that is
-            # not ours is the kernel's, when the machine is out of memory.
-            if name == "SIGKILL":
-                message += ", probably because the machine was out of memory"
-            elif (
-                "bad_alloc" in output
-                or usage.max_rss_gb - self._inherited_gb > 0.8 * limits.memory_gb
-            ):
-                message += f", probably because it {over_memory}"
-            else:
-                return Died(kind="infrastructure", message=message, output=output, usage=usage)
-            return Died(kind="resource", message=message, output=output, usage=usage)
-        if os.WEXITSTATUS(status) != 0 or answer is None:
-            message = f"exited with status {os.WEXITSTATUS(status)} without an answer"
-            return Died(kind="infrastructure", message=message, output=output, usage=usage)
-        if answer.kind == "memory":
-            return Died(kind="resource", message=over_memory, output=answer.text, usage=usage)
-        return _said(answer, usage)
+        end = self.end(at_once=answer is None)
+        return outcome_at_end(end, answer, self._limits)
 
-    def end(self, *, at_once: bool) -> tuple[int, Usage, str]:
-        """End the child, and all that it started; return its wait status, usage and last words.
+    def end(self, *, at_once: bool) -> End:
+        """End the child, and all that it started, and return how it ended.
 
         Unless at once, it is given the rest of its time to end by itself.
         """
@@ -297,22 +240,16 @@ class _Child:
             wall_seconds=time.monotonic() - self._began,
             max_rss_gb=used.ru_maxrss * 1024 / BYTES_PER_GB,
         )
-        return status, usage, output
+        return End(
+            status=status,
+            is_over_time=self._is_over_time,
+            own_gb=usage.max_rss_gb - self._inherited_gb,
+            output=output,
+            usage=usage,
+        )
 
     def _has_ended(self) -> bool:
         return bool(os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
-
-
-def _said(answer: Answer, usage: Usage) -> Finished[Any] | Raised:
-    if answer.kind == "value":
-        return Finished(value=answer.content, usage=usage)
-    return Raised(error=answer.content, traceback=answer.text, usage=usage)
-
-
-def _not_run(error: OSError) -> Died:
-    nothing = Usage(cpu_seconds=0.0, wall_seconds=0.0, max_rss_gb=0.0)
-    message = f"could not be run: {error.strerror or error}"
-    return Died(kind="infrastructure", message=message, output="", usage=nothing)
 
 
 def _last_words(output: int) -> str:

@@ -12,7 +12,7 @@ kept, compressed, in benchmarks/data/gold.
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,15 +102,14 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def label_files(files: Mapping[str, Path], levels: Sequence[str]) -> None:
     for level_name in levels:
         for name, path in files.items():
-            label_file(path, name, level_name)
+            label_file(path, name, level_name, PARTS.get(level_name, ("train",)))
 
 
-def label_file(path: Path, name: str, level_name: str) -> None:
-    """Add a level's labels to a file."""
+def label_file(path: Path, name: str, level_name: str, parts: Collection[str]) -> None:
+    """Add a level's labels to the structures of a file that play these parts."""
     rows = read_lines(path)
     level = find_level(level_name)
     engine = find_engine(default_engine(level))(level, Resources(threads=1, memory_gb=3.0))
-    parts = PARTS.get(level_name, ("train",))
     for row in rows:
         few = row["part"] == "pool" and (level_name, name) in ONLY_FEW
         if level_name in row["labels"] or row["part"] not in parts or few:

@@ -1,9 +1,9 @@
 """What choosing buys: do trajectories stay sane, and what are the worst errors along them?
 
-    python benchmarks/stability.py [--seeds 3] [--labels 300] [--quick] [--folder DIR]
+    python benchmarks/stability.py [--seeds 3] [--labels 600] [--quick] [--folder DIR]
 
 Five molecules of two to five heavy atoms are taught GFN2-xTB with the same number of labels, a
-committee of four from nothing on those of each way:
+committee as large as a campaign's from nothing on those of each way:
 
 - rung: those of a campaign, by default in all but the budget, which it spends to the end;
 - samplers: the initial set of that campaign, and picks at random from what the same exploring
@@ -14,7 +14,7 @@ With each potential every molecule then moves at 500 K (Langevin, 0.5 fs): 30 tr
 from conformers. Sane is one that rung's own samplers let go on: no clash, no bond broken or formed,
 no more energy than a thermostat gives. Errors are of a frame every 0.25 ps against GFN2-xTB: of
 atoms' force vectors, kcal/mol/Å, and of total energies, kcal/mol. Held-out labels of the campaign
-come on top. An interrupted benchmark resumes. A seed takes more than an hour of CPU time.
+come on top. An interrupted benchmark resumes. A seed takes one to two hours of CPU time.
 """
 
 import argparse
@@ -61,7 +61,6 @@ rungs:
   - level: gfn2-xtb
     budget: {{labels: {labels}}}
     stop: {{uncertain_share: null}}
-train: {{members: 4, folds: 4}}
 """
 
 
@@ -217,7 +216,7 @@ def main() -> None:
     """Launch, teach and move, one seed after the other."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--labels", type=int, default=300, help="to train on, of each way")
+    parser.add_argument("--labels", type=int, default=600, help="to train on, of each way")
     parser.add_argument("--picoseconds", type=int, default=10, help="of a trajectory")
     parser.add_argument("--quick", action="store_true", help="two molecules, 60 labels, 1 ps")
     parser.add_argument("--folder", type=Path, default=Path("stability-runs"))

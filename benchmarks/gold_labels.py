@@ -102,7 +102,10 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def label_files(files: Mapping[str, Path], levels: Sequence[str]) -> None:
     for level_name in levels:
         for name, path in files.items():
-            label_file(path, name, level_name, PARTS.get(level_name, ("train",)))
+            parts = set(PARTS.get(level_name, ("train",)))
+            if (level_name, name) in ONLY_FEW:
+                parts.discard("pool")
+            label_file(path, name, level_name, parts)
 
 
 def label_file(path: Path, name: str, level_name: str, parts: Collection[str]) -> None:
@@ -111,8 +114,7 @@ def label_file(path: Path, name: str, level_name: str, parts: Collection[str]) -
     level = find_level(level_name)
     engine = find_engine(default_engine(level))(level, Resources(threads=1, memory_gb=3.0))
     for row in rows:
-        few = row["part"] == "pool" and (level_name, name) in ONLY_FEW
-        if level_name in row["labels"] or row["part"] not in parts or few:
+        if level_name in row["labels"] or row["part"] not in parts:
             continue
         label = engine.label(structure_from_json(row["structure"]))
         row["labels"][level_name] = label_to_json(label)
@@ -131,8 +133,7 @@ def keep(path: Path, rows: list[dict[str, Any]]) -> None:
 def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
     """Yield a row for each structure, without labels."""
     potential = EnginePotential(TBLiteEngine(find_level("gfn2-xtb"), Resources(threads=1)))
-    offers = Conformers().sample(molecule, (), potential, seed=1).offers
-    starts = [relaxed(offer.structure, "relaxed") for offer in offers]
+    starts = relaxed_conformers(molecule, potential)
     for part, seed in SEEDS.items():
         anchors = [] if part == "test" else list(starts)
         anchors += scans(molecule, starts[0], part)
@@ -142,6 +143,12 @@ def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
             ("hot", hot(molecule, starts, potential, seed, HOT[part])),
         ):
             yield from (row(part, kind, structure) for structure in structures)
+
+
+def relaxed_conformers(molecule: Molecule, potential: EnginePotential) -> list[Structure]:
+    """Return a molecule's conformers at rest, the lowest first."""
+    offers = Conformers().sample(molecule, (), potential, seed=1).offers
+    return [relaxed(offer.structure, "relaxed") for offer in offers]
 
 
 def row(part: str, kind: str, structure: Structure) -> dict[str, Any]:

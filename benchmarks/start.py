@@ -1,6 +1,6 @@
 """What a start saves: labels to an error from published ANI-1x, a teacher, GFN2-xTB and nothing.
 
-    OMP_NUM_THREADS=1 python benchmarks/start.py WEIGHTS [--seeds 0 1 2] [--labels FOLDER]
+    OMP_NUM_THREADS=1 python benchmarks/start.py WEIGHTS [--seeds 3] [--labels FOLDER]
                                                  [--gold-labels FOLDER] [--quick]
 
 WEIGHTS is the folder of a published ensemble, ani-1x_8x. DFT labels, wB97X/6-31G*, are those of
@@ -57,7 +57,7 @@ GOLD_GOAL = 0.15
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", type=Path, default=Path(__file__).parent / "data" / "start")
     parser.add_argument("--gold-labels", type=Path, default=LABELS)
     parser.add_argument("--quick", action="store_true", help="A look at whether it runs.")
@@ -69,20 +69,23 @@ def main() -> None:
     if chosen.quick:
         rows = [row for row in rows if row.molecule in ("glycine", "pyrazine")]
         with_gold = [row for row in with_gold if row.molecule in ("formic-acid", "methylamine")]
-    for seed in chosen.seeds:
+    for seed in range(chosen.seeds):
         starts = begun(rows, chosen.weights, settings, seed)
-        needed = known_molecules(rows, starts, settings, seed)
-        needed |= known_molecules(rows, {ON_TOP: None}, on_top, seed)
+        learned = drawn_to_learn(rows, seed)
+        tested = [row for row in rows if row.part == "test"]
+        needed = known_molecules(learned, tested, starts, settings, seed)
+        needed |= known_molecules(learned, tested, {ON_TOP: None}, on_top, seed)
         # What did not get there from nothing counts with the most labels that it had.
-        most = sum(len(own[: PER_MOLECULE[-1]]) for own in by_molecule(drawn_to_learn(rows, seed)))
+        most = sum(len(own[: PER_MOLECULE[-1]]) for own in learned)
         for name in (ANI, TEACHER, CHEAP, ON_TOP):
             print_figure(
                 f"start_labels_of_nothing_{name.replace(' ', '_')}_{seed}",
                 needed[name] / min(needed[NOTHING], most),
                 at_most=0.25,
             )
-        errors = unseen_molecules(rows, {n: starts[n] for n in (NOTHING, ANI)}, settings, seed)
-        errors |= unseen_molecules(rows, {ON_TOP: None}, on_top, seed)
+        both = {name: starts[name] for name in (NOTHING, ANI)}
+        errors = unseen_molecules(rows, learned, both, settings, seed)
+        errors |= unseen_molecules(rows, learned, {ON_TOP: None}, on_top, seed)
         print_figure(
             f"start_unseen_force_mae_of_nothing_{seed}", errors[ANI] / errors[NOTHING], at_most=0.33
         )
@@ -161,18 +164,20 @@ def force_mae(committee: Committee, rows: Sequence[Row]) -> float:
 
 
 def known_molecules(
-    rows: Sequence[Row], starts: dict[str, Committee | None], settings: TrainingSettings, seed: int
+    learned: Sequence[Sequence[Row]],
+    tested: Sequence[Row],
+    starts: dict[str, Committee | None],
+    settings: TrainingSettings,
+    seed: int,
 ) -> dict[str, float]:
     """Print force errors by number of labels; return the labels to `FORCE_GOAL` of each start."""
-    learned, tested = drawn_to_learn(rows, seed), [row for row in rows if row.part == "test"]
-    n_molecules = len({row.molecule for row in rows})
-    print(f"force MAE on other structures of {n_molecules} molecules, kcal/mol/Å; seed {seed}")
+    print(f"force MAE on other structures of {len(learned)} molecules, kcal/mol/Å; seed {seed}")
     needed = {}
     for name, start in starts.items():
         # Forces do not see the arbitrary energies of atoms: a start has an error before any label.
         sizes, errors = [0], [np.inf if start is None else force_mae(start, tested)]
         for n in PER_MOLECULE:
-            data = [row for own in by_molecule(learned) for row in own[:n]]
+            data = [row for own in learned for row in own[:n]]
             committee = trained(labelled(data, DFT), start, settings, seed)
             sizes.append(len(data))
             errors.append(force_mae(committee, tested))
@@ -200,10 +205,13 @@ def labels_to(goal: float, sizes: Sequence[int], errors: Sequence[float]) -> flo
 
 
 def unseen_molecules(
-    rows: Sequence[Row], starts: dict[str, Committee | None], settings: TrainingSettings, seed: int
+    rows: Sequence[Row],
+    learned: Sequence[Sequence[Row]],
+    starts: dict[str, Committee | None],
+    settings: TrainingSettings,
+    seed: int,
 ) -> dict[str, float]:
     """Print the force error on each molecule of which no label was made; return the means."""
-    learned = by_molecule(drawn_to_learn(rows, seed))
     names = sorted({row.molecule for row in rows})
     print(f"force MAE on a molecule of which no label was made, kcal/mol/Å; seed {seed}")
     found = {}
@@ -250,10 +258,11 @@ def to_gold(rows: Sequence[Row], ani: Committee | None, seed: int) -> dict[str, 
     return needed
 
 
-def drawn_to_learn(rows: Sequence[Row], seed: int) -> list[Row]:
-    """Return the structures with DFT labels that are not tested, in an order of this seed."""
+def drawn_to_learn(rows: Sequence[Row], seed: int) -> list[list[Row]]:
+    """Return each molecule's structures with DFT labels that are not tested, in a seed's order."""
     known = [row for row in rows if row.part == "train" and DFT in row.labels]
-    return [known[i] for i in np.random.default_rng(seed).permutation(len(known))]
+    order = np.random.default_rng(seed).permutation(len(known))
+    return by_molecule([known[i] for i in order])
 
 
 def by_molecule(rows: Sequence[Row]) -> list[list[Row]]:

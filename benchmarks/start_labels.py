@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from gold import DFT, XTB
-from gold_labels import SEEDS, cold, hot, keep, label_file, relaxed, row, scans
+from gold_labels import SEEDS, cold, hot, keep, label_file, relaxed_conformers, row, scans
 
 from chemistry.engines.base import Resources
 from chemistry.engines.potential import EnginePotential
@@ -23,7 +23,6 @@ from chemistry.engines.tblite import TBLiteEngine
 from chemistry.readers.molecules import molecule_from_smiles
 from chemistry.records.level import find_level
 from chemistry.records.molecule import Molecule
-from chemistry.sampling import Conformers
 
 MOLECULES = {
     "ethylene glycol": "OCCO",
@@ -32,6 +31,7 @@ MOLECULES = {
     "N-methylacetamide": "CNC(C)=O",
     "pyrazine": "c1cnccn1",
 }
+PARTS = ("test", "train")
 HOT, COOL = {"test": 12, "train": 56}, {"test": 8, "train": 40}
 
 
@@ -46,20 +46,21 @@ def main() -> None:
         if not path.exists():
             keep(path, list(unlabelled(molecule_from_smiles(MOLECULES[name]))))
         for level in (XTB, DFT):
-            label_file(path, name, level, HOT)
+            label_file(path, name, level, PARTS)
 
 
 def unlabelled(molecule: Molecule) -> Iterator[dict[str, Any]]:
     """Yield a row for each structure, tested ones first, hot and cool ones mixed."""
     potential = EnginePotential(TBLiteEngine(find_level(XTB), Resources(threads=1)))
-    offers = Conformers().sample(molecule, (), potential, seed=1).offers
-    starts = [relaxed(offer.structure, "relaxed") for offer in offers]
-    for part, n_hot in HOT.items():
+    starts = relaxed_conformers(molecule, potential)
+    for part in PARTS:
         seed = SEEDS[part]
         scanned = scans(molecule, starts[0], part)[: COOL[part] // 2]
         cooled = cold(molecule, starts, potential, seed, COOL[part] - len(scanned))
         made = [("anchor", structure) for structure in (*scanned, *cooled)]
-        made += [("hot", structure) for structure in hot(molecule, starts, potential, seed, n_hot)]
+        made += [
+            ("hot", structure) for structure in hot(molecule, starts, potential, seed, HOT[part])
+        ]
         for i in np.random.default_rng(seed).permutation(len(made)):
             kind, structure = made[i]
             yield row(part, kind, structure)
